@@ -1,0 +1,47 @@
+# Everything runs in a virtual environment that the first target to need it makes.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DATA_DIR ?=
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help verify test lint unit lab notebooks bench clean
+
+help:
+	@echo "make verify     theory against sampled random networks: a table and a figure (DATA_DIR=folder for MNIST files)"
+	@echo "make test       lint, types and all tests"
+	@echo "make lab        JupyterLab on notebooks/"
+	@echo "make notebooks  run all notebooks in full and keep their outputs"
+	@echo "make bench      the benchmarks, as ratios against what one would use instead"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+verify: $(READY)
+	$(BIN)/python -m simulate verify $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS)
+
+test: lint unit
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+notebooks: $(READY)
+	$(BIN)/python notebooks/run.py
+
+bench: $(READY)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

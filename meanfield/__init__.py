@@ -1,0 +1,65 @@
+"""Mean-field theory of deep information propagation through equivariant networks.
+
+How far does information travel through a deep network whose hidden layers are equivariant under U(1) or O(k)? The
+functions here solve the infinite-width theory: the length map of the order parameter c, the correlation map of Delta,
+the conserved phase phi, fixed points, susceptibilities and depth scales.
+
+    >>> import meanfield
+    >>> meanfield.depth_scales(1.5, symmetry="U(1)")
+    DepthScales(U(1), tanh, sigma_w=1.5: c*=0.483232, xi_c=1.36173, xi_delta=22.4649, chi_jacobian=1.10115)
+
+`meanfield.precise` (any number of digits), `meanfield.certified` (proven error bounds; needs python-flint),
+`meanfield.symbolic` (sympy) and `meanfield.plots` are loaded on first use. Nothing here imports torch.
+"""
+
+from importlib import import_module
+
+from .activations import NAMED_ACTIVATIONS, Activation, as_activation
+from .depth_scales import DepthScales, depth_scales
+from .ensemble import Ensemble
+from .fixed_points import ConvergenceWarning, FixedPoint, fixed_point
+from .gram_map import as_gram, gram_map
+from .maps import AccuracyWarning, correlation_map, length_map
+from .matrix_order import matrix_correlation_map, matrix_gram_map, polar_factor, singular_value_map
+from .overlap_series import overlap_series
+from .phase_diagram import phase_diagram
+from .symmetry import Symmetry, as_symmetry
+from .trajectory import trajectory
+
+_LOADED_ON_USE = ("certified", "plots", "precise", "symbolic")
+
+__all__ = [
+    "NAMED_ACTIVATIONS",
+    "AccuracyWarning",
+    "Activation",
+    "ConvergenceWarning",
+    "DepthScales",
+    "Ensemble",
+    "FixedPoint",
+    "Symmetry",
+    "as_activation",
+    "as_gram",
+    "as_symmetry",
+    "correlation_map",
+    "depth_scales",
+    "fixed_point",
+    "gram_map",
+    "length_map",
+    "matrix_correlation_map",
+    "matrix_gram_map",
+    "overlap_series",
+    "phase_diagram",
+    "polar_factor",
+    "singular_value_map",
+    "trajectory",
+]
+
+
+def __getattr__(name: str):
+    if name in _LOADED_ON_USE:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_LOADED_ON_USE])

@@ -1,0 +1,93 @@
+"""Command line: ``python -m meanfield solve | diagram``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from .depth_scales import depth_scales
+from .files import atomic_path
+from .phase_diagram import phase_diagram
+
+
+@dataclass
+class Solve:
+    """Print the fixed point, susceptibilities and depth scales for one symmetry and sigma_w."""
+
+    symmetry: Annotated[str, tyro.conf.Positional] = "U(1)"
+    """'U(1)', 'O(k)' or 'generic(k)'."""
+    sigma_w: Annotated[float, tyro.conf.Positional] = 1.5
+    """Weight scale; the transition is at 1/f'(0)."""
+    activation: str = "tanh"
+    """tanh, erf, algebraic, saturated or linear."""
+
+    def run(self) -> None:
+        scales = depth_scales(self.sigma_w, self.symmetry, self.activation)
+        point = scales.fixed_point
+        print(f"{point.symmetry}, {point.activation.name}, sigma_w = {self.sigma_w:g}: symmetry {point.phase}")
+        rows = [
+            ("c*", point.c, "order parameter, Eq. (6), (8)"),
+            ("d*", scales.d_star, "pre-activation order parameter, Eq. (50)"),
+            ("chi_c", scales.chi_c, "a deviation of c from c* shrinks by this factor per layer"),
+            ("xi_c", scales.xi_c, "its depth scale, layers"),
+            ("chi_delta", scales.chi_delta, "Delta shrinks by this factor per layer"),
+            ("xi_delta", scales.xi_delta, "its depth scale, layers"),
+            ("chi_jacobian", scales.chi_jacobian, "mean squared singular value of a layer's Jacobian"),
+            ("  amplitude", scales.amplitude, "  its part along the capsules' radii"),
+            ("  angular", scales.angular, "  its part at right angles, Goldstone-like"),
+            ("chi_gram", scales.chi_gram, "anisotropy of one input's Gram matrix shrinks by this factor"),
+        ]
+        for name, value, meaning in rows:
+            shown = "-" if np.isnan(value) else f"{float(value):.12g}"
+            print(f"  {name:<13} {shown:>20}   {meaning}")
+        print(f"  residual F(c*)/c* - 1 = {float(point.residual):.1e}, {point.status}")
+
+
+@dataclass
+class Diagram:
+    """Write a phase diagram: a figure and a netCDF file."""
+
+    symmetry: tuple[str, ...] = ("U(1)", "O(4)", "O(8)")
+    """Symmetries to compare."""
+    activation: str = "tanh"
+    start: float = 0.5
+    """First sigma_w."""
+    stop: float = 3.0
+    """Last sigma_w."""
+    points: int = 501
+    """Number of sigma_w."""
+    out: Path = Path("results/phase_diagram")
+    """Where to write, without the endings .png and .nc."""
+
+    def run(self) -> None:
+        if self.points < 2:
+            raise ValueError(f"points must be at least 2, got {self.points}")
+        diagram = phase_diagram(np.linspace(self.start, self.stop, self.points), list(self.symmetry), self.activation)
+        from .plots import overview  # matplotlib is only needed here
+
+        image, table = self.out.with_name(self.out.name + ".png"), self.out.with_name(self.out.name + ".nc")
+        with atomic_path(image) as path:
+            overview(diagram).savefig(path, dpi=160)
+        with atomic_path(table) as path:
+            diagram.to_netcdf(path)
+        print(f"wrote {image} and {table}")
+
+
+def main() -> int:
+    """Run the command line; bad values end with a message and exit code 2."""
+    command = tyro.extras.subcommand_cli_from_dict({"solve": Solve, "diagram": Diagram}, prog="python -m meanfield")
+    try:
+        command.run()
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,311 @@
+"""Radial activations phi(x) = f(|x|) x/|x| (paper Eq. (5), (20)) and what the theory needs to know of f.
+
+Near the transition and for deep networks the theory is made of differences that almost cancel: r - f(r), f(r) - r
+f'(r). Each named activation carries these in a form without cancellation, so that 1 - chi_c or c* at sigma_w = 1 +
+1e-6 come out to full precision.
+
+The named activations are also mixtures of Gaussians,
+
+    f(r) / r = int_0^infinity p(v) exp(-v^2 r^2) dv,        p(v) >= 0,
+
+(f(r)/r is completely monotone in r^2; for tanh by its partial fractions and a Jacobi theta function). Gaussian averages
+of products of such functions are elementary, whatever the capsule dimension: `meanfield.mixture` builds the correlation
+map on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from scipy import special
+from scipy.differentiate import derivative as differentiate
+
+RadialFunction = Callable[[np.ndarray], np.ndarray]
+ActivationLike = "str | Activation | RadialFunction | tuple[RadialFunction, RadialFunction]"
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """f(r)/r = int p(v) exp(-v^2 r^2) dv with p >= 0.
+
+    `upper_end` says how p ends: it falls off like a Gaussian (``"gaussian"``), it stops at v = 1 (``"unit"``), it does
+    not fall off at all (``"flat"``), or all of it sits at v = 0 (``"origin"``).
+    """
+
+    density: RadialFunction
+    upper_end: Literal["gaussian", "unit", "flat", "origin"]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One radial activation. All functions take arrays of radii r >= 0.
+
+    Attributes
+    ----------
+    name : str
+    value : f(r)
+    derivative : f'(r)
+    slope : f'(0); infinite for ``saturated``.
+    one_minus_ratio : 1 - f(r)/(f'(0) r), without cancellation at small r.
+    deficit : f(r) - r f'(r), without cancellation at small r.
+    critical : sigma_w of the transition, 1/f'(0), as an unevaluated sum of two floats (exact to about 1e-32), so that
+        the distance of a float sigma_w to it is known to full relative precision.
+    mixture : the Gaussian mixture of f(r)/r, or None for a user's function.
+    guaranteed : True for the named activations, for which the accuracy statements of this package hold.
+    """
+
+    name: str
+    value: RadialFunction = field(repr=False)
+    derivative: RadialFunction = field(repr=False)
+    slope: float = field(repr=False)
+    one_minus_ratio: RadialFunction = field(repr=False)
+    deficit: RadialFunction = field(repr=False)
+    critical: tuple[float, float] = field(repr=False)
+    mixture: GaussianMixture | None = field(default=None, repr=False)
+
+    @property
+    def guaranteed(self) -> bool:
+        return self.mixture is not None
+
+    def ratio(self, r: np.ndarray) -> np.ndarray:
+        """f(r)/r, with its limit f'(0) at r = 0."""
+        r = np.asarray(r, float)
+        return np.divide(self.value(r), r, out=np.full(r.shape, self.slope), where=r > 1e-290)
+
+    def excess(self, sigma_w: np.ndarray) -> np.ndarray:
+        """sigma_w^2 f'(0)^2 - 1, the distance from the transition, to full relative precision."""
+        if np.isinf(self.slope):
+            return np.full(np.shape(sigma_w), np.inf)
+        high, low = self.critical
+        t = ((np.asarray(sigma_w, float) - high) - low) / high
+        return t * (2.0 + t)
+
+
+def _even_series(coefficients: list[float], r2: np.ndarray) -> np.ndarray:
+    return np.polynomial.polynomial.polyval(r2, coefficients)
+
+
+def _piecewise(r, threshold: float, near: RadialFunction, far: RadialFunction) -> np.ndarray:
+    """near(r) below the threshold, far(r) above, each evaluated only where it is used."""
+    r = np.asarray(r, float)
+    out = np.empty(r.shape)
+    small = r < threshold
+    out[small] = near(r[small])
+    out[~small] = far(r[~small])
+    return out
+
+
+# ---- tanh: numerators over cosh, whose Taylor series have positive coefficients only --------------------------------
+
+_SINH_MINUS_R = [1.0 / special.factorial(2 * n + 3, exact=True) for n in range(10)]  # (sinh r - r)/r^3
+_R_COSH_MINUS_SINH = [(2 * n + 2.0) / special.factorial(2 * n + 3, exact=True) for n in range(10)]  # (.)/r^3
+
+
+def _tanh_derivative(r):
+    # 1/cosh^2 written so that it underflows instead of overflowing at large r.
+    e = np.exp(-2.0 * np.asarray(r, float))
+    return 4.0 * e / (1.0 + e) ** 2
+
+
+def _tanh_one_minus_ratio(r):
+    return _piecewise(
+        r,
+        0.8,
+        lambda x: x**2 * _even_series(_R_COSH_MINUS_SINH, x**2) / np.cosh(x),
+        lambda x: 1.0 - np.tanh(x) / x,
+    )
+
+
+def _tanh_deficit(r):
+    return _piecewise(
+        r,
+        0.6,
+        lambda x: (2 * x) ** 3 * _even_series(_SINH_MINUS_R, (2 * x) ** 2) / (2 * np.cosh(x) ** 2),
+        lambda x: np.tanh(x) - x * _tanh_derivative(x),
+    )
+
+
+def _tanh_density(v):
+    """p(v) = 4 v sum_{n>=1} exp(-v^2 pi^2 (n-1/2)^2), at small v by its dual series (Jacobi's transformation)."""
+    v = np.asarray(v, float)
+    n = np.arange(1, 6)
+
+    def near(x):
+        with np.errstate(divide="ignore", over="ignore"):
+            terms = (-1.0) ** n * np.exp(-((n / x[:, None]) ** 2))
+        return 2.0 / np.sqrt(np.pi) * (1.0 + 2.0 * terms.sum(axis=-1))
+
+    def far(x):
+        return 4.0 * x * np.exp(-((x[:, None] * np.pi * (n - 0.5)) ** 2)).sum(axis=-1)
+
+    return _piecewise(v, 0.6, near, far)
+
+
+# ---- erf ------------------------------------------------------------------------------------------------------------
+
+_TWO_OVER_SQRT_PI = 2.0 / np.sqrt(np.pi)
+# 1 - sqrt(pi) erf(r)/(2 r) = sum_{n>=1} (-1)^(n+1) r^(2n) / (n! (2n+1))
+_ERF_REMAINDER = [(-1.0) ** n / (special.factorial(n + 1, exact=True) * (2 * n + 3)) for n in range(16)]
+
+
+def _erf_one_minus_ratio(r):
+    return _piecewise(
+        r,
+        1.0,
+        lambda x: x**2 * _even_series(_ERF_REMAINDER, x**2),
+        lambda x: 1.0 - special.erf(x) / (_TWO_OVER_SQRT_PI * x),
+    )
+
+
+# ---- the rest is elementary -----------------------------------------------------------------------------------------
+
+
+def _algebraic_one_minus_ratio(r):
+    h = np.sqrt(1.0 + np.asarray(r, float) ** 2)
+    return (r / h) * (r / (1.0 + h))
+
+
+def _constant(value: float) -> RadialFunction:
+    return lambda r: np.full(np.shape(r), value)
+
+
+_FLAT = _constant(_TWO_OVER_SQRT_PI)
+
+NAMED_ACTIVATIONS: dict[str, Activation] = {
+    "tanh": Activation(
+        name="tanh",
+        value=np.tanh,
+        derivative=_tanh_derivative,
+        slope=1.0,
+        one_minus_ratio=_tanh_one_minus_ratio,
+        deficit=_tanh_deficit,
+        critical=(1.0, 0.0),
+        mixture=GaussianMixture(_tanh_density, "gaussian"),
+    ),
+    "erf": Activation(
+        name="erf",
+        value=special.erf,
+        derivative=lambda r: _TWO_OVER_SQRT_PI * np.exp(-np.square(r)),
+        slope=_TWO_OVER_SQRT_PI,
+        one_minus_ratio=_erf_one_minus_ratio,
+        deficit=lambda r: special.gammainc(1.5, np.square(r)),
+        # sqrt(pi)/2 = 0.88622692545275801364908374167057259...
+        critical=(0.886226925452758, -3.8332932499128993e-17),
+        mixture=GaussianMixture(_FLAT, "unit"),
+    ),
+    "algebraic": Activation(
+        name="algebraic",
+        value=lambda r: r / np.sqrt(1.0 + np.square(r)),
+        derivative=lambda r: (1.0 + np.square(r)) ** -1.5,
+        slope=1.0,
+        one_minus_ratio=_algebraic_one_minus_ratio,
+        deficit=lambda r: (r / np.sqrt(1.0 + np.square(r))) ** 3,
+        critical=(1.0, 0.0),
+        mixture=GaussianMixture(lambda v: _TWO_OVER_SQRT_PI * np.exp(-np.square(v)), "gaussian"),
+    ),
+    "saturated": Activation(
+        name="saturated",
+        value=_constant(1.0),
+        derivative=_constant(0.0),
+        slope=np.inf,
+        one_minus_ratio=_constant(1.0),
+        deficit=_constant(1.0),
+        critical=(0.0, 0.0),
+        mixture=GaussianMixture(_FLAT, "flat"),
+    ),
+    "linear": Activation(
+        name="linear",
+        value=lambda r: np.array(r, float),
+        derivative=_constant(1.0),
+        slope=1.0,
+        one_minus_ratio=_constant(0.0),
+        deficit=_constant(0.0),
+        critical=(1.0, 0.0),
+        mixture=GaussianMixture(_constant(0.0), "origin"),
+    ),
+}
+
+
+def as_activation(activation) -> Activation:
+    """Read an activation: a name, an :class:`Activation`, a callable f, or a pair (f, f').
+
+    A callable must accept a float array of radii r >= 0 and return an array of the same shape, finite, with f(0) = 0.
+    Its derivative may be left out: it is then found by `scipy.differentiate.derivative`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a function that is not finite, changes the shape, or has f(0) != 0 or f'(0) = 0.
+    """
+    if isinstance(activation, Activation):
+        return activation
+    if isinstance(activation, str):
+        if activation not in NAMED_ACTIVATIONS:
+            known = ", ".join(repr(name) for name in NAMED_ACTIVATIONS)
+            raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}")
+        return NAMED_ACTIVATIONS[activation]
+    if callable(activation):
+        return _from_callable(activation, None)
+    if isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation)):
+        return _from_callable(*activation)
+    raise ValueError(f"activation must be a name, a callable f(r) or a pair of callables (f, f'); got {activation!r}")
+
+
+def _evaluate(function: RadialFunction, r: np.ndarray, what: str) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        out = np.asarray(function(r), float)
+    if out.shape != r.shape:
+        raise ValueError(f"{what} must return an array of the shape of r, {r.shape}; got {out.shape}")
+    if not np.all(np.isfinite(out)):
+        bad = r[~np.isfinite(out)][0]
+        raise ValueError(f"{what} must be finite for every r >= 0; got {out[~np.isfinite(out)][0]} at r = {bad:.6g}")
+    return out
+
+
+@lru_cache(maxsize=64)
+def _from_callable(value: RadialFunction, derivative: RadialFunction | None) -> Activation:
+    name = getattr(value, "__name__", type(value).__name__)
+    probe = np.concatenate([[0.0], np.geomspace(1e-8, 1e4, 97)])
+    at_probe = _evaluate(value, probe, f"activation {name}")
+    if at_probe[0] != 0.0:
+        raise ValueError(f"activation {name} must have f(0) = 0, got f(0) = {at_probe[0]:.6g}")
+    if derivative is None:
+        derivative = _numerical_derivative(value)
+    slope = float(_evaluate(derivative, probe, f"the derivative of activation {name}")[0])
+    if slope == 0.0:
+        raise ValueError(
+            f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0"
+        )
+
+    def one_minus_ratio(r):
+        r = np.asarray(r, float)
+        tiny = r < 1e-150
+        safe = np.where(tiny, 1.0, r)
+        return np.where(tiny, 0.0, 1.0 - value(safe) / (slope * safe))
+
+    return Activation(
+        name=name,
+        value=value,
+        derivative=derivative,
+        slope=slope,
+        one_minus_ratio=one_minus_ratio,
+        deficit=lambda r: value(r) - r * derivative(r),
+        critical=(1.0 / abs(slope), 0.0),
+    )
+
+
+def _numerical_derivative(value: RadialFunction) -> RadialFunction:
+    def derivative(r):
+        r = np.asarray(r, float)
+        # One-sided at the origin, where f need not be defined for r < 0; the step follows the scale of r.
+        step = np.clip(0.25 * r, 1e-3, 0.5)
+        direction = np.where(r < 2e-3, 1, 0)
+        with np.errstate(all="ignore"):
+            found = differentiate(value, r, initial_step=step, step_direction=direction, order=8)
+        return found.df
+
+    return derivative

@@ -1,0 +1,67 @@
+"""Argument checks. Every error names the argument, what it must be, and what it was."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def _first_bad(array: np.ndarray, good: np.ndarray) -> str:
+    return f"{array[~good].flat[0]:.6g}" if array.ndim else f"{float(array):.6g}"
+
+
+def real_array(name: str, value, *, minimum: float | None = None, strict: bool = False) -> np.ndarray:
+    """A finite, non-empty float64 array, optionally >= minimum (> minimum when strict).
+
+    Raises
+    ------
+    ValueError
+        Naming the argument otherwise.
+    """
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a real number or an array of real numbers, got {value!r}") from error
+    if array.size == 0:
+        raise ValueError(f"{name} must not be empty, got an array of shape {array.shape}")
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise ValueError(f"{name} must be finite, got {_first_bad(array, finite)}")
+    if minimum is not None:
+        good = array > minimum if strict else array >= minimum
+        if not good.all():
+            sign = ">" if strict else ">="
+            raise ValueError(f"{name} must be {sign} {minimum:g}, got {_first_bad(array, good)}")
+    return array
+
+
+def whole_number(name: str, value, minimum: int) -> int:
+    """An integer >= minimum.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument otherwise.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}")
+    return int(value)
+
+
+def sigma_w_array(sigma_w, activation) -> np.ndarray:
+    """sigma_w as a float64 array, >= 0 (> 0 for an activation without a slope at the origin)."""
+    return real_array("sigma_w", sigma_w, minimum=0.0, strict=bool(np.isinf(activation.slope)))
+
+
+def broadcast(**arrays) -> list[np.ndarray]:
+    """Broadcast named arrays against each other.
+
+    Raises
+    ------
+    ValueError
+        Naming the arrays and their shapes when they do not fit.
+    """
+    try:
+        return list(np.broadcast_arrays(*arrays.values()))
+    except ValueError as error:
+        shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in arrays.items())
+        raise ValueError(f"these arguments must broadcast against each other: {shapes}") from error

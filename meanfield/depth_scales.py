@@ -1,0 +1,138 @@
+"""Susceptibilities and depth scales at the fixed point: how far each kind of information travels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .fixed_points import FixedPoint, fixed_point
+from .moments import layer_moments
+from .symmetry import Symmetry
+
+
+@dataclass(frozen=True)
+class DepthScales:
+    """Per-layer factors chi at the fixed point and the depth scales xi = -1/log chi, in layers; arrays like sigma_w.
+
+    Attributes
+    ----------
+    fixed_point : the fixed point they belong to, with residual and status.
+    chi_c, xi_c : relaxation of c to c*: chi_c = <f f' r>/c*.
+    chi_delta, xi_delta : decay of Delta (Section 2.3): chi_delta = <r f>^2/(sigma_w^2 c*^2) <= 1 by Cauchy and Schwarz,
+        with equality for linear f only.
+    chi_jacobian : mean squared singular value of a layer's Jacobian, (sigma_w^2/D) <f'^2 + (D-1)(f/r)^2>; also the
+    growth
+        of 1 - rho between nearly identical inputs. `amplitude` and `angular` are the two parts it is the sum of.
+    chi_gram, xi_gram : decay of the anisotropy of one input's own capsule Gram matrix, k <f^2 r^2>/((k+2) sigma_w^2
+    c*^2)
+        for O(k), k >= 2; 0 for U(1) and generic, which isotropise in one layer; NaN for O(1), where there is none.
+    one_minus_chi_c, one_minus_chi_delta : without cancellation (chi itself can round to 1).
+
+    Below the transition c and Delta shrink together and every chi is sigma_w^2 f'(0)^2; at it every xi is infinite. All
+    are NaN where the fixed point has not converged.
+    """
+
+    fixed_point: FixedPoint
+    chi_c: np.ndarray
+    one_minus_chi_c: np.ndarray
+    chi_delta: np.ndarray
+    one_minus_chi_delta: np.ndarray
+    amplitude: np.ndarray
+    angular: np.ndarray
+    chi_gram: np.ndarray
+
+    @property
+    def sigma_w(self) -> np.ndarray:
+        return self.fixed_point.sigma_w
+
+    @property
+    def chi_jacobian(self) -> np.ndarray:
+        return self.amplitude + self.angular
+
+    @property
+    def xi_c(self) -> np.ndarray:
+        return depth_scale(self.chi_c, self.one_minus_chi_c)
+
+    @property
+    def xi_delta(self) -> np.ndarray:
+        return depth_scale(self.chi_delta, self.one_minus_chi_delta)
+
+    @property
+    def xi_gram(self) -> np.ndarray:
+        return depth_scale(self.chi_gram, 1.0 - self.chi_gram)
+
+    @property
+    def d_star(self) -> np.ndarray:
+        """Pre-activation order parameter of Eq. (50), d* = (1/N) sum E|z|^2 = sigma_w^2 c*."""
+        return self.sigma_w**2 * self.fixed_point.c
+
+    def __repr__(self) -> str:
+        point = self.fixed_point
+        head = f"DepthScales({point.symmetry}, {point.activation.name}"
+        if self.sigma_w.ndim:
+            return f"{head}, {self.sigma_w.size} sigma_w, {int(point.converged.sum())} converged)"
+        return (
+            f"{head}, sigma_w={self.sigma_w:g}: c*={point.c:.6g}, xi_c={self.xi_c:.6g}, xi_delta={self.xi_delta:.6g}, "
+            f"chi_jacobian={self.chi_jacobian:.6g})"
+        )
+
+
+def depth_scales(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -> DepthScales:
+    """Depth scales at the fixed point of each sigma_w; see :class:`DepthScales`.
+
+    Relative error of every chi, 1 - chi and xi below 1e-12 for the named activations, D up to 48, sigma_w in
+    [1e-3, 1e3] and next to the transition; chi_jacobian of ``saturated`` is infinite for D <= 2. The xi's use 1 - chi
+    where chi is near 1. Parameters and errors as for :func:`meanfield.fixed_point`.
+    """
+    point = fixed_point(sigma_w, symmetry, activation)
+    return _at(point)
+
+
+def _at(point: FixedPoint) -> DepthScales:
+    symmetry, activation = point.symmetry, point.activation
+    dimension = symmetry.capsule_dimension
+    excess = activation.excess(point.sigma_w)
+    alive = np.nan_to_num(point.c) > 0.0
+    # Below the transition every capsule is linear: all factors are sigma_w^2 f'(0)^2.
+    finite_slope = activation.slope if np.isfinite(activation.slope) else 0.0
+    linear = np.where(point.converged, (finite_slope * point.sigma_w) ** 2, np.nan)
+    one_minus = np.where(point.converged, 0.0 - excess, np.nan)
+    out = {
+        "chi_c": linear,
+        "one_minus_chi_c": one_minus,
+        "chi_delta": linear,
+        "one_minus_chi_delta": one_minus,
+        "amplitude": linear / dimension,
+        "angular": linear * (dimension - 1) / dimension,
+        "chi_gram": linear,
+    }
+    out = {name: np.array(value) for name, value in out.items()}
+    if alive.any():
+        sigma_w = point.sigma_w[alive]
+        m = layer_moments(activation, dimension, sigma_w**2 * point.c[alive])
+        out["chi_c"][alive], out["one_minus_chi_c"][alive] = m.chi, m.one_minus_chi
+        out["chi_delta"][alive], out["one_minus_chi_delta"][alive] = m.linear, m.one_minus_linear
+        out["amplitude"][alive] = sigma_w**2 * m.amplitude / dimension
+        # one capsule component has no angle; avoids 0 times infinity for f = 1
+        out["angular"][alive] = sigma_w**2 * (dimension - 1) / dimension * m.angular if dimension > 1 else 0.0
+        out["chi_gram"][alive] = dimension / (dimension + 2.0) * sigma_w**2 * m.fourth
+    out["chi_gram"] = _gram_factor(symmetry, point, out["chi_gram"])
+    if dimension == 1 and activation.name == "saturated":
+        out["amplitude"] = np.full(point.sigma_w.shape, np.inf)  # f jumps at 0
+    return DepthScales(fixed_point=point, **out)
+
+
+def _gram_factor(symmetry: Symmetry, point: FixedPoint, factor: np.ndarray) -> np.ndarray:
+    if symmetry.keeps_anisotropy:
+        return factor
+    constant = 0.0 if symmetry.family in ("U(1)", "generic") else np.nan
+    return np.where(point.converged, constant, np.nan)
+
+
+def depth_scale(chi: np.ndarray, one_minus_chi: np.ndarray) -> np.ndarray:
+    """xi = -1/log(chi), from whichever of chi and 1 - chi is the smaller; 0 at chi = 0, infinite at chi = 1."""
+    chi, one_minus_chi = np.asarray(chi, float), np.asarray(one_minus_chi, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_chi = np.where(chi < 0.5, np.log(chi), np.log1p(-np.minimum(one_minus_chi, 1.0)))
+        return (-1.0 / log_chi + 0.0)[()]

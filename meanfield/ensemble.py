@@ -1,0 +1,69 @@
+"""One description of an ensemble of random networks, for theory, sampling and training alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xarray as xr
+
+from .activations import Activation, as_activation
+from .checks import sigma_w_array
+from .depth_scales import DepthScales, depth_scales
+from .fixed_points import FixedPoint, fixed_point
+from .gram_map import gram_map
+from .maps import correlation_map, length_map
+from .symmetry import Symmetry, as_symmetry
+from .trajectory import trajectory
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Random networks z^{l+1} = W^l phi(z^l), Eq. (4), of one symmetry, activation and weight scale sigma_w.
+
+    Names are read on construction: ``Ensemble("O(4)", "tanh", 1.5)``. The methods are the functions of `meanfield` at
+    these values.
+
+    Raises
+    ------
+    ValueError
+        For an unknown symmetry or activation, or a sigma_w that is not one finite number >= 0.
+    """
+
+    symmetry: Symmetry
+    activation: Activation
+    sigma_w: float
+
+    def __init__(self, symmetry: str | Symmetry = "U(1)", activation="tanh", sigma_w: float = 1.5) -> None:
+        object.__setattr__(self, "symmetry", as_symmetry(symmetry))
+        object.__setattr__(self, "activation", as_activation(activation))
+        value = sigma_w_array(sigma_w, self.activation)
+        if value.ndim:
+            raise ValueError(f"sigma_w must be one number here, got an array of shape {value.shape}")
+        object.__setattr__(self, "sigma_w", float(value))
+
+    def __repr__(self) -> str:
+        return f"Ensemble({str(self.symmetry)!r}, {self.activation.name!r}, sigma_w={self.sigma_w:g})"
+
+    def length_map(self, c):
+        """See :func:`meanfield.length_map`."""
+        return length_map(c, self.sigma_w, self.symmetry, self.activation)
+
+    def correlation_map(self, delta, c):
+        """See :func:`meanfield.correlation_map`."""
+        return correlation_map(delta, c, self.sigma_w, self.symmetry, self.activation)
+
+    def gram_map(self, gram):
+        """See :func:`meanfield.gram_map`."""
+        return gram_map(gram, self.sigma_w, self.symmetry, self.activation)
+
+    def fixed_point(self) -> FixedPoint:
+        """See :func:`meanfield.fixed_point`."""
+        return fixed_point(self.sigma_w, self.symmetry, self.activation)
+
+    def depth_scales(self) -> DepthScales:
+        """See :func:`meanfield.depth_scales`."""
+        return depth_scales(self.sigma_w, self.symmetry, self.activation)
+
+    def trajectory(self, depth: int, c=1.0, delta=None, phi=0.0, one_minus_rho=None) -> xr.Dataset:
+        """See :func:`meanfield.trajectory`."""
+        return trajectory(depth, self.sigma_w, c, delta, phi, one_minus_rho, self.symmetry, self.activation)

@@ -1,0 +1,114 @@
+"""The layer map of the Gram matrix of any number of inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .activations import as_activation
+from .checks import broadcast, real_array, sigma_w_array
+from .maps import correlation_map, length_map
+from .symmetry import Symmetry, as_symmetry
+
+
+def gram_map(gram, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -> np.ndarray:
+    """One layer of the matrix-valued recursion, Eq. (45), for B inputs,
+
+        C_ab = (1/N) sum_i E phi(z_{i,a}) . conj phi(z_{i,b})          (Eq. (10), (39); the convention is Eq. (10)'s)
+
+    C_aa follows the length map and C_ab = Delta e^{i phi} the correlation map at (c_a, c_b), its phase conserved for
+    U(1). For O(k) this is the case of Gram blocks proportional to the identity, which a random input layer makes
+    (:func:`meanfield.matrix_gram_map` has the general one); generic networks keep only the real part of C_ab.
+
+    Parameters
+    ----------
+    gram : array_like (..., B, B)
+        Hermitian positive semi-definite: complex for U(1) (and generic, whose first layer drops the imaginary part),
+        real otherwise.
+    sigma_w : array_like (...), broadcasts against the leading axes of gram.
+
+    Returns
+    -------
+    ndarray (..., B, B), complex for a complex gram with U(1), real otherwise.
+
+    Raises
+    ------
+    ValueError
+        If gram is not square, Hermitian, finite, or has |C_ab|^2 > C_aa C_bb; or for a complex gram with O(k).
+    """
+    symmetry, activation = as_symmetry(symmetry), as_activation(activation)
+    gram = _hermitian(gram, symmetry)
+    sigma_w = sigma_w_array(sigma_w, activation)
+    try:
+        batch = np.broadcast_shapes(gram.shape[:-2], sigma_w.shape)
+    except ValueError as error:
+        raise ValueError(
+            f"sigma_w, of shape {sigma_w.shape}, must broadcast against gram's leading axes {gram.shape[:-2]}"
+        ) from error
+    gram = np.broadcast_to(gram, batch + gram.shape[-2:])
+    sigma_w = np.broadcast_to(sigma_w, batch)[..., None]
+    norms = np.diagonal(gram, axis1=-2, axis2=-1).real
+    row, column = np.triu_indices(gram.shape[-1], k=1)
+    entries = gram[..., row, column]
+    if symmetry.family == "generic":
+        entries = entries.real
+    out = np.zeros(gram.shape, entries.dtype)
+    diagonal = np.arange(gram.shape[-1])
+    out[..., diagonal, diagonal] = length_map(norms, sigma_w, symmetry, activation)
+    if row.size:
+        new = _off_diagonal(entries, norms[..., row], norms[..., column], sigma_w, symmetry, activation)
+        out[..., row, column] = new
+        out[..., column, row] = np.conj(new)
+    return out
+
+
+def _off_diagonal(entries, c_1, c_2, sigma_w, symmetry, activation):
+    if not np.iscomplexobj(entries):
+        return correlation_map(entries, (c_1, c_2), sigma_w, symmetry, activation)
+    size = np.minimum(np.abs(entries), np.sqrt(c_1) * np.sqrt(c_2))
+    new = correlation_map(size, (c_1, c_2), sigma_w, symmetry, activation)
+    return new * np.exp(1j * np.angle(entries))
+
+
+def _hermitian(gram, symmetry: Symmetry) -> np.ndarray:
+    gram = np.asarray(gram)
+    if np.iscomplexobj(gram):
+        if not symmetry.has_phase:
+            raise ValueError(f"gram must be real for {symmetry}, got a complex array")
+        real_array("gram", gram.imag)
+    else:
+        gram = np.asarray(real_array("gram", gram))
+    real_array("gram", gram.real)
+    if gram.ndim < 2 or gram.shape[-1] != gram.shape[-2]:
+        raise ValueError(f"gram must have shape (..., B, B), got {gram.shape}")
+    scale = np.abs(gram).max()
+    if not np.allclose(gram, np.conj(np.swapaxes(gram, -1, -2)), rtol=0.0, atol=1e-12 * scale):
+        raise ValueError("gram must be Hermitian (symmetric if real), got one that differs from its adjoint")
+    norms = np.diagonal(gram, axis1=-2, axis2=-1).real
+    if norms.min() < 0.0:
+        raise ValueError(f"gram must have a diagonal >= 0, got {norms.min():.6g}")
+    bound = np.sqrt(norms[..., :, None]) * np.sqrt(norms[..., None, :])
+    if np.any(np.abs(gram) > bound * (1.0 + 1e-12)):
+        raise ValueError("gram must satisfy |C_ab|^2 <= C_aa C_bb, got an entry beyond that")
+    return gram
+
+
+def as_gram(c, delta, phi=0.0) -> np.ndarray:
+    """The 2 x 2 Gram matrix of Eq. (10), (..., 2, 2) complex, from c, Delta and phi (or c = (c_1, c_2)).
+
+    Raises
+    ------
+    ValueError
+        If a value is not a finite number.
+    """
+    c_1, c_2 = c if isinstance(c, tuple) else (c, c)
+    c_1, c_2, delta, phi = broadcast(
+        c_1=real_array("c", c_1, minimum=0.0),
+        c_2=real_array("c", c_2, minimum=0.0),
+        delta=real_array("delta", delta),
+        phi=real_array("phi", phi),
+    )
+    gram = np.empty((*c_1.shape, 2, 2), complex)
+    gram[..., 0, 0], gram[..., 1, 1] = c_1, c_2
+    gram[..., 0, 1] = delta * np.exp(1j * phi)
+    gram[..., 1, 0] = np.conj(gram[..., 0, 1])
+    return gram

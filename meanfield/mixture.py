@@ -1,0 +1,169 @@
+"""Two-input averages through the Gaussian mixture of a named activation.
+
+With f(r)/r = int p(v) exp(-v^2 r^2) dv (see `meanfield.activations`) the average over two correlated Gaussian capsules
+is elementary for every capsule dimension D. With kappa^2 = 2 s/D, s = sigma_w^2 c, and for each v
+
+    alpha = kappa^2 v^2/(1 + kappa^2 v^2),   beta = 1 - alpha,
+
+the paper's double Bessel integral, Eq. (12)/(49) (D = 2) and its analogues, is
+
+    Delta' = sqrt(s_1 s_2) rho int int p(v_1) p(v_2) (beta_1 beta_2)^(D/2+1) (1 - rho^2 alpha_1 alpha_2)^(-D/2-1) dv_1
+    dv_2,
+
+a smooth positive integrand without Bessel functions. Expanding in rho^2 gives the series
+Delta' = sum_n a_n^2 rho^(2n+1) (a_n(c_1) a_n(c_2) for unequal norms) with moments instead of oscillating integrals,
+
+    a_n = sqrt(s (D/2+1)_n / n!) int p(v) beta^(D/2+1) alpha^n dv >= 0,
+
+and c' - Delta' is a sum of positive terms with a common factor 1 - rho, so it keeps its relative accuracy down to
+1 - rho = 1e-300. The integrals over v are trapezoidal sums in log v, uniform in kappa for the same reason as in
+`meanfield.quadrature`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .activations import Activation
+from .quadrature import bent_grid, scale_bucket
+
+_STEP = 0.085  # proven against mpmath in the tests; 0.1 leaves 3e-14 at D = 48
+_CHUNK = 2_000_000
+_BLOCK = 16
+
+
+@lru_cache(maxsize=256)
+def _rule(activation: Activation, bucket: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes v and weights p(v) dv, fine enough for kappa up to 4^bucket."""
+    mixture = activation.mixture
+    assert mixture is not None
+    if mixture.upper_end == "origin":  # f(r) = r
+        return np.zeros(1), np.ones(1)
+    log_scale = -bucket * np.log(4.0)
+    if mixture.upper_end == "gaussian":
+        u, du = bent_grid(log_scale, np.log(6.3), _STEP)
+        v = np.exp(u)
+        w = v * du * mixture.density(v)
+    elif mixture.upper_end == "unit":
+        u, du = bent_grid(log_scale, 0.0, _STEP, unit_interval=True)
+        v = 1.0 / (1.0 + np.exp(-u))
+        w = v / (1.0 + np.exp(u)) * du * mixture.density(v)
+    else:
+        raise ValueError(f"the mixture of activation {activation.name!r} has no end")
+    keep = w > 0.0
+    return v[keep], w[keep]
+
+
+@lru_cache(maxsize=32)
+def _endless_rule(activation: Activation, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes kappa v and weights p d(kappa v) for a density that never falls off: beta ends the sums."""
+    u, du = bent_grid(0.0, 38.0 / dimension + 3.0, _STEP)
+    v = np.exp(u)
+    assert activation.mixture is not None
+    return v, v * du * activation.mixture.density(v)
+
+
+@dataclass(frozen=True)
+class MixtureState:
+    """The mixture seen by a capsule of order parameter s = sigma_w^2 c, for a flat array s of m states.
+
+    `density` = p(v) dv, shape (m or 1, nodes); `log_beta` and `alpha`, shape (m, nodes); `weight` = p dv beta^(D/2+1).
+    """
+
+    dimension: int
+    s: np.ndarray
+    density: np.ndarray
+    log_beta: np.ndarray
+
+    @property
+    def power(self) -> float:
+        return self.dimension / 2.0 + 1.0
+
+    @property
+    def alpha(self) -> np.ndarray:
+        return -np.expm1(self.log_beta)
+
+    @property
+    def weight(self) -> np.ndarray:
+        return self.density * np.exp(self.power * self.log_beta)
+
+
+def mixture_state(activation: Activation, dimension: int, s: np.ndarray) -> MixtureState:
+    """The mixture for a flat array s, shape (m,)."""
+    kappa = np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None]
+    if activation.mixture is not None and activation.mixture.upper_end == "flat":
+        scaled, density = _endless_rule(activation, dimension)
+        return MixtureState(
+            dimension, s, density / kappa, -np.log1p(np.broadcast_to(scaled, (s.size, scaled.size)) ** 2)
+        )
+    v, density = _rule(activation, scale_bucket(float(kappa.max(initial=0.0))))
+    return MixtureState(dimension, s, density[None, :], -np.log1p((kappa * v) ** 2))
+
+
+def coefficients(state: MixtureState, terms: int) -> np.ndarray:
+    """a_n / sqrt(s) for n < terms; shape (m, terms). They stay finite where s underflows."""
+    n = np.arange(1, terms)
+    binomial = np.concatenate([[1.0], np.cumprod((state.power + n - 1.0) / n)])
+    # alpha^n = alpha^(n mod 16) (alpha^16)^(n div 16): two short lists of powers and a matrix product
+    low = _powers(np.ones_like(state.alpha), state.alpha, _BLOCK)
+    high = _powers(state.weight, low[:, -1] * state.alpha, -(-terms // _BLOCK))
+    moments = (high @ low.transpose(0, 2, 1)).reshape(state.s.size, -1)[:, :terms]
+    return moments * np.sqrt(binomial)
+
+
+def _powers(start: np.ndarray, factor: np.ndarray, count: int) -> np.ndarray:
+    """start factor^k for k < count; shape (m, count, nodes)."""
+    out = np.empty((start.shape[0], count, start.shape[1]))
+    out[:, 0] = start
+    for k in range(1, count):
+        np.multiply(out[:, k - 1], factor, out=out[:, k])
+    return out
+
+
+def pair_sums(
+    first: MixtureState, second: MixtureState, rho: np.ndarray, one_minus_rho: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Delta'/sqrt(s_1 s_2) and (Delta'(rho = 1) - Delta'(rho))/sqrt(s_1 s_2), each to full relative accuracy.
+
+    `rho` in [-1, 1] (Delta' is odd in it) and `one_minus_rho` are given separately, since either can be known to more
+    digits than the other; for rho < 0 the second result is that of |rho|. All arguments are flat, shape (m,).
+    """
+    value, gap = np.empty(rho.size), np.empty(rho.size)
+    nodes = first.log_beta.shape[1] * second.log_beta.shape[1]
+    size = max(1, _CHUNK // nodes)
+    for i in range(0, rho.size, size):
+        part = slice(i, i + size)
+        value[part], gap[part] = _pair_sums(
+            first.power,
+            (_rows(first.density, part), first.log_beta[part]),
+            (_rows(second.density, part), second.log_beta[part]),
+            rho[part],
+            one_minus_rho[part],
+        )
+    return value, gap
+
+
+def _rows(array: np.ndarray, part: slice) -> np.ndarray:
+    return array if array.shape[0] == 1 else array[part]
+
+
+def _pair_sums(power, first, second, rho, one_minus_rho):
+    (density_1, log_beta_1), (density_2, log_beta_2) = first, second
+    log_product = log_beta_1[:, :, None] + log_beta_2[:, None, :]
+    alpha_1, alpha_2 = -np.expm1(log_beta_1), -np.expm1(log_beta_2)
+    z = alpha_1[:, :, None] * alpha_2[:, None, :]
+    # 1 - alpha_1 alpha_2 = beta_1 + beta_2 - beta_1 beta_2, as a sum of positive terms
+    one_minus_z = np.exp(log_beta_1)[:, :, None] + alpha_1[:, :, None] * np.exp(log_beta_2)[:, None, :]
+    at_one = np.exp(power * (log_product - np.log(one_minus_z)))
+    at_one *= density_1[:, :, None] * density_2[:, None, :]
+    # (1 - rho^2) z/(1 - z), from 1 - rho; then rho^2-dependence relative to rho = 1
+    spread = (one_minus_rho * (2.0 - one_minus_rho))[:, None, None] * (z / one_minus_z)
+    log_kernel = -power * np.log1p(spread)
+    value = rho * np.sum(at_one * np.exp(log_kernel), axis=(1, 2))
+    with np.errstate(divide="ignore"):
+        log_rho = np.where(one_minus_rho < 0.5, np.log1p(-one_minus_rho), np.log(np.abs(rho)))
+    gap = -np.sum(at_one * np.expm1(log_rho[:, None, None] + log_kernel), axis=(1, 2))
+    return value, gap

@@ -1,0 +1,176 @@
+"""The average of phi(x_1).phi(x_2) over two correlated capsules, the engine under every two-input map.
+
+Pairs of inputs are given as flat arrays: `first` and `second` name the states (values of s = sigma_w^2 c) by their
+index, `rho` is the overlap Delta/sqrt(c_1 c_2), and `one_minus_rho` is 1 - |rho|, kept apart because near rho = 1 it
+is the number that carries the information.
+
+The series sum_n a_n^2 rho^(2n+1) serves wherever its remainder is proven small: the coefficients are non-negative and
+what they sum to at rho = 1, and the slope there, are known from one-input averages, so
+
+    0 <= remainder of Delta'        <= rho^(2M+1) R,            R  = c' - sum_{n<M} a_n^2,
+    0 <= remainder of c' - Delta'   <= min(R, (1 - rho) R'),    R' = (d Delta'/d rho)(1) - sum_{n<M} (2n+1) a_n^2
+
+after M terms (for unequal norms with the geometric mean of the two remainders, by Cauchy and Schwarz). Where it needs
+too many terms (large sigma_w with rho near 1), the named activations turn to the sum over pairs of mixture components.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from . import laguerre, mixture
+from .activations import Activation
+from .moments import gain_and_jacobian, power_gain
+from .saturated import saturated_map
+
+_TOLERANCE = 3e-15
+_FIRST, _LAST = 128, 384  # terms of the series: for every state, and where that is not enough
+_BLOCK = 16
+
+
+class Series:
+    """The coefficients a_n/sqrt(s) of an array of states, shape (m, terms), and what is missing after some of them."""
+
+    def __init__(self, a: np.ndarray, gain: np.ndarray, slope: np.ndarray) -> None:
+        self.a, self.square = a, a**2
+        # lengths at which a sum may stop, and the remainders R/s and R'/s there, shape (m, lengths); rounding leaves
+        # them up to a few 1e-16 of the total below zero
+        terms = a.shape[1]
+        self.lengths = [n for n in (16, 32, 64, 128, 256, 384) if n <= terms]
+        stops = np.array(self.lengths) - 1
+        odd = 2.0 * np.arange(terms) + 1.0
+        self.rest = np.maximum(gain[:, None] - np.cumsum(self.square, axis=1)[:, stops], 0.0)
+        self.rest_slope = np.maximum(slope[:, None] - np.cumsum(odd * self.square, axis=1)[:, stops], 0.0)
+
+    @cached_property
+    def tails(self) -> np.ndarray:
+        """sum_{n >= j} a_n^2/s."""
+        return _tails(self.square)
+
+    def sum(self, first, second, rho, one_minus_rho, want_gap: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Delta' (or Delta'(1) - Delta') over sqrt(s_1 s_2) for rho >= 0, and a bound on its relative remainder."""
+        for stop, length in enumerate(self.lengths):
+            remainder = self._remainder(stop, length, first, second, rho, one_minus_rho, want_gap)
+            # each total is at least the first term of its sum, or its value at the slope of the first term
+            least = (one_minus_rho if want_gap else rho) * self.a[first, 0] * self.a[second, 0]
+            if np.all(remainder <= _TOLERANCE * least):
+                break
+        total = self._sum(length, first, second, rho, one_minus_rho, want_gap)
+        return total, np.divide(remainder, total, out=np.zeros_like(total), where=total > 0)
+
+    def _remainder(self, stop, length, first, second, rho, one_minus_rho, want_gap):
+        rest, rest_slope = self.rest[first, stop], self.rest_slope[first, stop]
+        if first is not second:
+            rest = np.sqrt(rest * self.rest[second, stop])
+            rest_slope = np.sqrt(rest_slope * self.rest_slope[second, stop])
+        if want_gap:
+            return np.minimum(rest, one_minus_rho * rest_slope)
+        return rest * rho ** (2 * length + 1)
+
+    def _sum(self, length, first, second, rho, one_minus_rho, want_gap):
+        x = rho * rho
+        if not want_gap:
+            if first is second:
+                return rho * _polynomial(self.square[first, :length], x)
+            return rho * _polynomial(self.a[first, :length] * self.a[second, :length], x)
+        # 1 - rho^(2n+1) = (1 - rho) + rho (1 - rho^2) sum_{j<n} rho^(2j): positive terms only
+        tails = self.tails[first] if first is second else _tails(self.a[first] * self.a[second])
+        return one_minus_rho * (tails[:, 0] + rho * (2.0 - one_minus_rho) * _polynomial(tails[:, 1 : length + 1], x))
+
+
+def _tails(terms: np.ndarray) -> np.ndarray:
+    return np.cumsum(terms[:, ::-1], axis=1)[:, ::-1]
+
+
+def _polynomial(coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """sum_n coefficients[:, n] x^n, by powers within blocks and Horner's rule across them."""
+    pairs, terms = coefficients.shape
+    whole = -(-terms // _BLOCK)
+    if whole * _BLOCK != terms:
+        coefficients = np.concatenate([coefficients, np.zeros((pairs, whole * _BLOCK - terms))], axis=1)
+    powers = np.empty((pairs, _BLOCK))
+    powers[:, 0] = 1.0
+    powers[:, 1] = x
+    for n in (2, 4, 8):
+        np.multiply(powers[:, :n], (powers[:, n - 1] * x)[:, None], out=powers[:, n : 2 * n])
+    sums = np.einsum("pbn,pn->pb", coefficients.reshape(pairs, whole, _BLOCK), powers)
+    total, step = sums[:, -1], powers[:, -1] * x
+    for b in range(whole - 2, -1, -1):
+        total = total * step + sums[:, b]
+    return total
+
+
+class Overlaps:
+    """Overlap averages between capsule states of one activation and dimension, for a flat array s of states."""
+
+    def __init__(self, activation: Activation, dimension: int, s: np.ndarray) -> None:
+        self.activation, self.dimension, self.s = activation, dimension, s
+        self._saturated = bool(np.isinf(activation.slope))
+        if self._saturated:
+            self.gain = power_gain(activation, dimension, s)
+            return
+        self.gain, amplitude, angular = gain_and_jacobian(activation, dimension, s)
+        self._slope = (amplitude + (dimension - 1) * angular) / dimension
+        self._series = self._expand(np.arange(s.size), _FIRST)
+
+    def _expand(self, states: np.ndarray, terms: int) -> Series:
+        if self.activation.guaranteed:
+            a = mixture.coefficients(self._mixture(states), terms)
+        else:
+            a = laguerre.coefficients(self.activation, self.dimension, self.s[states])
+        return Series(a, self.gain[states], self._slope[states])
+
+    def _mixture(self, states: np.ndarray) -> mixture.MixtureState:
+        return mixture.mixture_state(self.activation, self.dimension, self.s[states])
+
+    def value(self, first, second, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
+        """Delta'/sqrt(s_1 s_2), odd in rho, and an estimate of its relative truncation error.
+
+        Pass the same object as `first` and `second` for inputs of equal norm.
+        """
+        out, error = self._evaluate(first, second, np.abs(rho), one_minus_rho, want_gap=False)
+        return np.sign(rho) * out, error
+
+    def gap(self, first, second, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
+        """(Delta'(1) - Delta'(|rho|))/sqrt(s_1 s_2) and an estimate of its relative truncation error."""
+        return self._evaluate(first, second, np.abs(rho), one_minus_rho, want_gap=True)
+
+    def _evaluate(self, first, second, rho, one_minus_rho, want_gap):
+        if rho.size == 0:
+            return np.empty(0), np.empty(0)
+        if self._saturated:
+            both = saturated_map(self.dimension, rho, one_minus_rho)
+            scale = np.sqrt(self.gain[first] * self.gain[second])
+            return both[int(want_gap)] * scale, np.zeros(rho.size)
+        out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap)
+        if self.activation.guaranteed:
+            for method in (self._longer_series, self._pair_sums):
+                todo = np.flatnonzero(error > _TOLERANCE)
+                if todo.size == 0:
+                    break
+                left = first[todo]
+                right = left if first is second else second[todo]
+                out[todo], error[todo] = method(left, right, rho[todo], one_minus_rho[todo], want_gap)
+        return out, error
+
+    def _longer_series(self, first, second, rho, one_minus_rho, want_gap):
+        states, index = np.unique(np.concatenate([first, second]), return_inverse=True)
+        left, right = np.split(index, 2)
+        if first is second:
+            right = left
+        return self._expand(states, _LAST).sum(left, right, rho, one_minus_rho, want_gap)
+
+    def _pair_sums(self, first, second, rho, one_minus_rho, want_gap):
+        left = self._mixture(first)
+        right = left if first is second else self._mixture(second)
+        sums = mixture.pair_sums(left, right, rho, one_minus_rho)
+        return sums[int(want_gap)], np.zeros(rho.size)
+
+    def weights(self, terms: int) -> np.ndarray:
+        """a_n^2/c' of the only state, n < terms."""
+        longest = _LAST if self.activation.guaranteed else laguerre.TERMS
+        if self._saturated or terms > longest:
+            raise ValueError(f"terms must be at most {longest} for {self.activation.name}, got {terms}")
+        return self._expand(np.arange(1), max(terms, 16)).square[0, :terms] / self.gain[0]

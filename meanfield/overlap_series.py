@@ -1,0 +1,46 @@
+"""The coefficients of the correlation map, and what they prove."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from .activations import as_activation
+from .checks import real_array, sigma_w_array, whole_number
+from .overlap import Overlaps
+from .symmetry import Symmetry, as_symmetry
+
+
+def overlap_series(c, sigma_w, terms: int = 32, symmetry: str | Symmetry = "U(1)", activation="tanh") -> xr.Dataset:
+    """The weights w_n = a_n^2/c' of the correlation map, rho' = sum_n w_n rho^(2n+1).
+
+    They are non-negative and sum to 1, which proves what the paper reports not finding (Section 2.3): at c = c* the map
+    rho -> rho' is convex on [0, 1] with 0 -> 0 and 1 -> 1, so unless w_0 = 1 (linear f) it lies strictly below the
+    diagonal in between. Delta has no fixed point but 0, and 0 is stable since w_0 = chi_delta < 1.
+
+    Parameters
+    ----------
+    c, sigma_w : float
+    terms : int, 1 to 384
+
+    Returns
+    -------
+    xarray.Dataset over `n`: `weight` w_n, and `remainder`, 1 - sum_{m<=n} w_m: an upper bound of everything after n.
+
+    Raises
+    ------
+    ValueError
+        For a bad argument; for ``saturated``, whose weights fall off like a power: they are closed, see
+        `meanfield.symbolic`.
+    """
+    symmetry, activation = as_symmetry(symmetry), as_activation(activation)
+    terms = whole_number("terms", terms, 1)
+    s = real_array("c", c, minimum=0.0, strict=True) * sigma_w_array(sigma_w, activation) ** 2
+    if s.ndim:
+        raise ValueError(f"c and sigma_w must be single numbers here, got shape {s.shape}")
+    weight = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)
+    return xr.Dataset(
+        {"weight": ("n", weight), "remainder": ("n", np.maximum(1.0 - np.cumsum(weight), 0.0))},
+        coords={"n": np.arange(terms)},
+        attrs={"symmetry": str(symmetry), "activation": activation.name, "sigma_w": float(sigma_w), "c": float(c)},
+    )

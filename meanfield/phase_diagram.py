@@ -1,0 +1,84 @@
+"""Phase diagrams: everything at the fixed point, as one labelled table over sigma_w and symmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from .activations import as_activation
+from .checks import real_array
+from .depth_scales import DepthScales, depth_scales
+from .symmetry import Symmetry, as_symmetry
+
+LONG_NAMES = {
+    "c_star": r"order parameter $c^*$, Eq. (6)",
+    "d_star": r"pre-activation order parameter $d^*$, Eq. (50)",
+    "chi_c": r"relaxation factor of $c$, $\chi_c$",
+    "xi_c": r"depth scale of $c$, $\xi_c$ [layers]",
+    "chi_delta": r"decay factor of $\Delta$, $\chi_\Delta$",
+    "xi_delta": r"depth scale of $\Delta$, $\xi_\Delta$ [layers]",
+    "chi_jacobian": r"Jacobian's mean squared singular value $\chi_J$",
+    "chi_gram": r"decay factor of a Gram matrix's anisotropy, $\chi_G$",
+    "residual": r"$F(c^*)/c^* - 1$",
+    "error_estimate": r"estimated relative error of $c^*$",
+}
+
+
+def phase_diagram(
+    sigma_w, symmetry: str | Symmetry | Sequence[str | Symmetry] = "U(1)", activation="tanh"
+) -> xr.Dataset:
+    """Fixed point, susceptibilities and depth scales over sigma_w (and symmetry, when a list of them is given).
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``sigma_w`` (and ``symmetry``): `c_star, chi_c, xi_c, chi_delta, xi_delta, chi_jacobian, chi_gram, d_star`
+        (see :class:`meanfield.DepthScales`), `phase`, and for each point `residual`, `status`, `converged` and
+        `error_estimate`. A point without a fixed point has status ``"no fixed point"``, converged = False and NaN; a
+        ConvergenceWarning counts such points.
+
+    Raises
+    ------
+    ValueError
+        Naming the bad argument.
+    """
+    activation = as_activation(activation)
+    sigma_w = np.atleast_1d(real_array("sigma_w", sigma_w))
+    if sigma_w.ndim != 1:
+        raise ValueError(f"sigma_w must be a number or one-dimensional, got shape {sigma_w.shape}")
+    if isinstance(symmetry, str | Symmetry):
+        return _table(depth_scales(sigma_w, symmetry, activation)).assign_attrs(symmetry=str(as_symmetry(symmetry)))
+    symmetries = [as_symmetry(s) for s in symmetry]
+    if not symmetries:
+        raise ValueError("symmetry must name at least one symmetry, got an empty sequence")
+    tables = [_table(depth_scales(sigma_w, s, activation)) for s in symmetries]
+    return xr.concat(tables, xr.DataArray([str(s) for s in symmetries], dims="symmetry", name="symmetry"))
+
+
+def _table(scales: DepthScales) -> xr.Dataset:
+    point = scales.fixed_point
+    values = {
+        "c_star": point.c,
+        "chi_c": scales.chi_c,
+        "xi_c": scales.xi_c,
+        "chi_delta": scales.chi_delta,
+        "xi_delta": scales.xi_delta,
+        "chi_jacobian": scales.chi_jacobian,
+        "chi_gram": scales.chi_gram,
+        "d_star": scales.d_star,
+        "phase": np.where(point.converged, point.phase, ""),
+        "residual": point.residual,
+        "status": point.status,
+        "converged": point.converged,
+        "error_estimate": point.error,
+    }
+    table = xr.Dataset(
+        {name: ("sigma_w", value) for name, value in values.items()},
+        coords={"sigma_w": ("sigma_w", scales.sigma_w, {"long_name": r"weight scale $\sigma_w$"})},
+        attrs={"activation": point.activation.name},
+    )
+    for name, text in LONG_NAMES.items():
+        table[name].attrs["long_name"] = text
+    return table

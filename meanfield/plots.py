@@ -1,0 +1,112 @@
+"""Figures of the theory. Every function draws on an `ax` that it is given (or makes) and returns it."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from .phase_diagram import LONG_NAMES
+from .symmetry import Symmetry
+from .trajectory import trajectory
+
+SIGMA_LABEL = r"weight scale $\sigma_w$"
+
+
+def _ax(ax: Axes | None) -> Axes:
+    return plt.subplots(figsize=(5.2, 3.6), layout="constrained")[1] if ax is None else ax
+
+
+def phase_curve(diagram: xr.Dataset, quantity: str = "c_star", ax: Axes | None = None, log: bool = False) -> Axes:
+    """One quantity of a phase diagram against sigma_w, a line for each symmetry. Infinite and missing points are gaps.
+
+    Raises
+    ------
+    ValueError
+        If the diagram has no such quantity.
+    """
+    if quantity not in diagram or diagram[quantity].dtype.kind != "f":
+        raise ValueError(f"quantity must be one of {', '.join(map(repr, LONG_NAMES))}, got {quantity!r}")
+    ax = _ax(ax)
+    values = diagram[quantity]
+    rows = values if "symmetry" in values.dims else values.expand_dims(symmetry=[diagram.attrs["symmetry"]])
+    for row in rows.transpose("symmetry", "sigma_w"):
+        y = np.where(np.isfinite(row), row, np.nan)
+        ax.plot(row.sigma_w, y, label=str(row.symmetry.item()))
+    if log:
+        ax.set_yscale("log")
+    ax.set_xlabel(SIGMA_LABEL)
+    ax.set_ylabel(LONG_NAMES[quantity])
+    ax.legend(frameon=False)
+    return ax
+
+
+def cobweb(
+    sigma_w: float,
+    rho: float = 0.9,
+    layers: int = 12,
+    symmetry: str | Symmetry = "U(1)",
+    activation="tanh",
+    ax: Axes | None = None,
+) -> Axes:
+    """The correlation map rho -> rho' at c = c*, the diagonal, and the staircase of a pair of inputs through the
+    layers.
+
+    The map lies below the diagonal everywhere in (0, 1): there is no fixed point but rho = 0 and rho = 1.
+    """
+    from .fixed_points import fixed_point
+
+    ax = _ax(ax)
+    c = float(fixed_point(sigma_w, symmetry, activation).c)
+    if c <= 0.0:
+        raise ValueError(f"sigma_w must be above the transition for a cobweb at c* > 0, got {sigma_w:g}")
+    grid = np.linspace(0.0, 1.0, 201)
+    one_layer = trajectory(1, sigma_w, c=c, delta=c * grid, symmetry=symmetry, activation=activation)
+    path = trajectory(layers, sigma_w, c=c, delta=c * rho, symmetry=symmetry, activation=activation).rho.values
+    ax.plot(grid, grid, color="0.7", lw=1)
+    ax.plot(grid, one_layer.rho.values[1], label=rf"$\rho \to \rho'$, $\sigma_w = {sigma_w:g}$")
+    ax.plot(np.repeat(path, 2)[:-1], np.concatenate([[0.0], np.repeat(path[1:], 2)]), lw=0.8, color="C3")
+    ax.set_xlabel(r"overlap $\rho^l = \Delta^l/c^*$")
+    ax.set_ylabel(r"$\rho^{l+1}$")
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    ax.set_aspect("equal")
+    ax.legend(frameon=False)
+    return ax
+
+
+def decay(run: xr.Dataset, quantity: str = "rho", ax: Axes | None = None, label: str | None = None, **line) -> Axes:
+    """A quantity of a trajectory against the layer: ``"c"``, ``"delta"``, ``"rho"``, ``"one_minus_rho"`` or ``"phi"``.
+
+    Raises
+    ------
+    ValueError
+        If the trajectory has no such quantity.
+    """
+    labels = {
+        "c": r"order parameter $c^l$",
+        "delta": r"covariance $\Delta^l$",
+        "rho": r"overlap $\rho^l = \Delta^l/c^l$",
+        "one_minus_rho": r"$1 - \rho^l$",
+        "phi": r"phase $\varphi^l$ [rad]",
+    }
+    if quantity not in labels or quantity not in run:
+        raise ValueError(f"quantity must be one of {', '.join(map(repr, labels))} in the trajectory, got {quantity!r}")
+    ax = _ax(ax)
+    ax.plot(run.layer, run[quantity].values.reshape(run.sizes["layer"], -1), label=label, **line)
+    ax.set_xlabel(r"layer $l$")
+    ax.set_ylabel(labels[quantity])
+    if label:
+        ax.legend(frameon=False)
+    return ax
+
+
+def overview(diagram: xr.Dataset):
+    """Order parameter, depth scales and Jacobian of a phase diagram in one figure; returns the Figure."""
+    figure, axes = plt.subplots(1, 3, figsize=(12.5, 3.6), layout="constrained")
+    phase_curve(diagram, "c_star", axes[0])
+    phase_curve(diagram, "xi_delta", axes[1], log=True)
+    phase_curve(diagram, "chi_jacobian", axes[2])
+    axes[2].axhline(1.0, color="0.7", lw=1, zorder=0)
+    return figure

@@ -1,0 +1,39 @@
+"""The correlation map of the saturated activation, f = 1 (the limit sigma_w -> infinity of every bounded one).
+
+    Delta' = rho (2/D) (Gamma((D+1)/2)/Gamma(D/2))^2 2F1(1/2, 1/2; D/2 + 1; rho^2),        c' = 1.
+
+f(r)/r = 1/r has no smallest scale, so it is not for the rules of `meanfield.mixture`; Euler's integral of the
+hypergeometric function is one-dimensional and, with q^2 = cos^2 x + (1 - rho^2) sin^2 x, gives both the map and what it
+lacks to 1 as positive integrals,
+
+    Delta'     = C rho        int_0^{pi/2} cos^D x / q dx,
+    1 - Delta' = C (1-rho^2)  int_0^{pi/2} cos^(D-1) x / (q (q + rho cos x)) dx,   C = 2/B(D/2, 1/2).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import beta
+
+from .quadrature import bent_grid
+
+_STEP = 0.12
+
+
+def saturated_map(dimension: int, rho: np.ndarray, one_minus_rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Delta' and 1 - |Delta'| for f = 1; `rho` and `one_minus_rho` = 1 - |rho| are flat arrays (m,)."""
+    spread = one_minus_rho * (2.0 - one_minus_rho)  # 1 - rho^2
+    smallest = max(float(spread[spread > 0].min(initial=1.0)), 1e-300)
+    # In u = log tan x the integrands are analytic for |Im u| < pi/2 and turn at tan x ~ 1 and 1/sqrt(1 - rho^2).
+    u, du = bent_grid(0.0, 0.5 * np.log(1.0 / smallest) + 38.0 / dimension + 2.0, _STEP)
+    tangent = np.exp(u)
+    log_cos = -0.5 * np.log1p(tangent**2)
+    cos = np.exp(log_cos)
+    measure = 2.0 / beta(dimension / 2.0, 0.5) * tangent * cos * du
+    # q/cos x; the weight dx = tan x cos^2 x du has lent one cosine to `measure`
+    stretch = np.sqrt(1.0 + spread[:, None] * tangent**2)
+    value = rho * np.sum(measure * np.exp(dimension * log_cos) / stretch, axis=1)
+    gap = spread * np.sum(
+        measure * np.exp((dimension - 2) * log_cos) / (stretch * (stretch + np.abs(rho)[:, None])), axis=1
+    )
+    return value, gap

@@ -1,0 +1,257 @@
+"""Trajectories: one or two inputs followed through the layers of a wide network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from .activations import Activation, as_activation
+from .checks import broadcast, real_array, sigma_w_array, whole_number
+from .maps import LARGEST_S, overlap_of, warn_if_inaccurate
+from .moments import norm_mismatch, power_gain
+from .overlap import Overlaps
+from .symmetry import Symmetry, as_symmetry
+
+
+def trajectory(
+    depth: int,
+    sigma_w,
+    c=1.0,
+    delta=None,
+    phi=0.0,
+    one_minus_rho=None,
+    symmetry: str | Symmetry = "U(1)",
+    activation="tanh",
+) -> xr.Dataset:
+    """Iterate the length map, Eq. (8), and the correlation map, Eq. (12), from given starting values.
+
+    Parameters
+    ----------
+    depth : int >= 0
+        Number of layers to apply.
+    sigma_w : array_like
+    c : array_like > 0, or a tuple (c_1, c_2)
+        Order parameter of the inputs at layer 0.
+    delta : array_like, optional
+        Covariance of the two inputs at layer 0, |delta| <= sqrt(c_1 c_2). Leave out for one input.
+    phi : array_like
+        Phase of Eq. (10) in radians. U(1) conserves it, Eq. (11). A generic network transmits Re(Delta e^{i phi})
+        alone: from layer 1 on its overlap is Delta cos phi, of phase 0 or pi. O(k) has no phase (its polar factor is
+        the subject of :func:`meanfield.matrix_correlation_map`).
+    one_minus_rho : array_like in [0, 1], optional
+        1 - delta/sqrt(c_1 c_2) instead of delta, for nearly identical inputs (1e-15 keeps all its digits).
+
+    All arrays broadcast. A single one-dimensional array gives its name to the extra dimension; xarray.DataArrays keep
+    theirs; otherwise the dimensions are ``input_0, input_1, ...``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``layer`` 0..depth: `c` and `log_c` (or `c_1, c_2, log_c_1, log_c_2`), and for two inputs `delta`, `rho`,
+        `one_minus_rho` and `phi`. Where c underflows, `log_c`, `rho` and `one_minus_rho` go on; `rho` is never NaN.
+        `one_minus_rho` keeps its relative accuracy however small it is, and 0 stays exactly 0.
+        A user's activation adds `error_estimate`, the relative truncation error of each layer's overlap.
+
+    Raises
+    ------
+    ValueError
+        For bad values; for phi != 0 with O(k); when both delta and one_minus_rho are given.
+    """
+    symmetry, activation = as_symmetry(symmetry), as_activation(activation)
+    depth = whole_number("depth", depth, 0)
+    if delta is not None and one_minus_rho is not None:
+        raise ValueError("give delta or one_minus_rho, not both")
+    two_inputs = delta is not None or one_minus_rho is not None
+    c_1, c_2 = c if isinstance(c, tuple) else (c, c)
+    labels, arrays = _labelled(
+        {"sigma_w": sigma_w, "c": c_1, "c_2": c_2, "delta": delta, "phi": phi, "one_minus_rho": one_minus_rho}
+    )
+    start = _start(symmetry, activation, arrays, two_inputs)
+    norms = _Norms.iterate(activation, symmetry.capsule_dimension, depth, start)
+    shape = start.sigma_w.shape
+    data = _norm_variables(norms, shape, isinstance(c, tuple))
+    if two_inputs:
+        data |= _overlap_variables(symmetry, activation, depth, start, norms)
+    dims = ("layer", *labels.dims)
+    out = xr.Dataset(
+        {name: (dims, value.reshape((depth + 1, *shape))) for name, value in data.items()},
+        coords={"layer": np.arange(depth + 1), **labels.coords},
+        attrs={"symmetry": str(symmetry), "activation": activation.name},
+    )
+    return out if "sigma_w" in out.coords else out.assign_coords(sigma_w=(labels.dims, start.sigma_w))
+
+
+# ---- arguments ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Labels:
+    dims: tuple[str, ...]
+    coords: dict
+
+
+def _labelled(values: dict) -> tuple[_Labels, dict[str, np.ndarray]]:
+    """Broadcast the arguments that are given, and find names for the dimensions."""
+    given = {name: value for name, value in values.items() if value is not None}
+    labelled = [name for name, value in given.items() if isinstance(value, xr.DataArray)]
+    if labelled:
+        bare = [name for name, value in given.items() if name not in labelled and np.ndim(value)]
+        if bare:
+            raise ValueError(f"{bare[0]} must be a number or an xarray.DataArray, since {labelled[0]} is one")
+        together = xr.broadcast(*(xr.DataArray(value) for value in given.values()))
+        first = together[0]
+        arrays = {name: array.values for name, array in zip(given, together, strict=True)}
+        return _Labels(tuple(map(str, first.dims)), dict(first.coords)), arrays
+    arrays = dict(
+        zip(given, broadcast(**{name: real_array(name, value) for name, value in given.items()}), strict=True)
+    )
+    shape = arrays["sigma_w"].shape
+    varied = [name for name, value in given.items() if np.ndim(value)]
+    if len(varied) == 1 and len(shape) == 1:
+        (name,) = varied
+        # a variable of the result cannot have its own name as dimension
+        dim = name if name == "sigma_w" else f"{name}_0"
+        return _Labels((dim,), {dim: (dim, arrays[name])}), arrays
+    return _Labels(tuple(f"input_{i}" for i in range(len(shape))), {}), arrays
+
+
+@dataclass
+class _Start:
+    """Layer 0: arrays of one shape. rho >= 0 is the size of the overlap, `sign` its sign."""
+
+    sigma_w: np.ndarray
+    c_1: np.ndarray
+    c_2: np.ndarray
+    phi: np.ndarray
+    rho: np.ndarray
+    one_minus_rho: np.ndarray
+    sign: np.ndarray
+
+
+def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs: bool) -> _Start:
+    sigma_w = sigma_w_array(arrays["sigma_w"], activation)
+    c_1 = real_array("c", arrays["c"], minimum=0.0, strict=True)
+    c_2 = real_array("c", arrays["c_2"], minimum=0.0, strict=True)
+    phi = real_array("phi", arrays["phi"])
+    if not symmetry.has_phase and np.any(phi != 0.0):
+        raise ValueError(f"phi must be 0 for {symmetry}, which has no phase, got {phi[phi != 0.0].flat[0]:.6g}")
+    if not two_inputs:
+        zero = np.zeros(sigma_w.shape)
+        return _Start(sigma_w, c_1, c_2, phi, zero, zero, zero)
+    if "one_minus_rho" in arrays:
+        missing = real_array("one_minus_rho", arrays["one_minus_rho"], minimum=0.0)
+        if np.any(missing > 1.0):
+            raise ValueError(f"one_minus_rho must be in [0, 1], got {missing[missing > 1.0].flat[0]:.6g}")
+        return _Start(sigma_w, c_1, c_2, phi, 1.0 - missing, missing, np.ones(sigma_w.shape))
+    rho, missing = overlap_of(real_array("delta", arrays["delta"]), c_1, c_2)
+    return _Start(sigma_w, c_1, c_2, phi, np.abs(rho), missing, np.where(rho < 0, -1.0, 1.0))
+
+
+# ---- one input ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Norms:
+    """c along the layers for the distinct pairs (sigma_w, c), shape (depth + 1, m), and which pair each input has."""
+
+    sigma_w: np.ndarray
+    c: np.ndarray
+    log_c: np.ndarray
+    overlaps: Overlaps
+    first: np.ndarray
+    second: np.ndarray
+
+    @classmethod
+    def iterate(cls, activation: Activation, dimension: int, depth: int, start: _Start) -> _Norms:
+        pairs = np.concatenate([np.stack([start.sigma_w.ravel(), c.ravel()], axis=1) for c in (start.c_1, start.c_2)])
+        distinct, index = np.unique(pairs, axis=0, return_inverse=True)
+        first, second = np.split(index.ravel(), 2)
+        if np.array_equal(first, second):
+            second = first
+        sigma_w = distinct[:, 0]
+        c, log_c = np.empty((2, depth + 1, sigma_w.size))
+        c[0], log_c[0] = distinct[:, 1], np.log(distinct[:, 1])
+        with np.errstate(divide="ignore", over="ignore"):
+            for layer in range(depth):
+                gain = power_gain(activation, dimension, _state(sigma_w, c[layer]))
+                c[layer + 1] = sigma_w**2 * c[layer] * gain
+                log_c[layer + 1] = log_c[layer] + 2.0 * np.log(sigma_w) + np.log(gain)
+        return cls(sigma_w, c, log_c, Overlaps(activation, dimension, _state(sigma_w, c[:-1]).ravel()), first, second)
+
+
+def _state(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return np.minimum(sigma_w**2 * c, LARGEST_S)
+
+
+def _norm_variables(norms: _Norms, shape, pair: bool) -> dict[str, np.ndarray]:
+    if not pair:
+        return {"c": norms.c[:, norms.first], "log_c": norms.log_c[:, norms.first]}
+    return {
+        "c_1": norms.c[:, norms.first],
+        "c_2": norms.c[:, norms.second],
+        "log_c_1": norms.log_c[:, norms.first],
+        "log_c_2": norms.log_c[:, norms.second],
+    }
+
+
+# ---- two inputs -----------------------------------------------------------------------------------------------------
+
+
+def _overlap_variables(
+    symmetry: Symmetry, activation: Activation, depth: int, start: _Start, norms: _Norms
+) -> dict[str, np.ndarray]:
+    inputs = start.rho.size
+    rho, missing, error = np.zeros((3, depth + 1, inputs))
+    rho[0], missing[0] = start.rho.ravel(), start.one_minus_rho.ravel()
+    phi = np.broadcast_to(start.phi.ravel(), (depth + 1, inputs))
+    sign = np.broadcast_to(start.sign.ravel(), (depth + 1, inputs))
+    enter = rho[0], missing[0]
+    if symmetry.family == "generic":
+        # only Re(Delta e^{i phi}) enters the next layer; 1 - rho |cos phi| is a sum of positive terms
+        cosine = np.cos(start.phi.ravel())
+        lost = np.where(
+            cosine > 0, 2.0 * np.sin(start.phi.ravel() / 2.0) ** 2, 2.0 * np.cos(start.phi.ravel() / 2.0) ** 2
+        )
+        enter = rho[0] * np.abs(cosine), missing[0] * np.abs(cosine) + lost
+        phi, sign = phi.copy(), sign.copy()
+        phi[1:], sign[1:] = np.where(cosine * sign[0] < 0, np.pi, 0.0), 1.0
+    for layer in range(depth):
+        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(activation, symmetry, norms, layer, *enter)
+        enter = rho[layer + 1], missing[layer + 1]
+    warn_if_inaccurate(activation, error)
+    delta = sign * rho * np.sqrt(norms.c[:, norms.first]) * np.sqrt(norms.c[:, norms.second])
+    out = {
+        "delta": delta,
+        "rho": sign * rho,
+        "one_minus_rho": np.where(sign > 0, missing, 2.0 - missing),
+        "phi": phi,
+    }
+    return out if activation.guaranteed else out | {"error_estimate": error}
+
+
+def _step(activation: Activation, symmetry: Symmetry, norms: _Norms, layer: int, rho, missing):
+    """rho and 1 - rho one layer on, each from the sum that keeps its digits, and the relative truncation error."""
+    offset = layer * norms.sigma_w.size
+    first = offset + norms.first
+    second = first if norms.second is norms.first else offset + norms.second
+    overlaps = norms.overlaps
+    scale = np.sqrt(overlaps.gain[first] * overlaps.gain[second])
+    near = np.flatnonzero(missing < 0.5)
+    far = np.flatnonzero(missing >= 0.5)
+    new_rho, new_missing, error = np.empty((3, rho.size))
+
+    def pick(which):
+        return first[which], first[which] if second is first else second[which], rho[which], missing[which]
+
+    value, error[far] = overlaps.value(*pick(far))
+    new_rho[far] = value / scale[far]
+    new_missing[far] = 1.0 - new_rho[far]
+    gap, error[near] = overlaps.gap(*pick(near))
+    new_missing[near] = gap / scale[near]
+    if second is not first and near.size:
+        s = overlaps.s
+        new_missing[near] += norm_mismatch(activation, symmetry.capsule_dimension, s[first[near]], s[second[near]])
+    new_rho[near] = 1.0 - new_missing[near]
+    return new_rho, new_missing, error

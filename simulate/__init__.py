@@ -1,0 +1,15 @@
+"""Sampled random networks, to check the mean-field theory against.
+
+    >>> import simulate, meanfield
+    >>> images = simulate.load_images()
+    >>> samples = simulate.sample_networks(
+    ...     meanfield.Ensemble("U(1)", "tanh", 1.5), images.features([0, 1]), width=64, depth=10, n_networks=100
+    ... )
+    >>> means = simulate.summary(samples)  # c, d, Delta, phi and Gram matrices per layer, with standard errors
+"""
+
+from .data import Images, load_images, read_idx
+from .observables import summary
+from .sampling import plane_rotation, sample_networks
+
+__all__ = ["Images", "load_images", "plane_rotation", "read_idx", "sample_networks", "summary"]

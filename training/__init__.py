@@ -1,0 +1,1 @@
+"""Trained networks of the paper (not written yet: see the open issues)."""
