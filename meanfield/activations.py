@@ -239,7 +239,8 @@ def as_activation(activation) -> Activation:
     Raises
     ------
     ValueError
-        For an unknown name, or a function that is not finite, changes the shape, or has f(0) != 0 or f'(0) = 0.
+        For an unknown name, or a function that is not finite, changes the shape, or has f(0) != 0, or f'(0) that is 0
+        or infinite.
     """
     if isinstance(activation, Activation):
         return activation
@@ -276,9 +277,15 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None) -> 
     if derivative is None:
         derivative = _numerical_derivative(value)
     slope = float(_evaluate(derivative, probe, f"the derivative of activation {name}")[0])
-    if slope == 0.0:
+    secants = at_probe[1:] / probe[1:]
+    if abs(slope) <= 1e-10 * np.abs(secants).max():  # what a numerical derivative makes of 0
         raise ValueError(
             f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0"
+        )
+    if not 0.5 < secants[0] / slope < 2.0:
+        raise ValueError(
+            f"activation {name} must have a finite derivative at r = 0, "
+            f"got f'(0) = {slope:.6g} and f(1e-8)/1e-8 = {secants[0]:.6g}"
         )
 
     def one_minus_ratio(r):

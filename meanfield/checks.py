@@ -18,7 +18,10 @@ def real_array(name: str, value, *, minimum: float | None = None, strict: bool =
         Naming the argument otherwise.
     """
     try:
-        array = np.asarray(value, dtype=float)
+        array = np.asarray(value)
+        if array.dtype.kind in "cSU":  # numpy would drop imaginary parts and read strings
+            raise TypeError
+        array = array.astype(float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be a real number or an array of real numbers, got {value!r}") from error
     if array.size == 0:
@@ -50,6 +53,21 @@ def whole_number(name: str, value, minimum: int) -> int:
 def sigma_w_array(sigma_w, activation) -> np.ndarray:
     """sigma_w as a float64 array, >= 0 (> 0 for an activation without a slope at the origin)."""
     return real_array("sigma_w", sigma_w, minimum=0.0, strict=bool(np.isinf(activation.slope)))
+
+
+def pair_of(c) -> tuple:
+    """(c_1, c_2) of two inputs, from a tuple of two or from what both share.
+
+    Raises
+    ------
+    ValueError
+        If it is a tuple of another length.
+    """
+    if not isinstance(c, tuple):
+        return c, c
+    if len(c) != 2:
+        raise ValueError(f"c must be an array for both inputs or a tuple (c_1, c_2), got a tuple of {len(c)}")
+    return c
 
 
 def broadcast(**arrays) -> list[np.ndarray]:

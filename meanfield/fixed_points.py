@@ -17,6 +17,7 @@ from .moments import power_gain, saturation
 from .symmetry import Symmetry, as_symmetry
 
 _GRID = 0.25  # spacing in log s of the table that brackets the roots
+_SLOPE_STEP = 0.02
 _NEWTON_STEPS = 2  # the table is good to 1e-5, and each step squares the error
 _LOWEST = -46.0  # log s of the table's lower end: below 1e-16, the s* of the smallest excess a float can hold
 
@@ -112,10 +113,15 @@ def _report(result: FixedPoint, failed: np.ndarray) -> None:
             f"{int(failed.sum())} of {failed.size} sigma_w have no result: see status", ConvergenceWarning, stacklevel=3
         )
     elif result.status == NO_FIXED_POINT:
+        unstable = np.nanmax(result.unstable)
         raise ValueError(
             f"activation {result.activation.name} has no stable fixed point at sigma_w = {float(result.sigma_w):.6g}: "
-            f"it does not saturate, and above sigma_w = 1/f'(0) = {1 / abs(result.activation.slope):.6g} "
-            "its length map grows without limit"
+            + (
+                f"the length map oscillates about c = {unstable:.6g}, where its slope is below -1"
+                if unstable > 0.0
+                else f"it does not saturate, and above sigma_w = 1/f'(0) = {1 / abs(result.activation.slope):.6g} "
+                "its length map grows without limit"
+            )
         )
     else:
         raise RuntimeError(f"the search for c* at sigma_w = {float(result.sigma_w):.6g} stopped before it converged")
@@ -164,7 +170,10 @@ def _every_root(activation, dimension, sigma_w, excess, top):
         args=(wanted[index],),
         tolerances={"xatol": 4e-16, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0},
     )
-    return index, np.exp(found.x), below[index, cell] > 0, found.success
+    # below -1 the slope of log F in log s makes c alternate; taken from F itself, since f' may be a user's mistake
+    before, after = (_level(activation, dimension, found.x + step) for step in (-_SLOPE_STEP, _SLOPE_STEP))
+    slope = 1.0 + (after - before) / (2.0 * _SLOPE_STEP)
+    return index, np.exp(found.x), (below[index, cell] > 0) & (slope > -1.0), found.success
 
 
 def _level(activation: Activation, dimension: int, log_s: np.ndarray) -> np.ndarray:

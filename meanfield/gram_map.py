@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .activations import as_activation
-from .checks import broadcast, real_array, sigma_w_array
-from .maps import correlation_map, length_map
+from .checks import broadcast, pair_of, real_array, sigma_w_array
+from .maps import correlation_map, length_map, overlap_of
 from .symmetry import Symmetry, as_symmetry
 
 
@@ -53,12 +53,26 @@ def gram_map(gram, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh"
         entries = entries.real
     out = np.zeros(gram.shape, entries.dtype)
     diagonal = np.arange(gram.shape[-1])
-    out[..., diagonal, diagonal] = length_map(norms, sigma_w, symmetry, activation)
+    lengths = _lengths(norms, np.broadcast_to(sigma_w, norms.shape), symmetry, activation)
+    out[..., diagonal, diagonal] = lengths
     if row.size:
-        new = _off_diagonal(entries, norms[..., row], norms[..., column], sigma_w, symmetry, activation)
+        c_1, c_2 = norms[..., row], norms[..., column]
+        new = _off_diagonal(entries, c_1, c_2, sigma_w, symmetry, activation)
+        # Identical inputs stay identical: a rounding error between them would grow as chi_jacobian^depth. The size of
+        # a complex entry has one already.
+        size = np.abs(entries)
+        rounding = 4.0 * np.finfo(float).eps if np.iscomplexobj(entries) else 0.0
+        identical = (c_1 == c_2) & (size >= c_1 * (1.0 - rounding)) & (c_1 > 0.0)
+        new[identical] = (lengths[..., row] * (entries / np.where(size > 0.0, size, 1.0)))[identical]
         out[..., row, column] = new
         out[..., column, row] = np.conj(new)
     return out
+
+
+def _lengths(norms: np.ndarray, sigma_w: np.ndarray, symmetry: Symmetry, activation) -> np.ndarray:
+    """The length map, the same to the last digit for equal norms."""
+    pairs, index = np.unique(np.stack([norms.ravel(), sigma_w.ravel()]), axis=1, return_inverse=True)
+    return length_map(pairs[0], pairs[1], symmetry, activation)[index].reshape(norms.shape)
 
 
 def _off_diagonal(entries, c_1, c_2, sigma_w, symmetry, activation):
@@ -72,9 +86,11 @@ def _off_diagonal(entries, c_1, c_2, sigma_w, symmetry, activation):
 def _hermitian(gram, symmetry: Symmetry) -> np.ndarray:
     gram = np.asarray(gram)
     if np.iscomplexobj(gram):
-        if not symmetry.has_phase:
-            raise ValueError(f"gram must be real for {symmetry}, got a complex array")
         real_array("gram", gram.imag)
+        if not symmetry.has_phase:
+            if np.any(gram.imag != 0.0):
+                raise ValueError(f"gram must be real for {symmetry}, got an imaginary part")
+            gram = gram.real
     else:
         gram = np.asarray(real_array("gram", gram))
     real_array("gram", gram.real)
@@ -98,15 +114,16 @@ def as_gram(c, delta, phi=0.0) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a value is not a finite number.
+        If a value is not a finite number, c < 0, or |delta| > sqrt(c_1 c_2).
     """
-    c_1, c_2 = c if isinstance(c, tuple) else (c, c)
+    c_1, c_2 = pair_of(c)
     c_1, c_2, delta, phi = broadcast(
         c_1=real_array("c", c_1, minimum=0.0),
         c_2=real_array("c", c_2, minimum=0.0),
         delta=real_array("delta", delta),
         phi=real_array("phi", phi),
     )
+    overlap_of(delta, c_1, c_2)  # |delta| must not be too large
     gram = np.empty((*c_1.shape, 2, 2), complex)
     gram[..., 0, 0], gram[..., 1, 1] = c_1, c_2
     gram[..., 0, 1] = delta * np.exp(1j * phi)

@@ -16,18 +16,19 @@ import numpy as np
 from .activations import Activation
 
 TERMS = 256
+PANELS = 32
 _ORDER = 24  # Gauss-Legendre points a panel
 
 
 @lru_cache(maxsize=32)
-def _projection(dimension: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes x = sqrt(t), shape (m,), and the matrix (m, TERMS) that projects values at them.
+def _projection(dimension: int, panels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Nodes x = sqrt(t) and weights, shape (m,), and the matrix (m, TERMS) that projects values at them.
 
     Panels of Gauss-Legendre points, even ones where the Laguerre functions oscillate (up to n = 256 they have 90 zeros
     where exp(-t) matters), dyadic ones towards x = 0, where an activation may turn on any small scale.
     """
     upper = np.sqrt(dimension / 2.0) + 9.0
-    even = np.linspace(0.0, upper, 33)
+    even = np.linspace(0.0, upper, panels + 1)
     edges = np.concatenate([[0.0], even[1] * 2.0 ** -np.arange(20.0, 0.0, -1.0), even[1:]])
     node, weight = np.polynomial.legendre.leggauss(_ORDER)
     half = np.diff(edges)[:, None] / 2.0
@@ -46,11 +47,20 @@ def _projection(dimension: int) -> tuple[np.ndarray, np.ndarray]:
         down = np.sqrt(n * (n + alpha))
         up = np.sqrt((n + 1.0) * (n + alpha + 1.0))
         functions[n + 1] = ((2 * n + alpha + 1.0 - t) * functions[n] - down * functions[n - 1]) / up
-    return x, (functions * density).T
+    return x, density, (functions * density).T
 
 
-def coefficients(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
-    """a_n / sqrt(s) for n < TERMS at a flat array s; shape (m, TERMS). They stay finite where s underflows."""
-    x, projection = _projection(dimension)
-    a = np.sqrt(2.0 / dimension) * np.sqrt(s)
-    return (activation.ratio(a[:, None] * x) * (np.sqrt(2.0 / dimension) * x)) @ projection
+def expansion(
+    activation: Activation, dimension: int, s: np.ndarray, panels: int = PANELS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """a_n/sqrt(s) for n < TERMS at a flat array s, shape (m, TERMS), and what the series sums to at rho = 1: c'/s and
+    the slope <f'^2 + (D-1)(f/r)^2>/D, shape (m,), by the same rule, so that what they leave is what the series leaves
+    out. All of it stays finite where s underflows.
+    """
+    x, density, projection = _projection(dimension, panels)
+    r = np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None] * x
+    ratio = activation.ratio(r)
+    a = (ratio * (np.sqrt(2.0 / dimension) * x)) @ projection
+    gain = 2.0 / dimension * ((ratio * x) ** 2 @ density)
+    slope = (activation.derivative(r) ** 2 + (dimension - 1) * ratio**2) @ density / dimension
+    return a, gain, slope

@@ -23,9 +23,11 @@ import numpy as np
 
 from . import mixture
 from .activations import Activation, as_activation
-from .checks import real_array, sigma_w_array
-from .moments import power_gain
+from .checks import broadcast, real_array, sigma_w_array
 from .symmetry import Symmetry, as_symmetry
+
+_CHUNK = 2_000_000  # numbers per temporary array
+_ROUNDING = 4.0 * np.finfo(float).eps
 
 
 def _orthogonal(symmetry: str | Symmetry) -> Symmetry:
@@ -69,8 +71,8 @@ def singular_value_map(singular, c, sigma_w, symmetry: str | Symmetry = "O(3)", 
     if singular.ndim == 0 or singular.shape[-1] != k:
         raise ValueError(f"singular must have a last axis of length k = {k}, got shape {singular.shape}")
     c, sigma_w = real_array("c", c, minimum=0.0), sigma_w_array(sigma_w, activation)
-    batch = np.broadcast_shapes(singular.shape[:-1], c.shape, sigma_w.shape)
-    c, sigma_w = np.broadcast_to(c, batch).ravel(), np.broadcast_to(sigma_w, batch).ravel()
+    _, c, sigma_w = broadcast(singular=singular[..., 0], c=c, sigma_w=sigma_w)
+    batch, c, sigma_w = c.shape, c.ravel(), sigma_w.ravel()
     singular = np.broadcast_to(singular, (*batch, k)).reshape(-1, k)
     if np.any(k * np.abs(singular) > c[:, None] * (1.0 + 1e-14)):
         worst = np.abs(singular).max()
@@ -153,7 +155,9 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
     if symmetry.family == "U(1)":
         raise ValueError("symmetry must be 'O(k)' or 'generic(k)' here; for 'U(1)' use gram_map with a complex matrix")
     k = symmetry.capsule_dimension
-    sigma_w = float(sigma_w_array(sigma_w, activation))
+    sigma_w = sigma_w_array(sigma_w, activation)
+    if sigma_w.ndim:
+        raise ValueError(f"sigma_w must be one number here, got an array of shape {sigma_w.shape}")
     gram = real_array("gram", gram)
     if gram.ndim != 4 or gram.shape[0] != gram.shape[1] or gram.shape[2:] != (k, k):
         raise ValueError(f"gram must have shape (B, B, {k}, {k}), got {gram.shape}")
@@ -170,40 +174,51 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
     out = np.empty(gram.shape)
     for a in range(inputs):
         for b in range(a + 1):
-            out[a, b] = _block_map(activation, k, sigma_w**2 * gram[np.ix_([a, b], [a, b])])
+            blocks = (sigma_w**2 * gram[i, j] for i, j in ((a, a), (b, b), (a, b)))
+            out[a, b] = _block_map(activation, k, *blocks)
             out[b, a] = out[a, b].T
     return out
 
 
-def _block_map(activation: Activation, k: int, blocks: np.ndarray) -> np.ndarray:
-    """E phi(x_1) phi(x_2)^T for preactivations with covariance blocks (2, 2, k, k)."""
-    covariance = blocks.transpose(0, 2, 1, 3).reshape(2 * k, 2 * k)
-    largest = float(np.linalg.eigvalsh(covariance)[-1])
-    if largest <= 0.0:
-        return np.zeros((k, k))
-    # the mixture's nodes for the largest variance: s/k of an isotropic state with that variance
-    state = mixture.mixture_state(activation, k, np.array([largest * k]))
-    v2 = np.expm1(-state.log_beta[0]) / (2.0 * largest)
-    weight = np.multiply.outer(state.density[0], state.density[0]).ravel()
-    precision = np.repeat(np.stack(np.meshgrid(v2, v2, indexing="ij"), axis=-1).reshape(-1, 2), k, axis=1)
-    system = np.eye(2 * k) + 2.0 * covariance * precision[:, None, :]
-    solved = np.linalg.solve(system, np.broadcast_to(covariance, system.shape))
-    sign, log_det = np.linalg.slogdet(system)
-    return np.einsum("n,nab->ab", weight * np.exp(-0.5 * log_det) * sign, solved[:, :k, k:])
+def _block_map(activation: Activation, k: int, own: np.ndarray, other: np.ndarray, cross: np.ndarray) -> np.ndarray:
+    """E phi(x_1) phi(x_2)^T for preactivations with covariance blocks S_11, S_22, S_12.
 
+    With x_2 = A x_1 + noise, S_11 = L L^T, B = A L = S_21 L^-T and N = S_22 - B B^T the covariance of the noise,
 
-def linear_susceptibility(c, sigma_w, symmetry: str | Symmetry = "O(3)", activation="tanh") -> np.ndarray:
-    """Factor by which all k^2 components of a small Q shrink in one layer, a_0(c)^2/c: any k (chi_delta at c = c*).
+        M_12 = L K^-1 B^T H,   det(1 + 2 S V) = det(K)/det(H),   H = (1 + 2 v_2^2 N)^-1,
+        K = 1 + 2 v_1^2 L^T L + 2 v_2^2 B^T H B,
 
-    Raises
-    ------
-    ValueError
-        For a bad argument.
+    where nothing cancels, as it would in (1 + 2 S V)^-1 for nearly identical inputs.
     """
-    symmetry, activation = _orthogonal(symmetry), as_activation(activation)
-    c = real_array("c", c, minimum=0.0, strict=True)
-    s = sigma_w_array(sigma_w, activation) ** 2 * c
-    from .moments import layer_moments
+    power, axes = np.linalg.eigh(own)
+    root = np.sqrt(np.maximum(power, 0.0))
+    largest = max(power[-1], np.linalg.eigvalsh(other)[-1])
+    if largest <= 0.0 or root[-1] == 0.0:
+        return np.zeros((k, k))
+    kept = root > 1e-8 * root[-1]  # smaller eigenvalues are rounding errors of the largest
+    inverse = np.divide(1.0, root, out=np.zeros(k), where=kept)
+    slope = (cross.T @ axes) * inverse
+    noise, noise_axes = np.linalg.eigh(other - slope @ slope.T)
+    noise = np.where(noise > _ROUNDING * k * largest, noise, 0.0)
+    slope = noise_axes.T @ slope
+    v2, density = _squares(activation, k, largest)
+    shrink = 1.0 / (1.0 + 2.0 * np.multiply.outer(v2, noise))  # H, (n, k)
+    total = np.zeros((k, k))
+    size = max(1, _CHUNK // (v2.size * k * k))
+    along = 2.0 * np.einsum("n,ni,ia,ib->nab", v2, shrink, slope, slope)
+    for i in range(0, v2.size, size):
+        first = 2.0 * np.multiply.outer(v2[i : i + size], power * kept)[:, :, None] * np.eye(k)
+        kernel = np.eye(k) + first[:, None] + along
+        weight = np.multiply.outer(density[i : i + size], density * np.sqrt(np.prod(shrink, axis=1)))
+        weight = weight / np.sqrt(np.linalg.det(kernel))
+        total += np.einsum("mn,mnab,ib,ni->ai", weight, np.linalg.inv(kernel), slope, shrink, optimize=True)
+    return (axes * root) @ total @ noise_axes.T
 
-    moments = layer_moments(activation, symmetry.capsule_dimension, s)
-    return (moments.linear * power_gain(activation, symmetry.capsule_dimension, s) * s / c)[()]
+
+def _squares(activation: Activation, k: int, largest: float) -> tuple[np.ndarray, np.ndarray]:
+    """v^2 and p(v) dv of the mixture's nodes, for variances up to `largest`."""
+    # an anisotropic capsule of f = 1 can be all but one-dimensional: its nodes must reach as far as those of k = 1
+    saturated = bool(np.isinf(activation.slope))
+    dimension = 1 if saturated else k
+    state = mixture.mixture_state(activation, dimension, np.array([largest * dimension]))
+    return np.expm1(-state.log_beta[0]) / (2.0 * largest), state.density[0]

@@ -105,21 +105,24 @@ def mixture_state(activation: Activation, dimension: int, s: np.ndarray) -> Mixt
 
 def coefficients(state: MixtureState, terms: int) -> np.ndarray:
     """a_n / sqrt(s) for n < terms; shape (m, terms). They stay finite where s underflows."""
-    n = np.arange(1, terms)
-    binomial = np.concatenate([[1.0], np.cumprod((state.power + n - 1.0) / n)])
+    blocks = -(-terms // _BLOCK)
+    # sqrt((D/2+1)_n/n!) grows without limit in D: step by step, so that it meets alpha^n before it overflows
+    n = np.arange(1.0, blocks * _BLOCK + 1.0)
+    growth = np.sqrt((state.power + n - 1.0) / n).reshape(blocks, _BLOCK)
+    within = np.cumprod(np.concatenate([np.ones((blocks, 1)), growth[:, :-1]], axis=1), axis=1)
     # alpha^n = alpha^(n mod 16) (alpha^16)^(n div 16): two short lists of powers and a matrix product
-    low = _powers(np.ones_like(state.alpha), state.alpha, _BLOCK)
-    high = _powers(state.weight, low[:, -1] * state.alpha, -(-terms // _BLOCK))
-    moments = (high @ low.transpose(0, 2, 1)).reshape(state.s.size, -1)[:, :terms]
-    return moments * np.sqrt(binomial)
+    low = _powers(np.ones_like(state.alpha), state.alpha, np.ones(_BLOCK))
+    high = _powers(state.weight, low[:, -1] * state.alpha, np.prod(growth, axis=1))
+    moments = (high @ low.transpose(0, 2, 1)) * within
+    return moments.reshape(state.s.size, blocks * _BLOCK)[:, :terms]
 
 
-def _powers(start: np.ndarray, factor: np.ndarray, count: int) -> np.ndarray:
-    """start factor^k for k < count; shape (m, count, nodes)."""
-    out = np.empty((start.shape[0], count, start.shape[1]))
+def _powers(start: np.ndarray, factor: np.ndarray, growth: np.ndarray) -> np.ndarray:
+    """start factor^k growth_0 ... growth_{k-1} for k < len(growth); shape (m, k, nodes)."""
+    out = np.empty((start.shape[0], growth.size, start.shape[1]))
     out[:, 0] = start
-    for k in range(1, count):
-        np.multiply(out[:, k - 1], factor, out=out[:, k])
+    for k in range(1, growth.size):
+        np.multiply(out[:, k - 1], factor * growth[k - 1], out=out[:, k])
     return out
 
 

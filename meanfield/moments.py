@@ -15,13 +15,20 @@ import numpy as np
 from .activations import Activation
 from .quadrature import radial_averages, radial_rule, scale_bucket
 
+_USER_REFINE = 8  # a user's function may bend or jump anywhere: there the rule's error falls as step^2 or step only
+
+
+def _refinement(activation: Activation, refine: int = 1) -> int:
+    return refine if activation.guaranteed else refine * _USER_REFINE
+
 
 def power_gain(activation: Activation, dimension: int, s, refine: int = 1) -> np.ndarray:
     """<f(r)^2>/s, the factor by which Eq. (8)/(35) multiplies s; f'(0)^2 at s = 0."""
     if np.isinf(activation.slope):
         with np.errstate(divide="ignore"):
             return 1.0 / np.asarray(s, float)
-    (gain,) = radial_averages(dimension, s, lambda r, t: [activation.ratio(r) ** 2 * t], refine)
+    steps = _refinement(activation, refine)
+    (gain,) = radial_averages(dimension, s, lambda r, t: [activation.ratio(r) ** 2 * t], steps)
     return 2.0 / dimension * gain
 
 
@@ -40,7 +47,7 @@ def saturation(activation: Activation, dimension: int, s) -> Saturation:
         missing, ratio = activation.one_minus_ratio(r), activation.ratio(r)
         return [missing * (2.0 - missing) * t, ratio**2 * t, ratio * _over_r(activation.deficit(r), r) * t]
 
-    lost, gain, down = radial_averages(dimension, s, integrands)
+    lost, gain, down = radial_averages(dimension, s, integrands, _refinement(activation))
     return Saturation(2.0 / dimension * lost, 2.0 / dimension * gain, down / gain)
 
 
@@ -58,7 +65,7 @@ def gain_and_jacobian(activation: Activation, dimension: int, s) -> tuple[np.nda
         square = activation.ratio(r) ** 2
         return [square * t, activation.derivative(r) ** 2, square]
 
-    gain, amplitude, angular = radial_averages(dimension, s, integrands)
+    gain, amplitude, angular = radial_averages(dimension, s, integrands, _refinement(activation))
     if np.isinf(activation.slope) and dimension <= 2:
         angular = np.full(np.shape(s), np.inf)
     return 2.0 / dimension * gain, amplitude, angular
@@ -77,7 +84,7 @@ class LayerMoments(NamedTuple):
     fourth: np.ndarray  # <f^2 r^2>/s^2
 
 
-def layer_moments(activation: Activation, dimension: int, s) -> LayerMoments:
+def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) -> LayerMoments:
     """All of :class:`LayerMoments`, for an array s > 0."""
     scale = 2.0 / dimension
 
@@ -95,7 +102,9 @@ def layer_moments(activation: Activation, dimension: int, s) -> LayerMoments:
             square * t,
         ]
 
-    square, up, down, ratio_mean, missing_mean, amplitude, angular, fourth = radial_averages(dimension, s, integrands)
+    square, up, down, ratio_mean, missing_mean, amplitude, angular, fourth = radial_averages(
+        dimension, s, integrands, _refinement(activation, refine)
+    )
     if np.isinf(activation.slope) and dimension <= 2:
         angular = np.full(np.shape(s), np.inf)
     distance = _distance_from_linear(activation, dimension, s, scale * ratio_mean, scale * missing_mean)
@@ -121,16 +130,17 @@ def _distance_from_linear(activation, dimension, s, ratio_mean, missing_mean) ->
     out = np.empty(flat_s.shape)
     nearly = flat_missing < 0.5
     if nearly.any():
-        lack = _variance(dimension, flat_s[nearly], activation.one_minus_ratio, flat_missing[nearly])
+        lack = _variance(activation, dimension, flat_s[nearly], activation.one_minus_ratio, flat_missing[nearly])
         out[nearly] = activation.slope**2 * lack
     if not nearly.all():
-        out[~nearly] = _variance(dimension, flat_s[~nearly], activation.ratio, flat_ratio[~nearly])
+        out[~nearly] = _variance(activation, dimension, flat_s[~nearly], activation.ratio, flat_ratio[~nearly])
     return out.reshape(np.shape(s))
 
 
-def _variance(dimension, s, function, mean) -> np.ndarray:
+def _variance(activation, dimension, s, function, mean) -> np.ndarray:
     """<(function(r) - mean)^2 t>, one mean for each s."""
-    return radial_averages(dimension, s, lambda r, t, m: [(function(r) - m) ** 2 * t], rows=mean)[0]
+    steps = _refinement(activation)
+    return radial_averages(dimension, s, lambda r, t, m: [(function(r) - m) ** 2 * t], steps, rows=mean)[0]
 
 
 def norm_mismatch(activation: Activation, dimension: int, s_1: np.ndarray, s_2: np.ndarray) -> np.ndarray:
@@ -140,7 +150,7 @@ def norm_mismatch(activation: Activation, dimension: int, s_1: np.ndarray, s_2: 
     if np.isinf(activation.slope):
         return np.zeros(s_1.shape)
     a_1, a_2 = (np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None] for s in (s_1, s_2))
-    x, w = radial_rule(dimension, scale_bucket(float(max(a_1.max(), a_2.max()))))
+    x, w = radial_rule(dimension, scale_bucket(float(max(a_1.max(), a_2.max()))), _refinement(activation))
     f_1, f_2 = activation.ratio(a_1 * x) * x, activation.ratio(a_2 * x) * x
     f_1, f_2 = (f / np.sqrt(f**2 @ w)[:, None] for f in (f_1, f_2))
     return 0.5 * ((f_1 - f_2) ** 2 @ w)

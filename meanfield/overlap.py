@@ -28,6 +28,7 @@ from .saturated import saturated_map
 _TOLERANCE = 3e-15
 _FIRST, _LAST = 128, 384  # terms of the series: for every state, and where that is not enough
 _BLOCK = 16
+_OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall elsewhere between its points
 
 
 class Series:
@@ -55,10 +56,10 @@ class Series:
             remainder = self._remainder(stop, length, first, second, rho, one_minus_rho, want_gap)
             # each total is at least the first term of its sum, or its value at the slope of the first term
             least = (one_minus_rho if want_gap else rho) * self.a[first, 0] * self.a[second, 0]
-            if np.all(remainder <= _TOLERANCE * least):
+            if (remainder <= _TOLERANCE * least).all():
                 break
         total = self._sum(length, first, second, rho, one_minus_rho, want_gap)
-        return total, np.divide(remainder, total, out=np.zeros_like(total), where=total > 0)
+        return total, np.divide(remainder, total, out=np.zeros(total.shape), where=total > 0)
 
     def _remainder(self, stop, length, first, second, rho, one_minus_rho, want_gap):
         rest, rest_slope = self.rest[first, stop], self.rest_slope[first, stop]
@@ -111,22 +112,23 @@ class Overlaps:
         if self._saturated:
             self.gain = power_gain(activation, dimension, s)
             return
+        if not activation.guaranteed:
+            a, self.gain, slope = laguerre.expansion(activation, dimension, s)
+            self._series = Series(a, self.gain, slope)
+            self._check = Series(*laguerre.expansion(activation, dimension, s, _OTHER_PANELS))
+            return
         self.gain, amplitude, angular = gain_and_jacobian(activation, dimension, s)
         self._slope = (amplitude + (dimension - 1) * angular) / dimension
         self._series = self._expand(np.arange(s.size), _FIRST)
 
     def _expand(self, states: np.ndarray, terms: int) -> Series:
-        if self.activation.guaranteed:
-            a = mixture.coefficients(self._mixture(states), terms)
-        else:
-            a = laguerre.coefficients(self.activation, self.dimension, self.s[states])
-        return Series(a, self.gain[states], self._slope[states])
+        return Series(mixture.coefficients(self._mixture(states), terms), self.gain[states], self._slope[states])
 
     def _mixture(self, states: np.ndarray) -> mixture.MixtureState:
         return mixture.mixture_state(self.activation, self.dimension, self.s[states])
 
     def value(self, first, second, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
-        """Delta'/sqrt(s_1 s_2), odd in rho, and an estimate of its relative truncation error.
+        """Delta'/sqrt(s_1 s_2), odd in rho, and an estimate of its relative error.
 
         Pass the same object as `first` and `second` for inputs of equal norm.
         """
@@ -134,7 +136,7 @@ class Overlaps:
         return np.sign(rho) * out, error
 
     def gap(self, first, second, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
-        """(Delta'(1) - Delta'(|rho|))/sqrt(s_1 s_2) and an estimate of its relative truncation error."""
+        """(Delta'(1) - Delta'(|rho|))/sqrt(s_1 s_2) and an estimate of its relative error."""
         return self._evaluate(first, second, np.abs(rho), one_minus_rho, want_gap=True)
 
     def _evaluate(self, first, second, rho, one_minus_rho, want_gap):
@@ -145,7 +147,10 @@ class Overlaps:
             scale = np.sqrt(self.gain[first] * self.gain[second])
             return both[int(want_gap)] * scale, np.zeros(rho.size)
         out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap)
-        if self.activation.guaranteed:
+        if not self.activation.guaranteed:
+            other, _ = self._check.sum(first, second, rho, one_minus_rho, want_gap)
+            return out, error + np.divide(np.abs(out - other), out, out=np.zeros(out.shape), where=out > 0)
+        if error.max() > _TOLERANCE:
             for method in (self._longer_series, self._pair_sums):
                 todo = np.flatnonzero(error > _TOLERANCE)
                 if todo.size == 0:
@@ -171,6 +176,7 @@ class Overlaps:
     def weights(self, terms: int) -> np.ndarray:
         """a_n^2/c' of the only state, n < terms."""
         longest = _LAST if self.activation.guaranteed else laguerre.TERMS
-        if self._saturated or terms > longest:
+        if terms > longest:
             raise ValueError(f"terms must be at most {longest} for {self.activation.name}, got {terms}")
-        return self._expand(np.arange(1), max(terms, 16)).square[0, :terms] / self.gain[0]
+        series = self._expand(np.arange(1), max(terms, 16)) if self.activation.guaranteed else self._series
+        return series.square[0, :terms] / self.gain[0]

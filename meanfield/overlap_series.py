@@ -38,6 +38,8 @@ def overlap_series(c, sigma_w, terms: int = 32, symmetry: str | Symmetry = "U(1)
     s = real_array("c", c, minimum=0.0, strict=True) * sigma_w_array(sigma_w, activation) ** 2
     if s.ndim:
         raise ValueError(f"c and sigma_w must be single numbers here, got shape {s.shape}")
+    if np.isinf(activation.slope):
+        raise ValueError("activation must have coefficients that fall off geometrically, got 'saturated'")
     weight = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)
     return xr.Dataset(
         {"weight": ("n", weight), "remainder": ("n", np.maximum(1.0 - np.cumsum(weight), 0.0))},

@@ -22,7 +22,7 @@ LONG_NAMES = {
     "chi_jacobian": r"Jacobian's mean squared singular value $\chi_J$",
     "chi_gram": r"decay factor of a Gram matrix's anisotropy, $\chi_G$",
     "residual": r"$F(c^*)/c^* - 1$",
-    "error_estimate": r"estimated relative error of $c^*$",
+    "error_estimate": r"estimated relative error of $c^*$ and the $\chi$",
 }
 
 
@@ -48,7 +48,7 @@ def phase_diagram(
     sigma_w = np.atleast_1d(real_array("sigma_w", sigma_w))
     if sigma_w.ndim != 1:
         raise ValueError(f"sigma_w must be a number or one-dimensional, got shape {sigma_w.shape}")
-    if isinstance(symmetry, str | Symmetry):
+    if isinstance(symmetry, str | Symmetry) or not np.iterable(symmetry):
         return _table(depth_scales(sigma_w, symmetry, activation)).assign_attrs(symmetry=str(as_symmetry(symmetry)))
     symmetries = [as_symmetry(s) for s in symmetry]
     if not symmetries:
@@ -72,7 +72,7 @@ def _table(scales: DepthScales) -> xr.Dataset:
         "residual": point.residual,
         "status": point.status,
         "converged": point.converged,
-        "error_estimate": point.error,
+        "error_estimate": scales.error,
     }
     table = xr.Dataset(
         {name: ("sigma_w", value) for name, value in values.items()},

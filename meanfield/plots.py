@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
+from cycler import cycler
 from matplotlib.axes import Axes
 
+from .maps import length_map
 from .phase_diagram import LONG_NAMES
 from .symmetry import Symmetry
 from .trajectory import trajectory
 
 SIGMA_LABEL = r"weight scale $\sigma_w$"
+LAYER_LABEL = r"layer $l$"
+
+# one look for all figures: ``plt.style.use(meanfield.plots.STYLE)``. The colours are Okabe and Ito's, told apart by
+# colour-blind readers too.
+STYLE = {
+    "axes.prop_cycle": cycler(color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": "medium",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 90,
+    "figure.figsize": (5.2, 3.6),
+    "legend.fontsize": "small",
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+}
 
 
 def _ax(ax: Axes | None) -> Axes:
@@ -42,6 +63,62 @@ def phase_curve(diagram: xr.Dataset, quantity: str = "c_star", ax: Axes | None =
     return ax
 
 
+def points(means: xr.Dataset, quantity: str, ax: Axes | None = None, label: str | None = None, **marker) -> Axes:
+    """Measured values with error bars: means[quantity] and its standard error means[quantity + "_se"], over the one
+    dimension they have (others must have length one). Theory goes beside them as lines.
+
+    Raises
+    ------
+    ValueError
+        If the dataset has no such quantity, or no standard error of it, or it varies over more than one dimension.
+    """
+    for name in (quantity, f"{quantity}_se"):
+        if name not in means:
+            raise ValueError(f"means must have {quantity!r} and '{quantity}_se', got {', '.join(map(str, means))}")
+    values = means[quantity].squeeze()
+    if values.ndim != 1:
+        raise ValueError(f"quantity must vary over one dimension here, {quantity!r} does over {values.dims}")
+    ax = _ax(ax)
+    (dim,) = values.dims
+    style: dict[str, Any] = {"fmt": "o", "mfc": "white", "lw": 1.0, "zorder": 3} | marker
+    ax.errorbar(values[dim], values, means[f"{quantity}_se"].squeeze(), label=label, **style)
+    ax.set_xlabel({"sigma_w": SIGMA_LABEL, "layer": LAYER_LABEL}.get(str(dim), str(dim)))
+    return ax
+
+
+def length_curve(
+    sigma_w: float,
+    c=(0.05, 1.0),
+    layers: int = 12,
+    symmetry: str | Symmetry = "U(1)",
+    activation="tanh",
+    ax: Axes | None = None,
+) -> Axes:
+    """The length map c -> c', the diagonal, and the staircases of inputs that start at each `c` through the layers.
+
+    The map crosses the diagonal at the fixed points; below the transition at c = 0 only.
+    """
+    ax = _ax(ax)
+    start = np.atleast_1d(np.asarray(c, float))
+    grid = np.linspace(0.0, 1.0, 201)
+    ax.plot(grid, grid, color="0.7", lw=1)
+    ax.plot(grid, length_map(grid, sigma_w, symmetry, activation), label=rf"$c \to c'$, $\sigma_w = {sigma_w:g}$")
+    for path in trajectory(layers, sigma_w, c=start, symmetry=symmetry, activation=activation).c.values.T:
+        _staircase(path, ax)
+    ax.set_xlabel(r"order parameter $c^l$")
+    ax.set_ylabel(r"$c^{l+1}$")
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+    ax.set_aspect("equal")
+    ax.legend(frameon=False)
+    return ax
+
+
+def _staircase(path: np.ndarray, ax: Axes) -> None:
+    """Up to the map and across to the diagonal, layer by layer."""
+    ax.plot(np.repeat(path, 2)[:-1], np.concatenate([[0.0], np.repeat(path[1:], 2)]), lw=0.8, color="C1")
+
+
 def cobweb(
     sigma_w: float,
     rho: float = 0.9,
@@ -66,7 +143,7 @@ def cobweb(
     path = trajectory(layers, sigma_w, c=c, delta=c * rho, symmetry=symmetry, activation=activation).rho.values
     ax.plot(grid, grid, color="0.7", lw=1)
     ax.plot(grid, one_layer.rho.values[1], label=rf"$\rho \to \rho'$, $\sigma_w = {sigma_w:g}$")
-    ax.plot(np.repeat(path, 2)[:-1], np.concatenate([[0.0], np.repeat(path[1:], 2)]), lw=0.8, color="C3")
+    _staircase(path, ax)
     ax.set_xlabel(r"overlap $\rho^l = \Delta^l/c^*$")
     ax.set_ylabel(r"$\rho^{l+1}$")
     ax.set_xlim(0, 1)
@@ -95,7 +172,7 @@ def decay(run: xr.Dataset, quantity: str = "rho", ax: Axes | None = None, label:
         raise ValueError(f"quantity must be one of {', '.join(map(repr, labels))} in the trajectory, got {quantity!r}")
     ax = _ax(ax)
     ax.plot(run.layer, run[quantity].values.reshape(run.sizes["layer"], -1), label=label, **line)
-    ax.set_xlabel(r"layer $l$")
+    ax.set_xlabel(LAYER_LABEL)
     ax.set_ylabel(labels[quantity])
     if label:
         ax.legend(frameon=False)

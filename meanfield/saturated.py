@@ -24,8 +24,8 @@ def saturated_map(dimension: int, rho: np.ndarray, one_minus_rho: np.ndarray) ->
     """Delta' and 1 - |Delta'| for f = 1; `rho` and `one_minus_rho` = 1 - |rho| are flat arrays (m,)."""
     spread = one_minus_rho * (2.0 - one_minus_rho)  # 1 - rho^2
     smallest = max(float(spread[spread > 0].min(initial=1.0)), 1e-300)
-    # In u = log tan x the integrands are analytic for |Im u| < pi/2 and turn at tan x ~ 1 and 1/sqrt(1 - rho^2).
-    u, du = bent_grid(0.0, 0.5 * np.log(1.0 / smallest) + 38.0 / dimension + 2.0, _STEP)
+    # In u = log tan x the integrands are analytic for |Im u| < pi/2; they turn at tan x ~ 1/sqrt(D), 1/sqrt(1 - rho^2).
+    u, du = bent_grid(-0.5 * np.log(dimension), 0.5 * np.log(1.0 / smallest) + 38.0 / dimension + 2.0, _STEP)
     tangent = np.exp(u)
     log_cos = -0.5 * np.log1p(tangent**2)
     cos = np.exp(log_cos)

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from .activations import Activation, as_activation
-from .checks import broadcast, real_array, sigma_w_array, whole_number
-from .maps import LARGEST_S, overlap_of, warn_if_inaccurate
+from .checks import broadcast, pair_of, real_array, sigma_w_array, whole_number
+from .maps import LARGEST_S, gain_error, overlap_of, warn_if_inaccurate
 from .moments import norm_mismatch, power_gain
 from .overlap import Overlaps
 from .symmetry import Symmetry, as_symmetry
@@ -52,7 +52,7 @@ def trajectory(
         Over ``layer`` 0..depth: `c` and `log_c` (or `c_1, c_2, log_c_1, log_c_2`), and for two inputs `delta`, `rho`,
         `one_minus_rho` and `phi`. Where c underflows, `log_c`, `rho` and `one_minus_rho` go on; `rho` is never NaN.
         `one_minus_rho` keeps its relative accuracy however small it is, and 0 stays exactly 0.
-        A user's activation adds `error_estimate`, the relative truncation error of each layer's overlap.
+        A user's activation adds `error_estimate`, the relative error that each layer adds to c and the overlap.
 
     Raises
     ------
@@ -64,16 +64,26 @@ def trajectory(
     if delta is not None and one_minus_rho is not None:
         raise ValueError("give delta or one_minus_rho, not both")
     two_inputs = delta is not None or one_minus_rho is not None
-    c_1, c_2 = c if isinstance(c, tuple) else (c, c)
+    c_1, c_2 = pair_of(c)
+    pair = isinstance(c, tuple)
     labels, arrays = _labelled(
-        {"sigma_w": sigma_w, "c": c_1, "c_2": c_2, "delta": delta, "phi": phi, "one_minus_rho": one_minus_rho}
+        {"sigma_w": sigma_w, "c": c_1, "delta": delta, "phi": phi, "one_minus_rho": one_minus_rho}
+        | ({"c_2": c_2} if pair else {})
     )
     start = _start(symmetry, activation, arrays, two_inputs)
     norms = _Norms.iterate(activation, symmetry.capsule_dimension, depth, start)
     shape = start.sigma_w.shape
-    data = _norm_variables(norms, shape, isinstance(c, tuple))
+    data = _norm_variables(norms, pair)
+    error = np.maximum(norms.error[:, norms.first], norms.error[:, norms.second])
     if two_inputs:
-        data |= _overlap_variables(symmetry, activation, depth, start, norms)
+        overlap_data, overlap_error = _overlap_variables(symmetry, activation, depth, start, norms)
+        data, error = data | overlap_data, error + overlap_error
+    if not activation.guaranteed:
+        data["error_estimate"] = error
+        warn_if_inaccurate(activation, error)
+    for name in (*labels.dims, *labels.coords):
+        if name in data or name == "layer":
+            raise ValueError(f"an array's dimension must not be called {name!r}, as a variable of the result is")
     dims = ("layer", *labels.dims)
     out = xr.Dataset(
         {name: (dims, value.reshape((depth + 1, *shape))) for name, value in data.items()},
@@ -133,7 +143,7 @@ class _Start:
 def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs: bool) -> _Start:
     sigma_w = sigma_w_array(arrays["sigma_w"], activation)
     c_1 = real_array("c", arrays["c"], minimum=0.0, strict=True)
-    c_2 = real_array("c", arrays["c_2"], minimum=0.0, strict=True)
+    c_2 = real_array("c", arrays.get("c_2", c_1), minimum=0.0, strict=True)
     phi = real_array("phi", arrays["phi"])
     if not symmetry.has_phase and np.any(phi != 0.0):
         raise ValueError(f"phi must be 0 for {symmetry}, which has no phase, got {phi[phi != 0.0].flat[0]:.6g}")
@@ -159,7 +169,7 @@ class _Norms:
     sigma_w: np.ndarray
     c: np.ndarray
     log_c: np.ndarray
-    overlaps: Overlaps
+    error: np.ndarray
     first: np.ndarray
     second: np.ndarray
 
@@ -171,21 +181,24 @@ class _Norms:
         if np.array_equal(first, second):
             second = first
         sigma_w = distinct[:, 0]
-        c, log_c = np.empty((2, depth + 1, sigma_w.size))
+        c, log_c, error = np.zeros((3, depth + 1, sigma_w.size))
         c[0], log_c[0] = distinct[:, 1], np.log(distinct[:, 1])
         with np.errstate(divide="ignore", over="ignore"):
             for layer in range(depth):
                 gain = power_gain(activation, dimension, _state(sigma_w, c[layer]))
                 c[layer + 1] = sigma_w**2 * c[layer] * gain
                 log_c[layer + 1] = log_c[layer] + 2.0 * np.log(sigma_w) + np.log(gain)
-        return cls(sigma_w, c, log_c, Overlaps(activation, dimension, _state(sigma_w, c[:-1]).ravel()), first, second)
+        if not activation.guaranteed and depth:
+            error[1:] = gain_error(activation, dimension, _state(sigma_w, c[:-1]))
+        return cls(sigma_w, c, log_c, error, first, second)
 
 
 def _state(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
-    return np.minimum(sigma_w**2 * c, LARGEST_S)
+    with np.errstate(over="ignore"):
+        return np.minimum(sigma_w**2 * c, LARGEST_S)
 
 
-def _norm_variables(norms: _Norms, shape, pair: bool) -> dict[str, np.ndarray]:
+def _norm_variables(norms: _Norms, pair: bool) -> dict[str, np.ndarray]:
     if not pair:
         return {"c": norms.c[:, norms.first], "log_c": norms.log_c[:, norms.first]}
     return {
@@ -201,7 +214,8 @@ def _norm_variables(norms: _Norms, shape, pair: bool) -> dict[str, np.ndarray]:
 
 def _overlap_variables(
     symmetry: Symmetry, activation: Activation, depth: int, start: _Start, norms: _Norms
-) -> dict[str, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The variables of two inputs, and the estimated relative error of each layer's overlap."""
     inputs = start.rho.size
     rho, missing, error = np.zeros((3, depth + 1, inputs))
     rho[0], missing[0] = start.rho.ravel(), start.one_minus_rho.ravel()
@@ -215,43 +229,47 @@ def _overlap_variables(
             cosine > 0, 2.0 * np.sin(start.phi.ravel() / 2.0) ** 2, 2.0 * np.cos(start.phi.ravel() / 2.0) ** 2
         )
         enter = rho[0] * np.abs(cosine), missing[0] * np.abs(cosine) + lost
-        phi, sign = phi.copy(), sign.copy()
-        phi[1:], sign[1:] = np.where(cosine * sign[0] < 0, np.pi, 0.0), 1.0
+        phi = phi.copy()
+        phi[1:] = np.where(cosine < 0, np.pi, 0.0)
+    overlaps = Overlaps(activation, symmetry.capsule_dimension, _state(norms.sigma_w, norms.c[:-1]).ravel())
     for layer in range(depth):
-        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(activation, symmetry, norms, layer, *enter)
+        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(overlaps, norms, layer, *enter)
         enter = rho[layer + 1], missing[layer + 1]
-    warn_if_inaccurate(activation, error)
-    delta = sign * rho * np.sqrt(norms.c[:, norms.first]) * np.sqrt(norms.c[:, norms.second])
+    # where a linear network's c overflows, an overlap of 0 is still 0
+    size = np.where(rho > 0.0, np.sqrt(norms.c[:, norms.first]) * np.sqrt(norms.c[:, norms.second]), 0.0)
     out = {
-        "delta": delta,
+        "delta": sign * rho * size,
         "rho": sign * rho,
         "one_minus_rho": np.where(sign > 0, missing, 2.0 - missing),
         "phi": phi,
     }
-    return out if activation.guaranteed else out | {"error_estimate": error}
+    return out, error
 
 
-def _step(activation: Activation, symmetry: Symmetry, norms: _Norms, layer: int, rho, missing):
-    """rho and 1 - rho one layer on, each from the sum that keeps its digits, and the relative truncation error."""
+def _step(overlaps: Overlaps, norms: _Norms, layer: int, rho, missing):
+    """rho and 1 - rho one layer on, each from the sum that keeps its digits, and their estimated relative error."""
     offset = layer * norms.sigma_w.size
     first = offset + norms.first
     second = first if norms.second is norms.first else offset + norms.second
-    overlaps = norms.overlaps
-    scale = np.sqrt(overlaps.gain[first] * overlaps.gain[second])
-    near = np.flatnonzero(missing < 0.5)
-    far = np.flatnonzero(missing >= 0.5)
-    new_rho, new_missing, error = np.empty((3, rho.size))
+    near = missing < 0.5
+    if near.all() or not near.any():  # the usual case, without copies
+        return _step_alike(overlaps, first, second, rho, missing, bool(near[0]))
+    out = np.empty((3, rho.size))
+    for which in (np.flatnonzero(near), np.flatnonzero(~near)):
+        left = first[which]
+        right = left if second is first else second[which]
+        out[:, which] = _step_alike(overlaps, left, right, rho[which], missing[which], bool(near[which[0]]))
+    return out
 
-    def pick(which):
-        return first[which], first[which] if second is first else second[which], rho[which], missing[which]
 
-    value, error[far] = overlaps.value(*pick(far))
-    new_rho[far] = value / scale[far]
-    new_missing[far] = 1.0 - new_rho[far]
-    gap, error[near] = overlaps.gap(*pick(near))
-    new_missing[near] = gap / scale[near]
-    if second is not first and near.size:
+def _step_alike(overlaps: Overlaps, first, second, rho, missing, near: bool):
+    scale = overlaps.gain[first] if second is first else np.sqrt(overlaps.gain[first] * overlaps.gain[second])
+    if not near:
+        value, error = overlaps.value(first, second, rho, missing)
+        return value / scale, 1.0 - value / scale, error
+    gap, error = overlaps.gap(first, second, rho, missing)
+    lost = gap / scale
+    if second is not first:
         s = overlaps.s
-        new_missing[near] += norm_mismatch(activation, symmetry.capsule_dimension, s[first[near]], s[second[near]])
-    new_rho[near] = 1.0 - new_missing[near]
-    return new_rho, new_missing, error
+        lost = lost + norm_mismatch(overlaps.activation, overlaps.dimension, s[first], s[second])
+    return 1.0 - lost, lost, error
