@@ -13,7 +13,7 @@ from meanfield.precise.maps import ActivationName, length, preactivation_scale
 from meanfield.precise.quadrature import GUARD, radial_average, rounded
 from meanfield.symmetry import Symmetry, as_symmetry
 
-_SCAN_DIGITS = 12  # to bracket the fixed point and for the slope of Newton's method
+_SCAN_DIGITS = 8  # to bracket the fixed point and for the slope of Newton's method
 _WIDEST_SCAN = 60  # factors of 16 in c
 _NEWTON_STEPS = 60
 
@@ -93,11 +93,8 @@ def susceptibilities(
     sigma = positive(sigma_w, "sigma_w")
     excess = _excess(sigma, radial)
     more = digits + GUARD
-    with mp.workdps(more):
-        if excess <= 0:
-            found = _below(sigma, excess, read)
-        else:
-            found = _above(sigma, excess, read, radial, more)
+    with mp.workdps(more + (2 * _digits_lost(excess) if excess > 0 else 0)):
+        found = _below(excess, read) if excess <= 0 else _above(sigma, excess, read, radial, more)
         return Susceptibilities(*(None if x is None else rounded(x, digits) for x in found))
 
 
@@ -109,7 +106,7 @@ def _excess(sigma: Fraction, radial: Radial) -> Any:
 
 def _digits_lost(excess: Any) -> int:
     """c = F(c) is solved to a fraction 1 - chi_c ~ sigma_w^2 f'(0)^2 - 1 of the accuracy of F."""
-    return max(0, math.ceil(-mp.log10(excess)))
+    return 0 if excess > 1 else math.ceil(-mp.log10(excess))
 
 
 def _fixed_point(sigma: Fraction, excess: Any, dimension: int, radial: Radial, digits: int) -> Any:
@@ -126,18 +123,19 @@ def _fixed_point(sigma: Fraction, excess: Any, dimension: int, radial: Radial, d
         scale = preactivation_scale(exact(c, "c"), sigma, dimension)
         return mp.log(length(scale, dimension, radial, accuracy + lost) / c)
 
-    def slope(c: Any) -> Any:
+    def slope(c: Any, growth_there: Any) -> Any:
         """d log(F(c)/c) / d log c = -< f (f - r f') > / F"""
         scale = preactivation_scale(exact(c, "c"), sigma, dimension)
-        falling = _deficit(scale, dimension, radial, _SCAN_DIGITS, lost)
-        return -falling / length(scale, dimension, radial, _SCAN_DIGITS)
+        return -_deficit(scale, dimension, radial, _SCAN_DIGITS, lost) / (c * mp.exp(growth_there))
 
     with mp.workdps(digits + lost + 2 * GUARD):
-        low, high = _bracket(growth, min(mp.mpf(1), excess), sigma)
-        c = high
-        for accuracy in (_SCAN_DIGITS, digits + GUARD):
-            c, low, high = _newton(growth, slope, c, low, high, accuracy)
-        return c
+        c, steepness = _newton(growth, slope, *_bracket(growth, min(mp.mpf(1), excess), sigma))
+        for _ in range(_NEWTON_STEPS):  # with the slope kept, each step adds about 6 digits
+            step = -growth(c, digits + GUARD) / steepness
+            c *= mp.exp(step)
+            if abs(step) < mp.mpf(10) ** -(digits + GUARD - 2):
+                return c
+        raise ArithmeticError(f"fixed point: {digits} digits were not reached")
 
 
 def _bracket(growth, start: Any, sigma: Fraction) -> tuple[Any, Any]:
@@ -153,18 +151,20 @@ def _bracket(growth, start: Any, sigma: Fraction) -> tuple[Any, Any]:
     )
 
 
-def _newton(growth, slope, c: Any, low: Any, high: Any, accuracy: int) -> tuple[Any, Any, Any]:
-    """Newton's method in log c for growth(c) = 0, kept inside a bracket."""
-    enough = mp.mpf(10) ** -(accuracy - 2)
+def _newton(growth, slope, low: Any, high: Any) -> tuple[Any, Any]:
+    """Newton's method in log c for growth(c) = 0, kept inside a bracket: c to about 6 digits, and the slope there."""
+    c = high
     for _ in range(_NEWTON_STEPS):
-        value = growth(c, accuracy)
+        value = growth(c, _SCAN_DIGITS)
+        steepness = slope(c, value)
+        step = -value / steepness
+        if abs(step) < mp.mpf(10) ** (2 - _SCAN_DIGITS):
+            return c * mp.exp(step), steepness
         low, high = (c, high) if value > 0 else (low, c)
-        step = -value / slope(c)
-        following = c * mp.exp(step)
-        c = following if low <= following <= high else mp.sqrt(low * high)
-        if abs(step) < enough:
-            return c, low, high
-    raise ArithmeticError(f"fixed point: Newton's method did not reach {accuracy} digits")
+        c *= mp.exp(step)
+        if not low <= c <= high:
+            c = mp.sqrt(low * high)
+    raise ArithmeticError("fixed point: Newton's method did not converge")
 
 
 def _deficit(scale: Fraction, dimension: int, radial: Radial, digits: int, lost: int) -> Any:
@@ -177,7 +177,7 @@ def _deficit(scale: Fraction, dimension: int, radial: Radial, digits: int, lost:
     return radial_average(integrand, dimension, scale, digits, "1 - chi_c", lost_bits=4 * lost + 16)
 
 
-def _below(sigma: Fraction, excess: Any, symmetry: Symmetry) -> Susceptibilities:
+def _below(excess: Any, symmetry: Symmetry) -> Susceptibilities:
     chi, zero = 1 + excess, mp.mpf(0)
     xi = _depth_scale(chi, -excess)
     return Susceptibilities(zero, zero, chi, chi, chi, _chi_gram(symmetry, lambda: chi), -excess, -excess, xi, xi)
@@ -185,21 +185,19 @@ def _below(sigma: Fraction, excess: Any, symmetry: Symmetry) -> Susceptibilities
 
 def _above(sigma: Fraction, excess: Any, symmetry: Symmetry, radial: Radial, digits: int) -> Susceptibilities:
     dimension, lost = symmetry.capsule_dimension, _digits_lost(excess)
-    c = _fixed_point(sigma, excess, dimension, radial, digits + lost)
+    c = _fixed_point(sigma, excess, dimension, radial, digits)
     scale = preactivation_scale(exact(c, "c"), sigma, dimension)
     variance = real(sigma) ** 2 * c  # <r^2>
 
-    def average(integrand, what: str, lost_bits: int = 0) -> Any:
-        return radial_average(integrand, dimension, scale, digits, what, lost_bits=lost_bits)
+    def average(integrand, what: str, more: int = 0, lost_bits: int = 0) -> Any:
+        return radial_average(integrand, dimension, scale, digits + more, what, lost_bits=lost_bits)
 
     chi_c = average(lambda r, t: radial.value(r) * radial.derivative(r) * r, "chi_c") / c
     one_minus_chi_c = _deficit(scale, dimension, radial, digits, lost) / c
-    overlap = average(lambda r, t: r * radial.value(r), "chi_delta")
     # 1 - chi_delta = < (f - gain r)^2 > / c, what is left of f when its linear part is taken out.
-    gain = radial_average(lambda r, t: r * radial.value(r), dimension, scale, digits + 2 * lost, "chi_delta") / (
-        real(sigma) ** 2 * c
-    )
-    residual = average(lambda r, t: (radial.value(r) - gain * r) ** 2, "1 - chi_delta", 4 * lost + 16)
+    overlap = average(lambda r, t: r * radial.value(r), "chi_delta", more=lost)
+    gain = overlap / variance
+    residual = average(lambda r, t: (radial.value(r) - gain * r) ** 2, "1 - chi_delta", lost_bits=8 * lost + 16)
     chi_delta, one_minus_chi_delta = overlap**2 / (variance * c), residual / c
     if radial.name == "saturated" and dimension <= 2:
         chi_jacobian = mp.inf

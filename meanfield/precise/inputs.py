@@ -25,12 +25,14 @@ def exact(value: Number, name: str) -> Fraction:
         If it is not a finite number.
     """
     try:
-        if isinstance(value, mp.mpf):
+        if isinstance(value, mp.mpf) and mp.isfinite(value):
             return Fraction(*libmp.to_rational(value._mpf_))
-        if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
-            value = float(value)
-        if isinstance(value, (str, float, numbers.Rational)) and not isinstance(value, bool):
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+            return Fraction(int(value))
+        if isinstance(value, (str, Fraction)):
             return Fraction(value)
+        if isinstance(value, numbers.Real) and not isinstance(value, (bool, mp.mpf)):
+            return Fraction(float(value))
     except (ValueError, OverflowError, ZeroDivisionError):
         pass
     raise ValueError(f"{name} must be a finite number (int, float, str or mpf), got {value!r}")
@@ -52,6 +54,11 @@ def whole(value: int, name: str, least: int) -> int:
 def real(number: Fraction) -> Any:
     """The fraction as an mpf of the current working precision."""
     return mp.mpf(number.numerator) / number.denominator
+
+
+def bits_below_one(number: Fraction) -> int:
+    """How many bits the number is below 1; 0 if it is not."""
+    return max(0, number.denominator.bit_length() - number.numerator.bit_length())
 
 
 @dataclass(frozen=True)

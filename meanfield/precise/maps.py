@@ -1,14 +1,23 @@
-"""One layer, exactly: length map, correlation map and its gap at rho = 1, Laguerre coefficients, and their iteration."""
+"""One layer: length map, correlation map and its gap at rho = 1, Laguerre coefficients; and many: the trajectory."""
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any
 
 from mpmath import mp
 
-from meanfield.precise.inputs import MpFunction, Number, Radial, as_radial, exact, positive, real, whole
+from meanfield.precise.inputs import (
+    MpFunction,
+    Number,
+    Radial,
+    as_radial,
+    bits_below_one,
+    exact,
+    positive,
+    real,
+    whole,
+)
 from meanfield.precise.pairs import Pair, aligned, misaligned
 from meanfield.precise.quadrature import GUARD, radial_average, rounded
 from meanfield.symmetry import Symmetry, as_symmetry
@@ -88,14 +97,7 @@ def correlation_map(
         As for :func:`length_map`.
     """
     digits = whole(digits, "digits", 1)
-    dimension, radial = as_symmetry(symmetry).capsule_dimension, as_radial(activation)
-    lengths, sign, rho_squared = _correlation(delta, c, one_minus_rho)
-    sigma = positive(sigma_w, "sigma_w")
-    pair = Pair(
-        dimension,
-        (preactivation_scale(lengths[0], sigma, dimension), preactivation_scale(lengths[1], sigma, dimension)),
-        rho_squared,
-    )
+    radial, (pair, sign) = as_radial(activation), _read_pair(delta, c, one_minus_rho, sigma_w, symmetry)
     with mp.workdps(digits + GUARD):
         return rounded(sign * correlation(pair, radial, digits), digits)
 
@@ -112,18 +114,11 @@ def correlation_gap(
 ) -> Any:
     """1 - rho' after one layer, rho' = Delta'/sqrt(c_1' c_2'), with all its digits however small it is.
 
-    From the integral of half the squared distance of the two normalised outputs, |phi_1/sqrt(c_1') - phi_2/sqrt(c_2')|^2,
+    Half the mean of |phi(x_1)/sqrt(c_1') - phi(x_2)/sqrt(c_2')|^2, the squared distance of the two normalised outputs,
     over the same two Gaussian capsules as in :func:`correlation_map`, whose parameters, returns and errors it shares.
     """
     digits = whole(digits, "digits", 1)
-    dimension, radial = as_symmetry(symmetry).capsule_dimension, as_radial(activation)
-    lengths, sign, rho_squared = _correlation(delta, c, one_minus_rho)
-    sigma = positive(sigma_w, "sigma_w")
-    pair = Pair(
-        dimension,
-        (preactivation_scale(lengths[0], sigma, dimension), preactivation_scale(lengths[1], sigma, dimension)),
-        rho_squared,
-    )
+    radial, (pair, sign) = as_radial(activation), _read_pair(delta, c, one_minus_rho, sigma_w, symmetry)
     with mp.workdps(digits + GUARD):
         found = gap(pair, radial, digits)
         return rounded(found if sign > 0 else 2 - found, digits)
@@ -197,7 +192,7 @@ def trajectory(
     sigma, (at, _) = positive(sigma_w, "sigma_w"), _pair_of_lengths(c, several=False)
     _, sign, rho_squared = _correlation(delta, c, one_minus_rho)
     # A layer passes relative errors of c and of the smaller of rho and 1 - rho on, at most a little enlarged.
-    kept = digits + 4 + len(str(depth)) + depth // 10
+    kept = digits + 4 + len(str(depth))
     with mp.workdps(2 * kept):
         rho = mp.sqrt(real(rho_squared))
         states = [(real(at), rho, real(1 - rho_squared) / (1 + rho))]
@@ -222,7 +217,7 @@ def _next_layer(state: tuple[Any, Any, Any], sigma: Fraction, dimension: int, ra
     return after, found, 1 - found
 
 
-# ---- the same for arguments already read, unrounded; 0 <= rho <= 1 -----------------------------------------------------
+# ---- the same for arguments already read, unrounded; 0 <= rho <= 1 ---------------------------------------------------
 
 
 def length(scale: Fraction, dimension: int, radial: Radial, digits: int) -> Any:
@@ -253,10 +248,11 @@ def gap(pair: Pair, radial: Radial, digits: int) -> Any:
         return mp.mpf(0)
     # How small the gap can be. The norms matter to second order only, but must be right to better than its root.
     narrow = 1 - pair.rho_squared if pair.rho_squared < 1 else (1 - pair.scales[1] / pair.scales[0]) ** 2
-    close = max(0, narrow.denominator.bit_length() - narrow.numerator.bit_length())
+    close = bits_below_one(narrow)
     enough = max(digits + 2, (digits + close // 3) // 2 + 4)
-    first = mp.sqrt(length(pair.scales[0], pair.dimension, radial, enough))
-    second = first if equal else mp.sqrt(length(pair.scales[1], pair.dimension, radial, enough))
+    with mp.workdps(enough + GUARD):
+        first = mp.sqrt(length(pair.scales[0], pair.dimension, radial, enough))
+        second = first if equal else mp.sqrt(length(pair.scales[1], pair.dimension, radial, enough))
     if pair.rho_squared < 1:
         return misaligned(pair, radial, (first, second), digits)
 
@@ -269,6 +265,16 @@ def gap(pair: Pair, radial: Radial, digits: int) -> Any:
 
 def preactivation_scale(c: Fraction, sigma_w: Fraction, dimension: int) -> Fraction:
     return 2 * sigma_w**2 * c / dimension
+
+
+def _read_pair(
+    delta: Number | None, c: Lengths, one_minus_rho: Number | None, sigma_w: Number, symmetry: str | Symmetry
+) -> tuple[Pair, int]:
+    """The pair with |rho|, and the sign of rho: the map is odd in rho."""
+    dimension, sigma = as_symmetry(symmetry).capsule_dimension, positive(sigma_w, "sigma_w")
+    lengths, sign, rho_squared = _correlation(delta, c, one_minus_rho)
+    first, second = (preactivation_scale(one, sigma, dimension) for one in lengths)
+    return Pair(dimension, (first, second), rho_squared), sign
 
 
 def _nonnegative(value: Number, name: str) -> Fraction:

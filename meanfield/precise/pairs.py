@@ -13,8 +13,8 @@ which for D = 1, a sum over two signs, are cosh and sinh.
 
 The integral is done in u_1 = e^(w+v), u_2 = e^(w-v). Then kappa depends on w only, and everything else is a product
 of a function of u_1 and one of u_2; for rho near 1 the integrand is a Gaussian of width ~ sqrt(1-rho^2) e^-w in v.
-The step in v is halved as often as that width demands, so that the points w +- v stay on a common grid, on which
-functions of one radius are evaluated once.
+The step in v is halved as that width demands, so that the points w +- v stay on a common grid, on which functions of
+one radius are evaluated once; the narrowest rows, which would hardly share a point, have a grid of their own.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from typing import Any
 
 from mpmath import mp
 
-from meanfield.precise.inputs import Radial, real
-from meanfield.precise.quadrature import converged, line_sum, outer_step, working
+from meanfield.precise.inputs import Radial, bits_below_one, real
+from meanfield.precise.quadrature import converged, line_ends, line_sum, outer_step, working
 
 Scaled = tuple[int, int]  # (m, e) for m 2^e
+_COMMON_LEVELS = 5  # halvings of the step in v up to which a grid common to all w saves work
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def aligned(pair: Pair, radial: Radial, digits: int) -> Any:
 
 
 def misaligned(pair: Pair, radial: Radial, norms: tuple[Any, Any], digits: int) -> Any:
-    """E[(g_1^2 + g_2^2)/2 - g_1 g_2 cos theta] with g_a = f(r_a)/norms[a], half the mean squared distance of two outputs.
+    """Half the mean squared distance of two outputs, E[(g_1^2 + g_2^2)/2 - g_1 g_2 cos theta], g_a = f(r_a)/norms[a].
 
     The integrand is positive. Its two parts cancel to a fraction 1-rho of themselves, pointwise: that costs working
     precision, but no finer grid.
@@ -80,8 +81,7 @@ def _pair_average(pair: Pair, radial: Radial, integrand: Callable[[_Row, Any], A
 def _pair_precision(pair: Pair, goal: int) -> Any:
     # 1/(1-rho^2) is lost twice: exponents of that size cancel between the Gaussian and the Bessel function, and the
     # two parts of `misaligned` cancel to 1-rho.
-    narrow = 1 - pair.rho_squared
-    return working(goal, 2 * max(0, narrow.denominator.bit_length() - narrow.numerator.bit_length()) + 16)
+    return working(goal, 2 * bits_below_one(1 - pair.rho_squared) + 16)
 
 
 def _angular_mean(dimension: int, order: int, kappa: Any) -> Any:
@@ -118,7 +118,7 @@ def _scaled(value: Any) -> Scaled:
 def _dot(first: Iterable[Scaled], second: Iterable[Scaled]) -> Any:
     """sum_i first_i second_i, to the working precision of its largest term."""
     products = [(x * y, a + b) for (x, a), (y, b) in zip(first, second, strict=True)]
-    lowest = max(x.bit_length() + a for x, a in products) - mp.prec - 16
+    lowest = max((x.bit_length() + a for x, a in products if x), default=0) - mp.prec - 16
     total = sum(x << (a - lowest) if a >= lowest else x >> (lowest - a) for x, a in products)
     return mp.ldexp(mp.mpf(total), lowest)
 
@@ -157,7 +157,8 @@ class _Grid:
         self.pair, self.radial, self.goal, self.fraction = pair, radial, goal, fraction
         self.nats = goal * mp.log(10)
         self.narrow = real(1 - pair.rho_squared)
-        self.step = outer_step(goal, 2 * pair.dimension + 4) * fraction
+        self.power = 2 * pair.dimension + 4
+        self.step = outer_step(goal, self.power) * fraction
         self.equal = pair.scales[0] == pair.scales[1]
         self._radii: dict[tuple[int, Fraction], _Radii] = {}
 
@@ -170,22 +171,42 @@ class _Grid:
 
         half = mp.mpf(dimension) / 2
         start = round(math.log(dimension / 2) / (2 * self.step))
-        scales = sum(abs(float(mp.log(real(scale)))) for scale in self.pair.scales)
-        reach = 5.0 * self.goal + 50 + scales - float(mp.log(self.narrow))
+        ends = line_ends(self.goal, self.power, self.narrow, *map(real, self.pair.scales))
         weight = 8 * self.step / (mp.gamma(half) ** 2 * self.narrow**half)
-        total, size = line_sum(term, start, self.step, self.goal, reach)
+        total, size = line_sum(term, start, self.step, self.goal, ends)
         return weight * total, weight * size
 
     def _row(self, i: int, product: Any) -> _Row:
-        level, count = self._inner_grid(product / self.narrow)
-        centre, least = i << level, 0 if self.equal else -count
+        wanted, end = self._inner_grid(product / self.narrow)
+        level = max(0, int(mp.ceil(mp.log(self.step / wanted, 2))))
+        if level > _COMMON_LEVELS:
+            return self._own_row(product, wanted, int(mp.ceil(end / wanted)))
+        step = mp.ldexp(mp.mpf(self.step), -level)
+        count, centre = int(mp.ceil(end / step)), i << level
+        least = 0 if self.equal else -count
         first, second = (self._level(level, scale) for scale in self.pair.scales)
         return _Row(
             [first[n] for n in range(centre + least, centre + count + 1)],
             [second[n] for n in range(centre - least, centre - count - 1, -1)],
-            mp.ldexp(mp.mpf(self.step), -level),
+            step,
             self.equal,
         )
+
+    def _own_row(self, product: Any, step: Any, count: int) -> _Row:
+        """A row so narrow that it shares hardly a point with others: both weights go to the first radius."""
+        least = 0 if self.equal else -count
+        roots = [mp.sqrt(real(scale)) for scale in self.pair.scales]
+        u, factor = mp.sqrt(product) * mp.exp(least * step), mp.exp(step)
+        first, second = [], []
+        for _ in range(least, count + 1):
+            other = product / u
+            weight = mp.exp(-(u * u + other * other) / self.narrow)
+            values = self.radial.value(roots[0] * u), self.radial.value(roots[1] * other)
+            weighted = weight * values[0]
+            first.append((_scaled(weight), _scaled(weighted), _scaled(weighted * values[0])))
+            second.append(((1, 0), _scaled(values[1]), _scaled(values[1] * values[1])))
+            u *= factor
+        return _Row(first, second, step, self.equal)
 
     def _level(self, level: int, scale: Fraction) -> _Radii:
         if (level, scale) not in self._radii:
@@ -193,10 +214,8 @@ class _Grid:
             self._radii[level, scale] = _Radii(self.radial, scale, self.narrow, step)
         return self._radii[level, scale]
 
-    def _inner_grid(self, sharpness: Any) -> tuple[int, int]:
-        """Level and number of points for exp(-4 sharpness sinh(v)^2) times a function analytic in |Im v| < pi/4."""
+    def _inner_grid(self, sharpness: Any) -> tuple[Any, Any]:
+        """Largest step, and end, for exp(-4 sharpness sinh(v)^2) times a function analytic in |Im v| < pi/4."""
         y = min(mp.pi / 4, mp.sqrt(self.nats / (4 * sharpness)))
-        wanted = self.fraction * 2 * mp.pi * y / (self.nats + 4 * sharpness * mp.sin(y) ** 2)
-        level = max(0, int(mp.ceil(mp.log(self.step / wanted, 2))))
-        end = mp.asinh(mp.sqrt((self.nats + 10) / (4 * sharpness)))
-        return level, int(mp.ceil(mp.ldexp(end / self.step, level)))
+        step = self.fraction * 2 * mp.pi * y / (self.nats + 4 * sharpness * mp.sin(y) ** 2)
+        return step, mp.asinh(mp.sqrt((self.nats + 10) / (4 * sharpness)))

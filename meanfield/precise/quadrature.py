@@ -25,7 +25,9 @@ _QUIET_LEFT, _QUIET_RIGHT = 2.0, 0.3
 Line = Callable[[int, float], tuple[Any, Any]]
 
 
-def line_sum(term: Callable[[int], Any], start: int, step: float, goal: int, reach: float) -> tuple[Any, Any]:
+def line_sum(
+    term: Callable[[int], Any], start: int, step: float, goal: int, ends: tuple[float, float]
+) -> tuple[Any, Any]:
     """sum_i term(i) and sum_i |term(i)| over all integers, to 10^-goal of the largest term.
 
     The sum runs left and then right from `start` until the terms stay negligible.
@@ -33,22 +35,24 @@ def line_sum(term: Callable[[int], Any], start: int, step: float, goal: int, rea
     Raises
     ------
     ArithmeticError
-        If they are not negligible at a distance `reach` (in w = i * step): the integral does not exist.
+        If they are not negligible at the `ends` (in w = i * step): the integral does not exist.
     """
     total, size, largest = mp.mpf(0), mp.mpf(0), mp.mpf(0)
     negligible = mp.mpf(10) ** -goal
-    for first, direction, enough in ((start, -1, _QUIET_LEFT), (start + 1, 1, _QUIET_RIGHT)):
+    for first, direction, enough, end in zip(
+        (start, start + 1), (-1, 1), (_QUIET_LEFT, _QUIET_RIGHT), ends, strict=True
+    ):
         quiet, i = 0.0, first
         while quiet < enough:
+            if (i * step - end) * direction > 0:
+                if largest:
+                    raise ArithmeticError(f"the integral does not converge at {'0' if direction < 0 else 'infinity'}")
+                break
             value = term(i)
             magnitude = abs(value)
             total, size, largest = total + value, size + magnitude, max(largest, magnitude)
             quiet = quiet + step if largest and magnitude <= negligible * largest else 0.0
             i += direction
-            if abs(i - start) * step > reach:
-                if not largest:
-                    break
-                raise ArithmeticError("the integral does not converge at r = 0 or at infinity")
     return total, size
 
 
@@ -98,6 +102,14 @@ def outer_step(goal: int, power: float) -> float:
     return 2 * math.pi * y / (nats - power / 2 * math.log(math.cos(2 * y)))
 
 
+def line_ends(goal: int, power: float, *scales: Any) -> tuple[float, float]:
+    """w beyond which nothing is left: of e^(power w - e^(2 w)) on the right; on the left, of e^w times a function with
+    structure at e^w ~ 1/sqrt(scale), generously.
+    """
+    nats = goal * math.log(10)
+    return -2 * nats - 50 - sum(abs(float(mp.log(scale))) for scale in scales), math.log(2 * power + 6 * nats) / 2
+
+
 def radial_average(
     integrand: Callable[[Any, Any], Any],
     dimension: int,
@@ -123,7 +135,8 @@ def radial_average(
 
     def line(goal: int, fraction: float) -> tuple[Any, Any]:
         with working(goal, lost_bits):
-            step = outer_step(goal, dimension + 2 + degree) * fraction
+            power = dimension + 2 + degree
+            step = outer_step(goal, power) * fraction
             h, root = mp.mpf(step), mp.sqrt(real(scale))
 
             def term(i: int) -> Any:
@@ -132,9 +145,8 @@ def radial_average(
                 return x**dimension * mp.exp(-t) * integrand(root * x, t)
 
             start = round(math.log(dimension / 2) / (2 * step))
-            reach = 5.0 * goal + 50 + 2 * abs(float(mp.log(root)))
             weight = 2 * h / mp.gamma(mp.mpf(dimension) / 2)
-            total, size = line_sum(term, start, step, goal, reach)
+            total, size = line_sum(term, start, step, goal, line_ends(goal, power, root))
             return weight * total, weight * size
 
     return converged(line, digits, what)
