@@ -18,9 +18,8 @@ from dataclasses import dataclass
 
 from flint import acb, arb
 
-
 ComplexFunction = Callable[[acb, bool], acb]
-"""(z, analytic): a non-finite ball must come back where `analytic` is set and the function is not analytic on all of z."""
+"""(z, analytic): a non-finite ball must come back if `analytic` is set and the function is not analytic on all of z."""
 
 
 @dataclass(frozen=True)

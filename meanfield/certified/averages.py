@@ -4,9 +4,9 @@ With s = sigma_w^2 c the next layer's radius is r = kappa x, kappa^2 = 2 s / D, 
 
     <g> = (2/Gamma(D/2)) int_0^infinity g(kappa x) x^(D-1) exp(-x^2) dx.
 
-The integral up to a cut X is a rigorous one (Gauss-Legendre with error bounds from the integrand's values in the complex
-plane, adaptive: Johansson's `acb_calc_integrate`). Every g here obeys 0 <= g(r) <= b r^j, so that the rest lies between
-0 and b kappa^j Gamma((D+j)/2, X^2)/Gamma(D/2), an incomplete gamma function that flint encloses.
+The integral up to a cut X is a rigorous one (adaptive Gauss-Legendre with error bounds from the integrand's values in
+the complex plane: Johansson's `acb_calc_integrate`). Every g here obeys 0 <= g(r) <= b r^j, so that the rest lies
+between 0 and b kappa^j Gamma((D+j)/2, X^2)/Gamma(D/2), an incomplete gamma function that flint encloses.
 """
 
 from __future__ import annotations
@@ -61,7 +61,12 @@ def gaussian_average(g: ComplexFunction, kappa: arb, dimension: int, bound: arb 
 
 
 def length_map(
-    c: float | arb, sigma_w: float | arb, symmetry: str | Symmetry, activation: str, *, bits: int = DEFAULT_BITS
+    c: float | arb,
+    sigma_w: float | arb,
+    symmetry: str | Symmetry = "U(1)",
+    activation: str = "tanh",
+    *,
+    bits: int = DEFAULT_BITS,
 ) -> arb:
     """F(c) = <f(r)^2>, the order parameter of the next layer (Eq. (8) for D = 2), as a ball.
 
@@ -79,7 +84,7 @@ def length_map(
         For an argument out of its range.
     """
     dimension, f = as_symmetry(symmetry).capsule_dimension, as_ball_activation(activation)
-    with working_precision(bits + GUARD_BITS):
+    with working_precision(bits, GUARD_BITS):
         s = exact_positive(sigma_w, "sigma_w") ** 2 * exact_positive(c, "c")
         if f.slope is None:
             return arb(1)

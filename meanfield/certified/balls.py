@@ -14,8 +14,8 @@ GUARD_BITS = 64
 
 
 @contextmanager
-def working_precision(bits: int) -> Iterator[None]:
-    """Compute with `bits` bits inside the block; flint's own precision is restored, whatever happens.
+def working_precision(bits: int, extra: int = 0) -> Iterator[None]:
+    """Compute with `bits` + `extra` bits inside the block; flint's own precision is restored, whatever happens.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def working_precision(bits: int) -> Iterator[None]:
     if isinstance(bits, bool) or not isinstance(bits, int) or bits < 32:
         raise ValueError(f"bits must be an integer of at least 32, got {bits!r}")
     before = ctx.prec
-    ctx.prec = bits
+    ctx.prec = bits + extra
     try:
         yield
     finally:
@@ -61,7 +61,7 @@ def between(low: arb | int, high: arb) -> arb:
 
 
 def relative_radius(ball: arb) -> float:
-    """An upper bound of radius / smallest absolute value; 0 for an exact ball, infinite if the ball holds 0 and more."""
+    """An upper bound of radius / smallest absolute value; 0 for an exact ball, infinite for any other that holds 0."""
     if ball.is_exact():
         return 0.0
     smallest = ball.abs_lower()

@@ -30,8 +30,8 @@ class Susceptibilities:
     chi_delta : <r f>^2/(sigma_w^2 c*^2).
     chi_jacobian : (sigma_w^2/D) <f'^2 + (D-1) (f/r)^2>, the slope of the correlation map at rho = 1 (infinite for the
         saturated activation with D <= 2, whose map has no finite slope there).
-    chi_gram : k <f^2 r^2>/((k+2) sigma_w^2 c*^2) for O(k) with k >= 2; None for the symmetries under which the capsule
-        Gram matrix of one input is isotropic after one layer.
+    chi_gram : k <f^2 r^2>/((k+2) sigma_w^2 c*^2) for O(k) with k >= 2; 0 for U(1) and generic(k), under which the
+        capsule Gram matrix of one input is isotropic after one layer; None for O(1), which has no anisotropy.
     one_minus_chi_c, one_minus_chi_delta : what their names say.
     xi_c, xi_delta : -1/log chi; infinite at the transition, 0 where chi is 0.
     """
@@ -49,7 +49,7 @@ class Susceptibilities:
 
 
 def fixed_point(
-    sigma_w: float | arb, symmetry: str | Symmetry, activation: str, *, bits: int = DEFAULT_BITS
+    sigma_w: float | arb, symmetry: str | Symmetry = "U(1)", activation: str = "tanh", *, bits: int = DEFAULT_BITS
 ) -> arb:
     """c* = F(c*), enclosed by a proven change of sign; exactly 0 for sigma_w f'(0) <= 1.
 
@@ -63,16 +63,18 @@ def fixed_point(
     Raises
     ------
     ValueError
-        For an argument out of its range; for the linear activation with sigma_w >= 1, which has no unique fixed point;
-        for a sigma_w so near the transition that `bits` cannot tell the two sides apart.
+        For an argument out of its range; for the linear activation with sigma_w > 1, where c grows without bound; for
+        a sigma_w (a ball, say) that is on no proven side of the transition.
+    ArithmeticError
+        If sigma_w is a ball too wide to prove a change of sign within 2^-bits of c*.
     """
     dimension, f = as_symmetry(symmetry).capsule_dimension, as_ball_activation(activation)
-    with working_precision(bits + GUARD_BITS):
+    with working_precision(bits, GUARD_BITS):
         return _fixed_point(exact_positive(sigma_w, "sigma_w"), dimension, f, bits)
 
 
 def susceptibilities(
-    sigma_w: float | arb, symmetry: str | Symmetry, activation: str, *, bits: int = DEFAULT_BITS
+    sigma_w: float | arb, symmetry: str | Symmetry = "U(1)", activation: str = "tanh", *, bits: int = DEFAULT_BITS
 ) -> Susceptibilities:
     """c*, every chi and both depth scales; parameters and errors as for `fixed_point`.
 
@@ -81,7 +83,7 @@ def susceptibilities(
     symmetry, f = as_symmetry(symmetry), as_ball_activation(activation)
     dimension = symmetry.capsule_dimension
     # The balls of the averages inherit the radius of c*, so c* is found to more bits than are asked for.
-    with working_precision(bits + 2 * GUARD_BITS):
+    with working_precision(bits, 2 * GUARD_BITS):
         sigma_w = exact_positive(sigma_w, "sigma_w")
         c = _fixed_point(sigma_w, dimension, f, bits + GUARD_BITS)
         if c == 0:
@@ -96,12 +98,18 @@ def susceptibilities(
             chi_c=chi_c,
             chi_delta=chi_delta,
             chi_jacobian=chi_jacobian,
-            chi_gram=chi_gram if symmetry.keeps_anisotropy else None,
+            chi_gram=_of_gram_matrix(chi_gram, symmetry),
             one_minus_chi_c=1 - chi_c,
             one_minus_chi_delta=1 - chi_delta,
             xi_c=_depth_scale(chi_c),
             xi_delta=_depth_scale(chi_delta),
         )
+
+
+def _of_gram_matrix(chi_gram: arb, symmetry: Symmetry) -> arb | None:
+    if symmetry.keeps_anisotropy:
+        return chi_gram
+    return None if symmetry.family == "O" else arb(0)
 
 
 def _slope(f: BallActivation) -> arb:
@@ -120,12 +128,12 @@ def _fixed_point(sigma_w: arb, dimension: int, f: BallActivation, bits: int) -> 
     if f.slope is None:
         return arb(1)
     drive = sigma_w * f.slope()
-    if f.name == "linear" and not drive < 1:
-        raise ValueError(f"sigma_w must be below 1 for the linear activation to have one fixed point, got {sigma_w}")
     if drive <= 1:
         return arb(0)
+    if f.name == "linear":
+        raise ValueError(f"sigma_w must be at most 1 for the linear activation, whose c grows otherwise, got {sigma_w}")
     if not drive > 1:
-        raise ValueError(f"bits must be larger to place sigma_w = {sigma_w} on one side of the transition, got {bits}")
+        raise ValueError(f"sigma_w must be on a proven side of the transition at {bits} bits, got {sigma_w}")
 
     def excess(c: arb) -> arb:
         return _length(c, sigma_w, dimension, f) - c

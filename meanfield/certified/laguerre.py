@@ -12,7 +12,8 @@ whatever kappa is. If int |g_n(u + i b)| du <= M for all |b| < a, the infinite s
 2 M/(exp(2 pi a/h) - 1) (Trefethen and Weideman, SIAM Review 56 (2014), Theorem 5.1). From |f(z)| <= f'(0) |z| (see
 `activations`), |L_n(z)| <= L_n(-|z|) (all terms of the latter are positive) and p = cos 2a,
 
-    M = (2 N_n/Gamma(D/2)) f'(0) kappa int x^(D+1) L_n(-x^2) exp(-p x^2) dx = f'(0) kappa (1 + p)^n / (p^(n+alpha+1) N_n).
+    M = (2 N_n/Gamma(D/2)) f'(0) kappa int x^(D+1) L_n(-x^2) exp(-p x^2) dx
+      = f'(0) kappa (1 + p)^n / (p^(n+alpha+1) N_n).
 
 **Truncation.** On the real axis |L_n(t)| <= exp(t/2) L_n(0) (DLMF 18.14.8) gives |g_n| <= C x^(D+2) exp(-x^2/2) with
 C = (2 N_n/Gamma(D/2)) f'(0) kappa L_n(0) = 4 f'(0) kappa/(D Gamma(D/2) N_n). The nodes left out on the left are a
@@ -72,8 +73,8 @@ def coefficients(
     n_max: int,
     c: float | arb,
     sigma_w: float | arb,
-    symmetry: str | Symmetry,
-    activation: str,
+    symmetry: str | Symmetry = "U(1)",
+    activation: str = "tanh",
     *,
     bits: int = DEFAULT_BITS,
 ) -> list[arb]:
@@ -96,7 +97,7 @@ def coefficients(
     if isinstance(n_max, bool) or not isinstance(n_max, int) or n_max < 0:
         raise ValueError(f"n_max must be a non-negative integer, got {n_max!r}")
     dimension, f = as_symmetry(symmetry).capsule_dimension, as_ball_activation(activation)
-    with working_precision(bits + 32):
+    with working_precision(bits, 32):
         kappa = radius_scale(exact_positive(c, "c"), exact_positive(sigma_w, "sigma_w"), dimension)
         if f.slope is None:
             return _saturated_coefficients(n_max, dimension)
@@ -125,7 +126,7 @@ def _saturated_coefficients(n_max: int, dimension: int) -> list[arb]:
 @lru_cache(maxsize=1)
 def laguerre_transform(dimension: int, n_max: int, bits: int) -> LaguerreTransform:
     """Nodes, matrix and error bounds. One is kept: it can take tens of megabytes."""
-    with working_precision(bits + 32):
+    with working_precision(bits, 32):
         width, step, first, last = _grid(dimension, n_max, bits)
         nodes = [(step * k).exp() for k in range(first, last + 1)]
         scale = 2 * step / (arb(dimension) / 2).gamma()
@@ -164,7 +165,7 @@ def _column(u: arb, dimension: int, n_max: int, bits: int) -> list[arb]:
     """x^(D+1) exp(-x^2) L_n(x^2) for n = 0 ... M at x = e^u."""
     # The radii of the recurrence grow like L_n(-t), that is like exp(2 sqrt(n t)), so it starts from narrow balls.
     growth = 2 * math.sqrt(n_max) * math.exp(float(u)) / math.log(2)
-    with working_precision(bits + 48 + int(growth)):
+    with working_precision(bits, 48 + int(growth)):
         x = u.exp()
         t2 = 2 * x * x
         value = x ** (dimension + 1) * (-x * x).exp()
