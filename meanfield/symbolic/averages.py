@@ -7,7 +7,7 @@ A capsule x in R^D with E|x|^2 = s has r^2 = |x|^2 = (2 s/D) t with t ~ Gamma(D/
 
 from __future__ import annotations
 
-from sympy import Expr, Integral, Integer, Mul, exp, gamma, oo, rf, sqrt, sympify
+from sympy import Expr, Integer, Integral, Mul, exp, gamma, oo, sqrt, sympify
 
 from meanfield.symbolic.symbols import D, r, s, t
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sympy import Basic, Eq, Order, latex, pretty
+from sympy import Add, Basic, Order, latex, pretty
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,25 @@ class Step:
     slips: tuple[Slip, ...] = field(default=())
     remainder: Order | None = None
 
-    @property
-    def _shown(self) -> Basic:
+    def _latex(self) -> str:
         if self.remainder is None:
-            return self.expression
+            return latex(self.expression)
         left, right = self.expression.args
-        return Eq(left, right + self.remainder, evaluate=False)
+        variable = self.remainder.variables[0]
+        ascending = sorted(Add.make_args(right), key=lambda term: term.as_coeff_exponent(variable)[1])
+        series = " + ".join(map(latex, (*ascending, self.remainder))).replace("+ - ", "- ")
+        return f"{latex(left)} = {series}"
 
     def __repr__(self) -> str:
         return f"Step(Eq. ({self.equation}): {self.title})"
 
     def __str__(self) -> str:
-        return f"Eq. ({self.equation}): {self.title}\n{self.explanation}\n\n{pretty(self._shown)}"
+        return f"Eq. ({self.equation}): {self.title}\n{self.explanation}\n\n{pretty(self.expression)}"
 
     def _repr_markdown_(self) -> str:
-        lines = [f"**Eq. ({self.equation}): {self.title}.** {self.explanation}", f"$${latex(self._shown)}$$"]
-        evidence = [item._repr_markdown_() for item in (*self.checks, *self.slips)]
+        lines = [f"**Eq. ({self.equation}): {self.title}.** {self.explanation}", f"$${self._latex()}$$"]
+        evidence = [check._repr_markdown_() for check in self.checks]
+        evidence += [slip._repr_markdown_() for slip in self.slips]
         if evidence:
             lines.append("\n".join(evidence))
         return "\n\n".join(lines)

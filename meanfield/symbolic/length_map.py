@@ -1,4 +1,4 @@
-"""The length map and everything at its fixed point as power series, for any smooth odd activation and capsule dimension.
+"""The length map and all that belongs to its fixed point as power series, for any smooth odd activation and any D.
 
 Paper Eq. (36) and (37) are the first terms for f = tanh and D = 2. Two small parameters appear:
 
@@ -12,7 +12,7 @@ erf the length map converges for s < D/4.) More terms help only while the terms 
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, factor
+from sympy import Add, Expr, Poly, factor
 from sympy.polys.constructor import construct_domain
 from sympy.polys.ring_series import rs_mul, rs_series_inversion
 from sympy.polys.rings import PolyElement, ring
@@ -41,7 +41,8 @@ def length_map_series(activation: str | Expr = "tanh", order: int = 2, dimension
     Raises
     ------
     ValueError
-        For an activation that is not smooth and odd, order < 1, or a dimension that is not a positive integer or symbol.
+        For an activation that is not smooth and odd, order < 1, or a dimension that is neither a positive integer nor a
+        symbol.
     """
     series = _SmallSignal(activation, _as_order(order), dimension)
     return series.length_map_expression(order)
@@ -94,6 +95,18 @@ def susceptibility_series(
         raise ValueError(f"name must be one of {', '.join(map(repr, SUSCEPTIBILITIES))}; got {name!r}")
     series = _SmallSignal(activation, _as_order(order) + 1, dimension)
     return series.at_fixed_point(getattr(series, name), order)
+
+
+def compose(outer: Expr, inner: Expr, order: int) -> Expr:
+    """A polynomial in s at s = inner, a polynomial in epsilon, through epsilon^order."""
+    outside, inside = Poly(outer, s).all_coeffs(), Poly(inner, epsilon).all_coeffs()[::-1]
+    domain, elements = construct_domain([*outside, *inside], field=True)
+    polynomials, variable = ring("epsilon", domain)
+    point = polynomials.from_dict({(n,): value for n, value in enumerate(elements[len(outside) :]) if value})
+    total = polynomials.zero
+    for value in elements[: len(outside)]:
+        total = rs_mul(total, point, variable, order + 1) + value
+    return _polynomial([domain.to_sympy(total.coeff(variable**n)) for n in range(order + 1)], epsilon, 1)
 
 
 def _as_order(order: int) -> int:
@@ -186,7 +199,7 @@ class _SmallSignal:
         coefficients = [self.length_map.coeff(self._s**n) for n in range(1, order + 1)]
         return _polynomial([0, *map(self._domain.to_sympy, coefficients)], s, self.slope**2)
 
-    def at_fixed_point(self, quantity: PolyElement, order: int, scale: Expr = Integer(1)) -> Expr:
+    def at_fixed_point(self, quantity: PolyElement, order: int, scale: Expr | int = 1) -> Expr:
         """scale * quantity(s) as a series in epsilon, where epsilon = s/G(s) - 1, by Lagrange's inversion formula:
 
         [epsilon^n] H(s(epsilon)) = (1/n) [s^(n-1)] H'(s) (s/h(s))^n   for epsilon = h(s).
@@ -212,5 +225,5 @@ def _divide(series: PolyElement, variable: PolyElement) -> PolyElement:
     return series.exquo(variable)
 
 
-def _polynomial(coefficients: list[Expr], variable: Expr, scale: Expr) -> Expr:
+def _polynomial(coefficients: list[Expr], variable: Expr, scale: Expr | int) -> Expr:
     return Add(*(factor(scale * value) * variable**n for n, value in enumerate(coefficients)))

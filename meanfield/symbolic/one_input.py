@@ -28,7 +28,7 @@ from sympy import (
 
 from meanfield.symbolic.averages import as_dimension, even_moment, isotropic_average
 from meanfield.symbolic.derivation import Check, Derivation, Slip, Step
-from meanfield.symbolic.length_map import fixed_point_series, length_map_series, susceptibility_series
+from meanfield.symbolic.length_map import compose, fixed_point_series, length_map_series, susceptibility_series
 from meanfield.symbolic.symbols import D, c, c_next, c_star, epsilon, f, r, s, sigma_w, t, u
 
 
@@ -52,8 +52,8 @@ def one_input(activation: str | Expr = "tanh", order: int = 2, dimension: Expr |
     dimension = as_dimension(dimension)
     return Derivation(
         "The length map, its expansion and its fixed point",
-        "A preactivation is an isotropic Gaussian vector in $\\mathbb{R}^D$ with mean squared radius $s = \\sigma_w^2 c$; "
-        "$U(1)$ has $D = 2$ and $O(k)$ has $D = k$. The only thing that matters about the symmetry here is $D$.",
+        "A preactivation is an isotropic Gaussian vector in $\\mathbb{R}^D$ with mean squared radius $s = \\sigma_w^2 "
+        "c$; $U(1)$ has $D = 2$ and $O(k)$ has $D = k$. The only thing that matters about the symmetry here is $D$.",
         (
             _radial(dimension),
             _gamma_average(dimension),
@@ -134,8 +134,9 @@ def _expansion(activation: str | Expr, order: int, dimension: Expr) -> Step:
         "36",
         "The length map at small c",
         Eq(c_next, length_map_series(activation, order + 1, dimension)),
-        "Squaring the Taylor series of $f$ and averaging term by term, with $s = \\sigma_w^2 c$. The first term multiplies "
-        "$c$ by $\\sigma_w^2 f'(0)^2$: below one the signal dies out, above one it grows until the next term stops it.",
+        "Squaring the Taylor series of $f$ and averaging term by term, with $s = \\sigma_w^2 c$. The first term "
+        "multiplies $c$ by $\\sigma_w^2 f'(0)^2$: below one the signal dies out, above one it grows until the next "
+        "term stops it.",
         (Check("for tanh at $D = 2$ the first two terms are Eq. (36) as printed", expand(ours - printed)),),
         remainder=Order(s ** (order + 2)),
     )
@@ -146,7 +147,7 @@ def _fixed_point(activation: str | Expr, order: int, dimension: Expr) -> Step:
     # Back into the length map: with sigma_w^2 = (1 + epsilon)/f_1^2, F(sigma_w^2 c*) - c* must vanish to this order.
     slope_squared = length_map_series(activation, 1, dimension) / s
     length_map = length_map_series(activation, order + 1, dimension)
-    left = length_map.subs(s, (1 + epsilon) * level / slope_squared) - level
+    left = compose(length_map, expand((1 + epsilon) * level / slope_squared), order + 1) - level
     leading = fixed_point_series("tanh", 1, 2)
     second = fixed_point_series("tanh", 2, 2)
     distance = sigma_w**2 - 1
@@ -154,9 +155,9 @@ def _fixed_point(activation: str | Expr, order: int, dimension: Expr) -> Step:
         "37",
         "The fixed point just above the transition",
         Eq(c_star, level),
-        "Solving $c^* = F(\\sigma_w^2 c^*)$ order by order in the distance from the transition, $\\epsilon = \\sigma_w^2 "
-        "f'(0)^2 - 1$. $c^*$ grows linearly and the typical activation $\\sqrt{c^*}$ like $\\sqrt{\\epsilon}$: the "
-        "exponent of a mean-field theory.",
+        "Solving $c^* = F(\\sigma_w^2 c^*)$ order by order in the distance from the transition, $\\epsilon = "
+        "\\sigma_w^2 f'(0)^2 - 1$. $c^*$ grows linearly and the typical activation $\\sqrt{c^*}$ like "
+        "$\\sqrt{\\epsilon}$: the exponent of a mean-field theory.",
         (
             Check("put back into the length map, it solves it to this order", _truncated(left, order + 1)),
             Check(
@@ -198,14 +199,14 @@ def _relaxation(activation: str | Expr, order: int, dimension: Expr) -> Step:
     slope = length_map_series(activation, order + 1, dimension)
     unit = slope.coeff(s, 1)  # f'(0)^2
     level = fixed_point_series(activation, order, dimension)
-    along = diff(slope, s).subs(s, (1 + epsilon) * level / unit) * (1 + epsilon) / unit
+    along = compose(diff(slope, s), expand((1 + epsilon) * level / unit), order) * (1 + epsilon) / unit
     return Step(
         "37a",
         "How fast the order parameter settles",
         Eq(Symbol(r"\chi_c"), chi),
-        "The slope of the length map at its fixed point, $\\chi_c = dc^{l+1}/dc^l = \\langle f f' r \\rangle / c^*$. It starts "
-        "as $1 - \\epsilon$ for every activation that bends at third order and every $D$, so the depth scale $\\xi_c = "
-        "-1/\\log \\chi_c$ is close to $1/\\epsilon$.",
+        "The slope of the length map at its fixed point, $\\chi_c = dc^{l+1}/dc^l = \\langle f f' r \\rangle / c^*$. "
+        "It starts as $1 - \\epsilon$ for every activation that bends at third order and every $D$, so the depth "
+        "scale $\\xi_c = -1/\\log \\chi_c$ is close to $1/\\epsilon$.",
         (Check("differentiating the length map gives the same", _truncated(along - chi, order)),),
         remainder=Order(epsilon ** (order + 1)),
     )
@@ -218,13 +219,13 @@ def _correlation_decay(activation: str | Expr, order: int, dimension: Expr) -> S
         "37b",
         "How fast two inputs forget each other",
         Eq(Symbol(r"\chi_\Delta"), chi),
-        "The factor by which a small covariance $\\Delta$ shrinks per layer, $\\chi_\\Delta = \\langle r f \\rangle^2 / "
-        "(\\sigma_w^2 c^{*2})$. It misses one only at second order: near the transition $\\xi_\\Delta \\approx 2(D+2)/"
-        "\\epsilon^2$ is much longer than $\\xi_c$, and grows with the capsule dimension.",
+        "The factor by which a small covariance $\\Delta$ shrinks per layer, $\\chi_\\Delta = \\langle r f \\rangle^2 "
+        "/ (\\sigma_w^2 c^{*2})$. It misses one only at second order: near the transition $\\xi_\\Delta \\approx "
+        "2(D+2)/\\epsilon^2$ is much longer than $\\xi_c$, and grows with the capsule dimension.",
         (
             Check(
-                "$1 - \\chi_\\Delta = \\epsilon^2/(2(D+2)) + \\ldots$ for every activation (found with $f_1, f_3, f_5$ as "
-                "symbols)",
+                "$1 - \\chi_\\Delta = \\epsilon^2/(2(D+2)) + \\ldots$ for every activation (found with $f_1, f_3, "
+                "f_5$ as symbols)",
                 expand(susceptibility_series("chi_delta", "generic", 2) - universal),
             ),
         ),
@@ -240,9 +241,9 @@ def _jacobian(activation: str | Expr, order: int, dimension: Expr) -> Step:
         "37c",
         "How gradients grow",
         Eq(Symbol(r"\chi_J"), chi),
-        "The mean squared singular value of a layer's Jacobian, $\\chi_J = (\\sigma_w^2/D) \\langle f'^2 + (D-1)(f/r)^2 "
-        "\\rangle$: one amplitude direction, $f'$, and $D - 1$ angular ones, $f/r$. It exceeds one in the whole broken "
-        "phase: 'chaos' in the classical sense, with or without equivariance.",
+        "The mean squared singular value of a layer's Jacobian, $\\chi_J = (\\sigma_w^2/D) \\langle f'^2 + "
+        "(D-1)(f/r)^2 \\rangle$: one amplitude direction, $f'$, and $D - 1$ angular ones, $f/r$. It exceeds one in "
+        "the whole broken phase: 'chaos' in the classical sense, with or without equivariance.",
         (
             Check(
                 "$\\chi_J - 1 = 2(1 - \\chi_\\Delta)$ through third order, for every activation",
@@ -263,14 +264,14 @@ def _anisotropy(activation: str | Expr, order: int, dimension: Expr) -> Step:
         "37d",
         "How fast an O(k) capsule becomes isotropic",
         Eq(Symbol(r"\chi_G"), chi),
-        "For $O(k)$, $k = D \\ge 2$, the $k \\times k$ Gram matrix of one input need not be isotropic; its traceless part "
-        "shrinks by $\\chi_G = D \\langle f^2 r^2 \\rangle / ((D+2) \\sigma_w^2 c^{*2})$ per layer. Integrating by parts, "
-        "$\\langle f^2 r^2 \\rangle = s c^* (1 + 2\\chi_c/D)$, so $\\chi_G = (D + 2\\chi_c)/(D + 2)$ exactly: nothing new "
-        "has to be measured.",
+        "For $O(k)$, $k = D \\ge 2$, the $k \\times k$ Gram matrix of one input need not be isotropic; its traceless "
+        "part shrinks by $\\chi_G = D \\langle f^2 r^2 \\rangle / ((D+2) \\sigma_w^2 c^{*2})$ per layer. Integrating "
+        "by parts, $\\langle f^2 r^2 \\rangle = s c^* (1 + 2\\chi_c/D)$, so $\\chi_G = (D + 2\\chi_c)/(D + 2)$ "
+        "exactly: nothing new has to be measured.",
         (
             Check(
-                "$\\langle t g \\rangle = \\tfrac{D}{2} \\langle g \\rangle + \\langle t g' \\rangle$, since the difference "
-                "is a total derivative",
+                "$\\langle t g \\rangle = \\tfrac{D}{2} \\langle g \\rangle + \\langle t g' \\rangle$, since the "
+                "difference is a total derivative",
                 simplify(by_parts),
             ),
             Check(

@@ -8,6 +8,7 @@ variance sigma_w^2 c/k per component: `one_input` starts from there for every ca
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 
 from sympy import (
@@ -58,13 +59,14 @@ _w = IndexedBase(r"W", complex=True)
 _phi_z = Function("phi")(IndexedBase(r"z^{l}", complex=True)[_j])
 
 
+@cache
 def path_integral() -> Derivation:
     """Derive the length map of a U(1)-equivariant network from its path integral, paper Eq. (26) to (34)."""
     return Derivation(
         "From random weights to the length map",
-        "The network $z_i^{l+1} = \\sum_j W_{ij} \\phi(z_j^l)$ is a deterministic map once the complex weights are drawn. "
-        "Averaging over the weights turns it into a statistical model of the activations alone. All equations below are "
-        "for one layer, $l \\to l+1$; the full action is the sum over layers.",
+        "The network $z_i^{l+1} = \\sum_j W_{ij} \\phi(z_j^l)$ is a deterministic map once the complex weights are "
+        "drawn. Averaging over the weights turns it into a statistical model of the activations alone. All equations "
+        "below are for one layer, $l \\to l+1$; the full action is the sum over layers.",
         (
             _weights(),
             _delta_function(),
@@ -101,8 +103,8 @@ def _weights() -> Step:
         "26",
         "The weights",
         Eq(Symbol("p(W_{ij})"), N / (pi * sigma_w**2) * exp(-N / sigma_w**2 * Abs(_w[_i, _j]) ** 2)),
-        "Every weight is an independent complex Gaussian with $\\mathbb{E}|W_{ij}|^2 = \\sigma_w^2/N$, and "
-        "$Z = \\int [dz] \\prod_{ij} dW_{ij}\\, p(W_{ij}) \\prod_i \\delta\\big(z_i^{l+1} - \\sum_j W_{ij}\\phi(z_j^l)\\big)$ "
+        "Every weight is an independent complex Gaussian with $\\mathbb{E}|W_{ij}|^2 = \\sigma_w^2/N$, and $Z = \\int "
+        "[dz] \\prod_{ij} dW_{ij}\\, p(W_{ij}) \\prod_i \\delta\\big(z_i^{l+1} - \\sum_j W_{ij}\\phi(z_j^l)\\big)$ "
         "says that, given the weights, the next layer is certain.",
         (
             Check(
@@ -133,10 +135,7 @@ def _delta_function() -> Step:
         "The constraint as an integral",
         Eq(
             DiracDelta(_Z.re) * DiracDelta(_Z.im),
-            Integral(
-                exp(phase), (_ZHAT.re, -oo, oo), (_ZHAT.im, -oo, oo)
-            )
-            / pi**2,
+            Integral(exp(phase), (_ZHAT.re, -oo, oo), (_ZHAT.im, -oo, oo)) / pi**2,
         ),
         "A response field $\\hat z$ turns the delta function of a complex number $z$ (here $z_i^{l+1} - \\sum_j W_{ij} "
         "\\phi(z_j^l)$) into an exponential, in which the weights appear linearly.",
@@ -149,9 +148,9 @@ def _delta_function() -> Step:
         ),
         (
             Slip(
-                "'h.c.' must stand inside the factor $i$: $i(\\hat z^\\dagger z + \\hat z z^\\dagger)$. Read as the conjugate "
-                "of the whole term, it makes the exponent real, and the sign of the quartic term of Eq. (29) flips. The "
-                "residual is the real part of the exponent",
+                "'h.c.' must stand inside the factor $i$: $i(\\hat z^\\dagger z + \\hat z z^\\dagger)$. Read as the "
+                "conjugate of the whole term, it makes the exponent real, and the sign of the quartic term of Eq. "
+                "(29) flips. The residual is the real part of the exponent",
                 re(phase),
                 simplify(re(literal)),
             ),
@@ -179,8 +178,8 @@ def _effective_action() -> Step:
                 (_j, 1, N),
             ),
         ),
-        "Collecting the exponents gives $Z = \\int e^S$. The weights appear at most quadratically, and no product of two "
-        "different weights appears: each can be integrated by itself.",
+        "Collecting the exponents gives $Z = \\int e^S$. The weights appear at most quadratically, and no product of "
+        "two different weights appears: each can be integrated by itself.",
         (Check("the constraint, multiplied out, gives the last two terms", expand(direct - coupling)),),
     )
 
@@ -207,8 +206,8 @@ def _one_weight_integrated() -> Step:
         "29a",
         "One weight integrated out",
         Eq(Function(r"\mathbb{E}_{W_{ij}}")(exp(-I * (source + conjugate(source)))), exp(seen)),
-        "Completing the square in one complex weight. The result is the characteristic function of a Gaussian, exact at "
-        "any $N$.",
+        "Completing the square in one complex weight. The result is the characteristic function of a Gaussian, exact "
+        "at any $N$.",
         (
             Check("the exponent is $-\\sigma_w^2 |\\hat z_i|^2 |\\phi(z_j)|^2/N$", expand(exponent - answer)),
             Check("no determinant is left over", simplify(amplitude * N / (pi * sigma_w**2) - 1)),
@@ -246,7 +245,9 @@ def _all_weights_integrated() -> Step:
     checks = []
     for width in (1, 2):
         exponent, quartic = weights_integrated(width)
-        checks.append(Check(f"all weights integrated one by one for an explicit $N = {width}$", expand(exponent - quartic)))
+        checks.append(
+            Check(f"all weights integrated one by one for an explicit $N = {width}$", expand(exponent - quartic))
+        )
     return Step(
         "29",
         "All weights integrated out",
@@ -260,9 +261,9 @@ def _all_weights_integrated() -> Step:
         tuple(checks),
         (
             Slip(
-                "the source term is printed as $i \\hat z z$ without its conjugate partner; the $\\hat z$ integral would "
-                "then leave no Gaussian in $z$. The residual is the exponent after that integral plus $|z|^2/K$, with "
-                "$K = \\sigma_w^2 \\sum_j |\\phi(z_j)|^2/N$",
+                "the source term is printed as $i \\hat z z$ without its conjugate partner; the $\\hat z$ integral "
+                "would then leave no Gaussian in $z$. The residual is the exponent after that integral plus "
+                "$|z|^2/K$, with $K = \\sigma_w^2 \\sum_j |\\phi(z_j)|^2/N$",
                 left_over(I * _coupled(_ZHAT, _Z)),
                 left_over(I * expand(_ZHAT.value * _Z.value)),
             ),
@@ -287,8 +288,8 @@ def _collective_field() -> Step:
         (),
         (
             Slip(
-                "Eq. (30) and (31) print $\\phi\\phi$ for $\\phi\\phi^\\dagger$; Eq. (29) and the $U(1)$ symmetry need the "
-                "conjugate. The residual is the change under $\\phi \\to e^{i\\alpha}\\phi$",
+                "Eq. (30) and (31) print $\\phi\\phi$ for $\\phi\\phi^\\dagger$; Eq. (29) and the $U(1)$ symmetry "
+                "need the conjugate. The residual is the change under $\\phi \\to e^{i\\alpha}\\phi$",
                 change(lambda v: v * conjugate(v)),
                 change(lambda v: v * v),
             ),
@@ -308,7 +309,9 @@ def _insert_one() -> Step:
             1,
             N
             / (2 * pi)
-            * Integral(exp(I * N * _CHAT * (c - Sum(Abs(_phi_z) ** 2, (_j, 1, N)) / N)), (c, -oo, oo), (_CHAT, -oo, oo)),
+            * Integral(
+                exp(I * N * _CHAT * (c - Sum(Abs(_phi_z) ** 2, (_j, 1, N)) / N)), (c, -oo, oo), (_CHAT, -oo, oo)
+            ),
         ),
         "The $\\hat c$ integral is a delta function that sets $c$ to the value of Eq. (30), so inserting it changes "
         "nothing, but lets $c$ be treated as a variable of its own.",
@@ -333,12 +336,13 @@ def _action_with_collective_field() -> Step:
             - sigma_w**2 * c * Sum(Abs(_zhat[_i]) ** 2, (_i, 1, N))
             + I * N * _CHAT * (c - Sum(Abs(_phi_z) ** 2, (_j, 1, N)) / N),
         ),
-        "With $c$ in place of the sum the units no longer see each other: given $c$ and $\\hat c$ they are independent.",
+        "With $c$ in place of the sum the units no longer see each other: given $c$ and $\\hat c$ they are "
+        "independent.",
         (),
         (
             Slip(
-                "Eq. (32) pulls the $i$ of its first term in front of all three; the quadratic one has none. The residual "
-                "is that of the coefficient of $|\\hat z_i|^2$ against Eq. (29)",
+                "Eq. (32) pulls the $i$ of its first term in front of all three; the quadratic one has none. The "
+                "residual is that of the coefficient of $|\\hat z_i|^2$ against Eq. (29)",
                 ours + sigma_w**2 * c,
                 factor(I * ours - ours),
             ),
@@ -367,8 +371,8 @@ def _response_field_integrated() -> Step:
         (Check("$e^S$ is normalised in $z$ for every $c$", simplify(weight * determinant - 1)),),
         (
             Slip(
-                "the Gaussian exponent is printed with a plus sign here and in Eq. (40), which no integral over $z$ would "
-                "survive. The residual is that of the exponent of one unit",
+                "the Gaussian exponent is printed with a plus sign here and in Eq. (40), which no integral over $z$ "
+                "would survive. The residual is that of the exponent of one unit",
                 expand(exponent - gaussian),
                 factor(exponent + gaussian),
             ),
@@ -396,9 +400,9 @@ def _action_per_neuron() -> Step:
         "34a",
         "One action for the order parameter",
         Eq(_ACTION / N, collected),
-        "Integrating over the $z$ of a layer as well leaves $N$ equal factors, so the action is $N$ times a function of "
-        "$c$ and $\\hat c$. Here $F$ and $V$ are mean and variance of $|\\phi(z)|^2$ over the Gaussian of Eq. (33), and "
-        "terms of order $\\hat c^3$ are left out, which does not affect what follows.",
+        "Integrating over the $z$ of a layer as well leaves $N$ equal factors, so the action is $N$ times a function "
+        "of $c$ and $\\hat c$. Here $F$ and $V$ are mean and variance of $|\\phi(z)|^2$ over the Gaussian of Eq. "
+        "(33), and terms of order $\\hat c^3$ are left out, which does not affect what follows.",
         (Check("the logarithm, expanded in $\\hat c$", expand(here - collected)),),
     )
 
@@ -417,7 +421,10 @@ def _saddle_point() -> Step:
         (
             Check("in the last layer stationarity in $c$ says $\\hat c = 0$", last - I * _CHATS[1]),
             Check("if $\\hat c^{l+1} = 0$, then stationarity in $c^l$ says $\\hat c^l = 0$", along_c - I * _CHATS[0]),
-            Check("at $\\hat c = 0$ stationarity in $\\hat c^l$ says $c^l = F(c^{l-1})$", expand(along_chat / I - _C[1] + _F(_C[0]))),
+            Check(
+                "at $\\hat c = 0$ stationarity in $\\hat c^l$ says $c^l = F(c^{l-1})$",
+                expand(along_chat / I - _C[1] + _F(_C[0])),
+            ),
         ),
     )
 
@@ -433,14 +440,18 @@ def _length_map_integral() -> Step:
     return Step(
         "34",
         "The length map",
-        Eq(c_next, Integral(exp(exponent) * f(sqrt(x**2 + y**2)) ** 2, (x, -oo, oo), (y, -oo, oo)) / (pi * sigma_w**2 * c)),
-        "The mean $F$ written out: a Gaussian average of $|\\phi(z)|^2 = f(|z|)^2$ over the plane. It tells how the order "
-        "parameter of one layer follows from that of the layer before.",
+        Eq(
+            c_next,
+            Integral(exp(exponent) * f(sqrt(x**2 + y**2)) ** 2, (x, -oo, oo), (y, -oo, oo)) / (pi * sigma_w**2 * c),
+        ),
+        "The mean $F$ written out: a Gaussian average of $|\\phi(z)|^2 = f(|z|)^2$ over the plane. It tells how the "
+        "order parameter of one layer follows from that of the layer before.",
         (),
         (
             Slip(
-                "the prefactor $1/(2\\pi i \\sigma_w^2 c)$ is right only if $dz\\,dz^\\dagger$ stands for $2i\\,dx\\,dy$; Eq. "
-                "(45) uses $dx\\,dy$, as done here. The residual is the total weight minus one, with $dx\\,dy$",
+                "the prefactor $1/(2\\pi i \\sigma_w^2 c)$ is right only if $dz\\,dz^\\dagger$ stands for "
+                "$2i\\,dx\\,dy$; Eq. (45) uses $dx\\,dy$, as done here. The residual is the total weight minus one, "
+                "with $dx\\,dy$",
                 excess(1 / (pi * sigma_w**2 * c)),
                 excess(1 / (2 * pi * I * sigma_w**2 * c)),
             ),
@@ -457,8 +468,8 @@ def _fluctuations() -> Step:
         "34c",
         "How sharp the saddle point is",
         Eq(Symbol("p(c^{l+1})", positive=True), simplify(amplitude * N / (2 * pi)) * exp(factor(exponent))),
-        "Doing the $\\hat c$ integral of the quadratic action instead of taking its saddle gives the first correction at "
-        "finite width: given the layer before, $c^{l+1}$ fluctuates around $F$ with variance $V/N$, where $V = \\langle f^4 "
-        "\\rangle - \\langle f^2 \\rangle^2$.",
+        "Doing the $\\hat c$ integral of the quadratic action instead of taking its saddle gives the first correction "
+        "at finite width: given the layer before, $c^{l+1}$ fluctuates around $F$ with variance $V/N$, where $V = "
+        "\\langle f^4 \\rangle - \\langle f^2 \\rangle^2$.",
         (Check("a Gaussian of variance $V/N$", expand(exponent - answer)),),
     )
