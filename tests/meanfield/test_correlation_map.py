@@ -1,0 +1,231 @@
+"""The correlation map: the paper's double integral, closed forms, a second algorithm, and what is proven of it."""
+
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+
+from meanfield import AccuracyWarning, as_activation, correlation_map, length_map
+from meanfield.maps import overlap_of
+from meanfield.overlap import Overlaps
+from tests.meanfield.independent import (
+    DIMENSIONS,
+    FUNCTIONS,
+    bessel_map,
+    classical_map,
+    clipped_correlation,
+    hyperbolic_ratio,
+    relative,
+)
+
+CORRELATIONS = (1e-12, 0.1, 0.5, 0.9, 0.999, 1 - 1e-9, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def _digits():
+    with mp.workdps(40):
+        yield
+
+
+@pytest.mark.parametrize("name", ["tanh", "algebraic"])
+@pytest.mark.parametrize("rho", [0.1, 0.5, 0.9])
+def test_literal_eq_12(name, rho):
+    """The double Bessel integral as the paper has it, on a plane of radii, at two values of (c, sigma_w)."""
+    for c, sigma_w in ((0.48, 1.5), (0.9, 0.6)):
+        delta = rho * c
+        assert correlation_map(delta, c, sigma_w, "U(1)", name) == pytest.approx(
+            bessel_map(delta, c, sigma_w, FUNCTIONS[name]), rel=1e-9
+        )
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic"])
+@pytest.mark.parametrize("rho", [-0.7, 0.2, 0.6, 0.95])
+def test_classical_network(name, rho):
+    """D = 1 is the bias-free network of Poole et al. and Schoenholz et al., equal and unequal norms."""
+    for c_1, c_2, sigma_w in ((0.4, 0.4, 1.5), (0.9, 0.25, 1.1)):
+        delta = rho * np.sqrt(c_1 * c_2)
+        expected = classical_map(rho, sigma_w**2 * c_1, sigma_w**2 * c_2, FUNCTIONS[name])
+        assert correlation_map(delta, (c_1, c_2), sigma_w, "O(1)", name) == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("sigma_w", [1e-3, 0.5, 1.5, 30.0, 1e3])
+@pytest.mark.parametrize("c", [1e-12, 0.3, 50.0])
+def test_erf_in_one_dimension_is_an_arcsine(sigma_w, c):
+    """E[erf(u_1) erf(u_2)] = (2/pi) arcsin(2 q_12/sqrt((1 + 2 q_11)(1 + 2 q_22))), over all magnitudes."""
+    square = mpf(sigma_w) ** 2
+    for c_2, rho in [(c, rho) for rho in CORRELATIONS] + [(0.37 * c, rho) for rho in CORRELATIONS[:4]]:
+        delta = rho * c if c_2 == c else rho * np.sqrt(c * c_2)
+        expected = 2 / mp.pi * mp.asin(2 * square * delta / mp.sqrt((1 + 2 * square * c) * (1 + 2 * square * c_2)))
+        assert relative(correlation_map(delta, (c, c_2), sigma_w, "O(1)", "erf"), expected) < 1e-14
+
+
+@pytest.mark.parametrize("dimension", [*DIMENSIONS, 500])
+def test_saturated_is_hypergeometric(dimension):
+    rho = np.array([*CORRELATIONS, -0.4])
+    expected = [hyperbolic_ratio(dimension, x) for x in rho]
+    assert relative(correlation_map(rho, 1.0, 2.0, f"O({dimension})", "saturated"), expected) < (
+        1e-13 if dimension > 48 else 3e-15
+    )
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_linear_keeps_every_correlation(dimension):
+    rho = np.array(CORRELATIONS)
+    found = correlation_map(rho * 0.7, 0.7, 1.3, f"O({dimension})", "linear")
+    np.testing.assert_allclose(found, 1.3**2 * 0.7 * rho, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize("name", ["tanh", "algebraic"])
+def test_two_algorithms_agree(dimension, name):
+    """A user's callable goes through projections on Laguerre functions, a name through a Gaussian mixture.
+
+    Gauss-Laguerre nodes in each radius, a common way to do the double integral, are off by 2e-6 at rho = 0.97.
+    """
+    c = np.array([1e-6, 0.2, 1.0, 3.0])[:, None]
+    rho = np.array([1e-12, 0.3, 0.9, 0.97])
+    symmetry = f"O({dimension})"
+    found = correlation_map(rho * c, c, 1.5, symmetry, FUNCTIONS[name])
+    np.testing.assert_allclose(found, correlation_map(rho * c, c, 1.5, symmetry, name), rtol=1e-12)
+    pair = correlation_map(0.5 * rho * c, (c, 0.3 * c), 1.5, symmetry, FUNCTIONS[name])
+    np.testing.assert_allclose(pair, correlation_map(0.5 * rho * c, (c, 0.3 * c), 1.5, symmetry, name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic"])
+@pytest.mark.parametrize("dimension", [*DIMENSIONS, 500])
+def test_identical_inputs_stay_identical(dimension, name):
+    """At Delta = c the map is the length map, at any size of sigma_w: two separate sums must not drift apart."""
+    c = np.array([1e-9, 0.3, 5.0])
+    for sigma_w in (1e-3, 1.0, 1.5, 30.0, 1e3):
+        symmetry = f"O({dimension})"
+        same, length = correlation_map(c, c, sigma_w, symmetry, name), length_map(c, sigma_w, symmetry, name)
+        np.testing.assert_allclose(same, length, rtol=2e-14)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic", "saturated"])
+def test_odd_convex_and_below_the_diagonal(name):
+    """What the non-negative coefficients prove, at random sigma_w, D and c: rho -> rho' is odd, increasing and convex.
+
+    So it lies below the diagonal: no fixed point of Delta between 0 and c.
+    """
+    rng = np.random.default_rng(11)
+    rho = np.linspace(0.0, 1.0, 41)
+    for _ in range(25):
+        dimension, sigma_w, c = int(rng.integers(1, 60)), 10.0 ** rng.uniform(-1.5, 2.5), 10.0 ** rng.uniform(-3, 1)
+        symmetry = f"O({dimension})"
+        image = correlation_map(rho * c, c, sigma_w, symmetry, name) / length_map(c, sigma_w, symmetry, name)
+        assert image[0] == 0.0
+        assert abs(image[-1] - 1.0) < 1e-14
+        assert np.all(np.diff(image) > 0)
+        assert np.all(np.diff(image, 2) > -1e-14)
+        assert np.all(image[1:-1] < rho[1:-1])
+        positive, negative = (correlation_map(sign * rho * c, c, sigma_w, symmetry, name) for sign in (1, -1))
+        np.testing.assert_array_equal(negative, -positive)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "saturated"])
+def test_unequal_norms(name):
+    """Symmetric in the two inputs, and |Delta'| <= sqrt(c_1' c_2')."""
+    rng = np.random.default_rng(5)
+    c_1, c_2 = 10.0 ** rng.uniform(-4, 1, (2, 200))
+    delta = rng.uniform(-1, 1, 200) * np.sqrt(c_1 * c_2)
+    for dimension in (1, 2, 5):
+        symmetry = f"O({dimension})"
+        new = correlation_map(delta, (c_1, c_2), 1.7, symmetry, name)
+        np.testing.assert_allclose(new, correlation_map(delta, (c_2, c_1), 1.7, symmetry, name), rtol=1e-14)
+        bound = np.sqrt(length_map(c_1, 1.7, symmetry, name) * length_map(c_2, 1.7, symmetry, name))
+        assert np.all(np.abs(new) <= bound * (1 + 1e-14))
+
+
+def test_pair_and_broadcasting():
+    """A tuple is a pair (c_1, c_2); a list is an array for both."""
+    assert correlation_map(0.2, (0.5, 0.5), 1.5) == correlation_map(0.2, 0.5, 1.5)
+    both = correlation_map(0.2, [0.5, 0.6], 1.5)
+    assert both.shape == (2,)
+    assert both[0] == pytest.approx(correlation_map(0.2, 0.5, 1.5), rel=1e-14)
+    table = correlation_map(np.array([0.1, 0.2, 0.3]), (np.array([[0.5], [0.6]]), 0.4), 1.5)
+    assert table.shape == (2, 3)
+    assert table[1, 2] == pytest.approx(correlation_map(0.3, (0.6, 0.4), 1.5), rel=1e-14)
+    assert correlation_map(0.1, 1, [[1, 2], [3, 4]]).shape == (2, 2)
+    assert np.ndim(correlation_map(0, 1, 2)) == 0
+
+
+def test_depends_on_the_symmetry_through_the_capsule_dimension_alone():
+    for same in ("O(2)", "generic(2)"):
+        assert correlation_map(0.2, 0.5, 1.5, same) == correlation_map(0.2, 0.5, 1.5, "U(1)")
+
+
+def test_rounded_bound_is_accepted():
+    """sqrt(c_1) sqrt(c_2), rounded up or down, is |Delta| of aligned inputs."""
+    rng = np.random.default_rng(0)
+    c_1, c_2 = rng.uniform(0.1, 3, (2, 500))
+    for delta in (np.sqrt(c_1) * np.sqrt(c_2), np.sqrt(c_1 * c_2), np.nextafter(np.sqrt(c_1 * c_2), 9)):
+        assert np.all(np.isfinite(correlation_map(delta, (c_1, c_2), 1.5)))
+
+
+def test_extremes():
+    """Zero inputs, subnormal numbers, no weights: no NaN, and Delta/c goes on where both are tiny."""
+    assert correlation_map(0.0, 0.0, 1.5) == 0.0
+    assert correlation_map(0.0, (0.0, 0.5), 1.5) == 0.0
+    assert correlation_map(0.0, (0.0, 0.5), 1.5, "O(3)", "saturated") == 0.0
+    assert correlation_map(0.2, 0.5, 0.0) == 0.0
+    assert relative(correlation_map(3e-301, 1e-300, 1.5), 2.25 * mpf(3e-301)) < 1e-15
+    assert relative(correlation_map(1e-300, 1.0, 1.5), mpf(correlation_map(1e-12, 1.0, 1.5)) * mpf(10) ** -288) < 1e-14
+
+
+def test_one_minus_rho_is_exact():
+    """1 - |Delta|/sqrt(c_1 c_2) of the floats given, against fractions, however close to 1 rho is."""
+    rng = np.random.default_rng(2)
+    c_1, c_2 = 10.0 ** rng.uniform(-200, 100, (2, 400))
+    c_2[:100] = c_1[:100]
+    delta = np.sqrt(c_1) * np.sqrt(c_2) * (1 - 10.0 ** rng.uniform(-16, 0, 400)) * rng.choice([-1, 1], 400)
+    rho, missing = overlap_of(delta, c_1, c_2)
+    for i in range(400):
+        square = Fraction(float(delta[i])) ** 2 / (Fraction(float(c_1[i])) * Fraction(float(c_2[i])))
+        exact = mp.sqrt(mpf(square.numerator) / square.denominator)
+        assert relative(abs(rho[i]), exact) < 1e-15
+        if square < 1:
+            assert relative(missing[i], 1 - exact) < 1e-15
+        else:
+            assert missing[i] == 0.0
+
+
+def test_error_estimate_of_a_users_function_is_honest():
+    """A clipped activation, against its own closed form: few digits are right at a kink, and the map says so."""
+    activation = as_activation(lambda r: np.minimum(r, 1.0))
+    for s in (0.1, 0.7, 1.0, 3.3, 10.0, 100.0, 1e4):
+        overlaps, state = Overlaps(activation, 1, np.array([s])), np.zeros(1, int)
+        for rho in (0.1, 0.5, 0.9, 0.99, 0.999):
+            value, error = overlaps.value(state, state, np.array([rho]), np.array([1 - rho]))
+            true = abs(value[0] * s / clipped_correlation(rho, s) - 1)
+            assert true <= 4 * error[0]
+            assert error[0] < 0.05
+            assert overlaps.value(state, state, np.array([-rho]), np.array([1 - rho]))[0] == -value
+
+
+def test_error_estimate_near_identity_is_honest():
+    """A smooth callable near rho = 1 and at large sigma_w, where its series is cut off, against its named twin."""
+    s = np.array([0.1, 1.0, 10.0, 1e2, 1e4, 1e6])
+    state = np.arange(s.size)
+    for dimension in (1, 2, 8):
+        user, named = (Overlaps(as_activation(f), dimension, s) for f in (np.tanh, "tanh"))
+        for missing in (0.4, 0.1, 1e-2, 1e-4, 1e-9):
+            rho = np.full(s.size, 1 - missing)
+            for method in ("value", "gap"):
+                (found, error), (exact, _) = (
+                    getattr(overlaps, method)(state, state, rho, np.full(s.size, missing)) for overlaps in (user, named)
+                )
+                assert np.all(np.abs(found / exact - 1) <= 2 * error + 1e-13)
+
+
+def test_inaccurate_callable_warns_and_accurate_one_does_not():
+    def clipped(r):
+        return np.minimum(r, 1.0)
+
+    with pytest.warns(AccuracyWarning, match="clipped"):
+        correlation_map(0.3, 0.5, 1.5, "O(2)", clipped)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        correlation_map(0.3, 0.5, 1.5, "O(2)", np.tanh)

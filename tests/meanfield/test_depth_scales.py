@@ -1,0 +1,261 @@
+"""Susceptibilities as what they are: slopes of the maps, each by a second route; closed forms; limits."""
+
+import warnings
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+from scipy import special
+
+from meanfield import (
+    ConvergenceWarning,
+    correlation_map,
+    depth_scales,
+    fixed_point,
+    length_map,
+    matrix_gram_map,
+    trajectory,
+)
+from meanfield.depth_scales import depth_scale
+from tests.meanfield.independent import DIMENSIONS, relative
+
+NAMED = ("tanh", "erf", "algebraic")
+SIGMA_W = (1.001, 1.2, 1.5, 4.0, 40.0)
+
+
+def test_numbers_at_1_5():
+    """xi_delta at sigma_w = 1.5 with tanh: 22.5 layers for U(1), 33.3 for O(4), 55 for O(8), 273 for O(48)."""
+    found = [float(depth_scales(1.5, symmetry).xi_delta) for symmetry in ("U(1)", "O(4)", "O(8)", "O(48)")]
+    np.testing.assert_allclose(found, [22.5, 33.3, 55, 273], rtol=0.01)
+
+
+@pytest.mark.parametrize("name", [*NAMED, "saturated"])
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_chi_delta_is_the_slope_of_the_correlation_map_at_zero(dimension, name):
+    for sigma_w in SIGMA_W:
+        scales = depth_scales(sigma_w, f"O({dimension})", name)
+        c = scales.fixed_point.c
+        slope = correlation_map(1e-12 * c, c, sigma_w, f"O({dimension})", name) / (1e-12 * c)
+        assert relative(scales.chi_delta, slope) < 1e-13
+        assert 0.0 < scales.chi_delta < 1.0
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_chi_jacobian_is_the_growth_of_one_minus_rho(dimension, name):
+    """The slope of the correlation map at rho = 1, which differentiating through sqrt(1 - rho^2) gets wrong.
+
+    It is read off the 1 - rho of nearly identical inputs, 1e-15 to start with; it is above 1 in the broken phase.
+    """
+    for sigma_w in SIGMA_W:
+        symmetry = f"O({dimension})"
+        scales = depth_scales(sigma_w, symmetry, name)
+        path = trajectory(1, sigma_w, scales.fixed_point.c, one_minus_rho=1e-15, symmetry=symmetry, activation=name)
+        assert relative(scales.chi_jacobian, float(path.one_minus_rho[1]) / 1e-15) < 1e-12
+        assert scales.chi_jacobian > 1.0
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_chi_c_is_the_slope_of_the_length_map(dimension, name):
+    """By central differences of fourth order."""
+    for sigma_w in SIGMA_W:
+        scales = depth_scales(sigma_w, f"O({dimension})", name)
+        h = 0.004
+        c = scales.fixed_point.c
+        at = length_map(c * np.exp(h * np.array([-2, -1, 1, 2])), sigma_w, f"O({dimension})", name)
+        slope = np.dot([1, -8, 8, -1], at) / (12 * h) / c
+        assert scales.chi_c == pytest.approx(slope, abs=3e-10)
+        assert scales.chi_c + scales.one_minus_chi_c == pytest.approx(1.0, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("dimension", [2, 3, 8])
+def test_chi_gram_is_the_decay_of_a_small_anisotropy(dimension, name):
+    """One layer of a capsule's Gram matrix (c*/k)(1 + T), T traceless and small, by the map of the whole matrix."""
+    scales = depth_scales(1.5, f"O({dimension})", name)
+    traceless = np.zeros(dimension)
+    traceless[0], traceless[1] = 1e-4, -1e-4
+    images = [
+        matrix_gram_map(
+            np.diag(scales.fixed_point.c / dimension * (1 + sign * traceless))[None, None], 1.5, f"O({dimension})", name
+        )[0, 0]
+        for sign in (1, -1)
+    ]
+    change = np.diag(images[0] - images[1]) / 2 * dimension / scales.fixed_point.c
+    np.testing.assert_allclose(change[:2], scales.chi_gram * traceless[:2], rtol=1e-7)
+    np.testing.assert_allclose(change[2:], 0.0, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", [*NAMED, "saturated"])
+@pytest.mark.parametrize("dimension", [2, 3, 4, 8, 48])
+def test_chi_gram_and_chi_c_are_related(dimension, name):
+    """Integration by parts: k <f^2 r^2>/((k+2) s c) = (k + 2 chi_c)/(k + 2)."""
+    scales = depth_scales(SIGMA_W, f"O({dimension})", name)
+    np.testing.assert_allclose(scales.chi_gram, (dimension + 2 * scales.chi_c) / (dimension + 2), rtol=1e-13)
+
+
+def test_chi_gram_by_symmetry():
+    """0 where one layer is enough (U(1), generic), not a number where there is nothing to relax (O(1))."""
+    for symmetry in ("U(1)", "generic(4)", "generic(1)"):
+        scales = depth_scales([0.5, 1.5], symmetry)
+        np.testing.assert_array_equal(scales.chi_gram, [0.0, 0.0])
+        np.testing.assert_array_equal(scales.xi_gram, [0.0, 0.0])
+    scales = depth_scales([0.5, 1.5], "O(1)")
+    assert np.isnan(scales.chi_gram).all()
+    assert np.isnan(scales.xi_gram).all()
+    np.testing.assert_allclose(depth_scales([0.5, 1.0], "O(2)").chi_gram, [0.25, 1.0], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_saturated_is_closed(dimension):
+    """chi_c = 0, chi_delta = (2/D)(Gamma((D+1)/2)/Gamma(D/2))^2, chi_J = (D-1)/(D-2), chi_gram = k/(k+2)."""
+    scales = depth_scales([1e-3, 1.0, 1e3], f"O({dimension})", "saturated")
+    half = mpf(dimension) / 2
+    with mp.workdps(30):
+        chi_delta = (mp.gamma(half + mpf(1) / 2) / mp.gamma(half)) ** 2 / half
+        assert relative(scales.chi_delta, chi_delta) < 1e-14
+        assert relative(scales.one_minus_chi_delta, 1 - chi_delta) < 1e-13
+        assert relative(scales.xi_delta, -1 / mp.log(chi_delta)) < 1e-13
+    np.testing.assert_array_equal(scales.chi_c, 0.0)
+    np.testing.assert_array_equal(scales.xi_c, 0.0)
+    expected = np.inf if dimension <= 2 else (dimension - 1) / (dimension - 2)
+    np.testing.assert_allclose(scales.chi_jacobian, expected, rtol=1e-13)
+    if dimension > 1:
+        np.testing.assert_allclose(scales.chi_gram, dimension / (dimension + 2), rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic", "linear"])
+@pytest.mark.parametrize("dimension", [1, 2, 5])
+def test_below_the_transition_everything_is_the_linear_factor(dimension, name):
+    slope = {"erf": 2 / np.sqrt(np.pi)}.get(name, 1.0)
+    sigma_w = np.array([0.0, 1e-300, 1e-3, 0.3, 0.8])
+    scales = depth_scales(sigma_w, f"O({dimension})", name)
+    for chi in (scales.chi_c, scales.chi_delta, scales.chi_jacobian):
+        np.testing.assert_allclose(chi, (slope * sigma_w) ** 2, rtol=1e-15, atol=0)
+    xi = -0.5 / np.log(slope * sigma_w[2:])
+    np.testing.assert_allclose(scales.xi_c[2:], xi, rtol=1e-14)
+    np.testing.assert_allclose(scales.xi_delta[2:], xi, rtol=1e-14)
+    assert scales.xi_c[0] == 0.0
+    np.testing.assert_allclose(scales.amplitude * (dimension - 1), scales.angular, rtol=1e-14)
+
+
+def test_at_the_transition():
+    """c* = 0 and every depth scale is infinite, exactly there."""
+    for name in ("tanh", "algebraic", "linear"):
+        for symmetry in ("U(1)", "O(4)", "generic(3)"):
+            scales = depth_scales(1.0, symmetry, name)
+            assert scales.fixed_point.c == 0.0
+            assert scales.xi_c == scales.xi_delta == np.inf
+            assert scales.chi_c == scales.chi_delta == scales.chi_jacobian == 1.0
+    assert depth_scales(1.0, "O(4)").xi_gram == np.inf
+
+
+@pytest.mark.parametrize("name", ["tanh", "algebraic"])
+@pytest.mark.parametrize("dimension", [1, 2, 4, 48])
+def test_just_above_the_transition(dimension, name):
+    """With e = sigma_w^2 - 1, 1 - chi_c = e + ... is of first order and 1 - chi_delta = e^2/(2(D+2)) + ... of second.
+
+    At sigma_w = 1 + 1e-9 the second is 1e-18 and invisible in chi_delta itself.
+    """
+    for distance in (1e-12, 1e-9, 1e-6, -1e-9):
+        sigma_w = 1.0 + distance
+        e = (mpf(sigma_w) - 1) * (mpf(sigma_w) + 1)
+        scales = depth_scales(sigma_w, f"O({dimension})", name)
+        if distance > 0:
+            assert relative(scales.one_minus_chi_c, e) < 5 * distance + 1e-14
+            assert relative(scales.one_minus_chi_delta, e * e / (2 * (dimension + 2))) < 10 * distance + 1e-13
+            assert relative(scales.xi_c, 1 / e) < 5 * distance + 1e-14
+            assert relative(scales.xi_delta, 2 * (dimension + 2) / e**2) < 10 * distance + 1e-13
+            assert scales.chi_jacobian > 1.0 or distance < 1e-6
+        else:
+            assert relative(scales.one_minus_chi_delta, -e) < 1e-14
+            assert relative(scales.xi_delta, -1 / mp.log1p(e)) < 1e-14
+
+
+def test_xi_delta_is_affine_in_the_capsule_dimension():
+    """At large D with slope 2/(1 - kappa)^2, kappa = dlog f/dlog r at the fixed radius: memory of large capsules."""
+    for sigma_w, name in ((1.5, "tanh"), (2.5, "erf")):
+        xi = [float(depth_scales(sigma_w, f"O({dimension})", name).xi_delta) for dimension in (400, 600, 800)]
+        r = sigma_w * np.sqrt(fixed_point(sigma_w, "O(100000)", name).c)
+        f, df = (
+            (np.tanh, lambda r: 1 / np.cosh(r) ** 2)
+            if name == "tanh"
+            else (special.erf, lambda r: 2 / np.sqrt(np.pi) * np.exp(-r * r))
+        )
+        slope = 2 / (1 - r * df(r) / f(r)) ** 2
+        assert (xi[1] - xi[0]) / 200 == pytest.approx(slope, rel=1e-3)
+        assert xi[0] + xi[2] == pytest.approx(2 * xi[1], rel=1e-5)
+
+
+def test_chaos_is_where_the_transition_is():
+    """chi_J crosses 1 with c*: it is above 1 at every sigma_w > 1 and below 1 at every sigma_w < 1."""
+    sigma_w = np.concatenate([np.linspace(0.05, 0.999, 30), np.linspace(1.001, 6.0, 60)])
+    for symmetry in ("O(1)", "U(1)", "O(8)"):
+        scales = depth_scales(sigma_w, symmetry)
+        np.testing.assert_array_equal(scales.chi_jacobian > 1.0, sigma_w > 1.0)
+        assert np.all(scales.chi_delta <= 1.0)
+        assert np.all(scales.chi_c <= 1.0)
+
+
+def test_amplitude_and_angular_parts():
+    """chi_J is the sum of one amplitude direction and D - 1 angular ones; at large sigma_w the first dies out."""
+    scales = depth_scales(8.0, "O(4)")
+    assert scales.chi_jacobian == scales.amplitude + scales.angular
+    assert scales.amplitude < 0.05 * scales.angular
+    assert depth_scales(1.5, "O(1)").angular == 0.0
+
+
+def test_preactivation_order_parameter():
+    scales = depth_scales([0.5, 1.5])
+    np.testing.assert_allclose(scales.d_star, [0.0, 2.25 * scales.fixed_point.c[1]])
+
+
+def test_depth_scale_uses_the_accurate_one_of_the_two():
+    """-1/log|chi|: from 1 - chi next to 1, from chi next to 0; 0 and infinity at the ends."""
+    chi = np.array([0.0, 1e-300, 0.3, 0.7, 1.0, 1.0, -0.5])
+    missing = np.array([1.0, 1.0, 0.7, 0.3, 1e-20, 0.0, 1.5])
+    expected = [0, -1 / mp.log(mpf(1e-300)), -1 / mp.log(mpf(0.3)), -1 / mp.log1p(-mpf(0.3)), mpf(10) ** 20]
+    found = depth_scale(chi, missing)
+    assert relative(found[:5], expected) < 1e-15
+    assert found[5] == np.inf
+    assert found[6] == pytest.approx(1 / np.log(2))
+
+
+def test_no_fixed_point_is_not_a_number():
+    with pytest.warns(ConvergenceWarning):
+        scales = depth_scales([0.5, 2.0], "O(3)", "linear")
+    for value in (scales.chi_c, scales.xi_c, scales.chi_delta, scales.xi_delta, scales.chi_jacobian, scales.chi_gram):
+        assert value[0] > 0
+        assert np.isnan(value[1])
+
+
+def test_users_function_gives_what_its_named_twin_gives():
+    user, named = (depth_scales([0.5, 1.01, 1.5, 4.0], "O(3)", f) for f in (np.tanh, "tanh"))
+    for name in ("chi_c", "chi_delta", "chi_jacobian", "chi_gram", "xi_c", "xi_delta"):
+        np.testing.assert_allclose(getattr(user, name), getattr(named, name), rtol=1e-9)
+    assert np.all(user.error < 1e-9)
+    np.testing.assert_array_equal(named.error[1:], 1e-12)
+
+
+def test_error_estimate_of_a_users_function():
+    """A kink costs digits, which the estimate says; with a jump <f f' r>/c is not the slope: it says that, too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kink = depth_scales(1.5, "O(3)", lambda r: np.minimum(r, 1.0))
+        jump = depth_scales(1.5, "O(1)", lambda r: np.where(r < 1.0, r, 0.5))
+    # <f f' r>/c of min(r, 1) is the share of the power below the kink
+    c = kink.fixed_point.c
+    below = 2.25 * c * special.gammainc(2.5, 1.5 / (2.25 * c))
+    assert abs(kink.chi_c / (below / c) - 1) <= 2 * kink.error
+    assert kink.error < 0.05
+    assert jump.error > 1.0
+
+
+def test_shapes_and_repr():
+    single, many = depth_scales(1.5), depth_scales([[0.5, 1.5, 2.0]], "O(3)")
+    assert np.shape(single.xi_delta) == np.shape(single.chi_c) == ()
+    assert many.xi_delta.shape == many.chi_gram.shape == many.chi_jacobian.shape == (1, 3)
+    assert repr(single).startswith("DepthScales(U(1), tanh, sigma_w=1.5: c*=0.483232, xi_c=1.36173, xi_delta=22.4649")
+    assert repr(many) == "DepthScales(O(3), tanh, 3 sigma_w, 3 converged)"
+    assert many.fixed_point.converged.all()

@@ -1,0 +1,45 @@
+"""An ensemble is a description: its methods are the package's functions, and it can be compared and used as a key."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import meanfield
+from meanfield import Ensemble
+
+
+def test_methods_are_the_functions():
+    ensemble = Ensemble("generic(3)", "erf", 1.7)
+    names = {"sigma_w": 1.7, "symmetry": "generic(3)", "activation": "erf"}
+    assert ensemble.length_map(0.4) == meanfield.length_map(0.4, **names)
+    assert ensemble.correlation_map(0.2, (0.4, 0.3)) == meanfield.correlation_map(0.2, (0.4, 0.3), **names)
+    gram = meanfield.as_gram(0.5, 0.2, 0.3)
+    np.testing.assert_array_equal(ensemble.gram_map(gram), meanfield.gram_map(gram, **names))
+    assert ensemble.fixed_point().c == meanfield.fixed_point(**names).c
+    assert ensemble.depth_scales().xi_delta == meanfield.depth_scales(**names).xi_delta
+    for start in ({"delta": 0.3, "phi": 0.2}, {"one_minus_rho": 1e-9}, {}):
+        expected = meanfield.trajectory(3, c=0.5, **start, **names)
+        xr.testing.assert_identical(ensemble.trajectory(3, 0.5, **start), expected)
+
+
+def test_names_are_read_once():
+    ensemble = Ensemble("SO(2)", "tanh", 2)
+    assert ensemble.symmetry is not None
+    assert str(ensemble.symmetry) == "U(1)"
+    assert ensemble.activation is meanfield.NAMED_ACTIVATIONS["tanh"]
+    assert ensemble.sigma_w == 2.0
+    assert isinstance(ensemble.sigma_w, float)
+    assert repr(ensemble) == "Ensemble('U(1)', 'tanh', sigma_w=2)"
+    assert repr(Ensemble()) == "Ensemble('U(1)', 'tanh', sigma_w=1.5)"
+
+
+def test_value_semantics():
+    assert Ensemble("O(2)", "tanh", 1.5) == Ensemble("O(2)", meanfield.as_activation("tanh"), np.float64(1.5))
+    assert Ensemble("O(2)") != Ensemble("U(1)")
+    assert Ensemble("O(2)", sigma_w=1.5) != Ensemble("O(2)", sigma_w=1.6)
+    assert {Ensemble("O(2)"): 1}[Ensemble("O(2)")] == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Ensemble().sigma_w = 2.0  # type: ignore[misc]
+    assert dataclasses.replace(Ensemble("O(3)"), sigma_w=2.0) == Ensemble("O(3)", sigma_w=2.0)

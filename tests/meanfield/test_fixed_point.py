@@ -1,0 +1,266 @@
+"""Fixed points: one, several or none, next to the transition and far from it, and what is said where there is none."""
+
+import warnings
+
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+from scipy import integrate, optimize, special
+
+from meanfield import ConvergenceWarning, fixed_point, length_map
+from tests.meanfield.independent import DIMENSIONS, MP_FUNCTIONS, radial_average, relative
+
+NAMED = ("tanh", "erf", "algebraic")
+CRITICAL = {"tanh": 1.0, "erf": np.sqrt(np.pi) / 2, "algebraic": 1.0}
+
+
+def test_the_papers_figure_2():
+    """c* of the U(1) network rises from 0 at sigma_w = 1; 0.48323 at 1.5, by an independent root search."""
+    c = fixed_point([0.5, 0.99, 1.0, 1.01, 1.5, 2.0]).c
+    assert np.all(c[:3] == 0.0)
+    assert np.all(np.diff(c[2:]) > 0.0)
+
+    def lack(c):
+        integral, _ = integrate.quad(lambda u: 2 * u * np.exp(-u * u) * np.tanh(1.5 * np.sqrt(c) * u) ** 2, 0, 8)
+        return integral - c
+
+    assert c[4] == pytest.approx(optimize.brentq(lack, 0.1, 0.9, xtol=1e-14), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_it_is_a_fixed_point_of_the_integral(dimension, name):
+    for sigma_w in (1.2, 4.0):
+        point = fixed_point(sigma_w, f"O({dimension})", name)
+        f = MP_FUNCTIONS[name]
+        with mp.workdps(20):
+            image = radial_average(lambda r, f=f: f(r) ** 2, dimension, mpf(sigma_w) ** 2 * mpf(float(point.c)))
+            assert relative(point.c, image) < 1e-13
+        assert abs(point.residual) < 1e-14
+        assert point.phase == "broken"
+        assert point.error == 1e-12
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize("distance", [2.0**-52, 1e-12, 1e-9, 1e-6])
+def test_close_to_the_transition(distance, dimension, name):
+    """c* from its own expansion, where an iteration that is capped, or that stops at a small step, has not moved.
+
+    With f^2 = a r^2 - b r^4 + d r^6 and e = sigma_w^2 a - 1: s* = (a e/((1 + e) b m_2)) (1 + e d m_3 a/(b m_2)^2 ...),
+    m_n = <r^(2n)>/s^n; terms up to the second order in e are kept.
+    """
+    if name == "erf":
+        distance = max(distance, 1e-12)  # its transition is not a float
+    sigma_w = CRITICAL[name] * (1 + distance)
+    with mp.workdps(60):
+        critical = mp.sqrt(mp.pi) / 2 if name == "erf" else mpf(1)
+        a, b, d = {
+            "tanh": (1, mpf(2) / 3, mpf(17) / 45),
+            "algebraic": (1, 1, 1),
+            "erf": (4 / mp.pi, 8 / (3 * mp.pi), mpf(56) / (45 * mp.pi)),
+        }[name]
+        e = (mpf(sigma_w) / critical) ** 2 - 1
+        m_2, m_3 = 1 + mpf(2) / dimension, (1 + mpf(2) / dimension) * (1 + mpf(4) / dimension)
+        gain = a / (1 + e)  # <f^2>/s at s*
+        s = mpf(0)
+        for _ in range(12):
+            s = (a - gain + d * m_3 * s * s) / (b * m_2)
+        expected = s / mpf(sigma_w) ** 2
+    point = fixed_point(sigma_w, f"O({dimension})", name)
+    assert relative(point.c, expected) < max(1e-13, 30 * distance**2)
+    assert point.c > 0.0
+    assert point.status == "converged"
+
+
+def test_at_and_below_the_transition():
+    point = fixed_point([0.0, 1e-300, 0.5, np.nextafter(1.0, 0.0), 1.0, np.nextafter(1.0, 2.0)])
+    np.testing.assert_array_equal(point.c[:5], 0.0)
+    assert point.c[5] > 0.0
+    assert point.phase.tolist() == ["unbroken"] * 4 + ["critical", "broken"]
+    assert point.converged.all()
+    np.testing.assert_array_equal(point.stable[:5, 0], 0.0)
+    np.testing.assert_array_equal(point.unstable[5], [0.0])
+    assert np.isnan(point.unstable[:5]).all()
+    # no float is sqrt(pi)/2: the one below is in the unbroken phase
+    assert fixed_point(0.8862269254527580, "O(4)", "erf").phase in ("unbroken", "broken")
+    assert fixed_point(0.886226925452, "O(4)", "erf").phase == "unbroken"
+    assert fixed_point(0.886226925453, "O(4)", "erf").phase == "broken"
+
+
+def test_broken_phase_never_returns_zero():
+    """In the broken phase c = 0 is a fixed point too, an unstable one, which a least-squares solver is happy with."""
+    sigma_w = 1.0 + np.geomspace(1e-15, 1e3, 200)
+    for dimension in (1, 2, 48):
+        point = fixed_point(sigma_w, f"O({dimension})")
+        assert np.all(point.c > 0.0)
+        assert np.all(np.diff(point.c) > -3e-15)
+        assert np.abs(point.residual).max() < 1e-14
+        np.testing.assert_array_equal(point.unstable, np.zeros((200, 1)))
+        np.testing.assert_array_equal(point.stable[:, 0], point.c)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_saturated(dimension):
+    point = fixed_point([1e-3, 1.0, 1e3], f"O({dimension})", "saturated")
+    np.testing.assert_allclose(point.c, 1.0, rtol=1e-15)
+    assert point.phase.tolist() == ["broken"] * 3
+
+
+def test_large_sigma_w():
+    """1 - c* ~ <1 - f^2>, with f = 1 but for r of order 1."""
+    for sigma_w in (1e3, 1e6, 1e20):
+        point = fixed_point(sigma_w)
+        assert point.status == "converged"
+        assert float(1 - point.c) == pytest.approx(2 * np.log(2) / sigma_w**2, rel=1e-5, abs=1e-13)
+
+
+# ---- several, or none ------------------------------------------------------------------------------------------------
+
+
+def steep(r):
+    """Takes off slowly: below its transition at sigma_w = 1 it has a second stable fixed point."""
+    return r * (1.0 + 4.0 * r**2) / (1.0 + r**4)
+
+
+def test_all_stable_fixed_points_are_found():
+    """At sigma_w = 0.8 the length map of `steep` crosses the diagonal at 0, 0.0584 and 4.62."""
+    point = fixed_point([0.1, 0.8, 1.2], "O(3)", steep)
+
+    def lack(c):
+        s = 0.64 * c
+
+        def integrand(y):
+            return np.sqrt(2 / np.pi) * y**2 * np.exp(-y * y / 2) * steep(y * np.sqrt(s / 3)) ** 2
+
+        return integrate.quad(integrand, 0, 12, epsabs=0, epsrel=1e-12)[0] - c
+
+    middle, upper = (optimize.brentq(lack, *ends, xtol=1e-14) for ends in ((0.03, 0.1), (3.0, 6.0)))
+    np.testing.assert_allclose(point.stable[1], [0.0, upper], rtol=1e-9)
+    np.testing.assert_allclose(point.unstable[1, 0], middle, rtol=1e-9)
+    assert point.c[1] == point.stable[1, 1]
+    # one stable fixed point on either side
+    assert point.stable[0, 0] == 0.0
+    assert np.isnan(point.stable[0, 1])
+    assert np.isnan(point.unstable[0]).all()
+    assert point.unstable[2, 0] == 0.0
+    assert np.isnan(point.stable[2, 1])
+    for sigma_w, row in zip(point.sigma_w, point.stable, strict=True):
+        for c in row[row > 0]:
+            assert length_map(c, sigma_w, "O(3)", steep) == pytest.approx(c, rel=1e-13)
+
+
+def test_iteration_ends_in_the_stable_ones():
+    point = fixed_point(0.8, "O(3)", steep)
+    for start, end in ((0.05, 0.0), (0.07, point.c)):
+        c = start
+        for _ in range(400):
+            c = length_map(c, 0.8, "O(3)", steep)
+        assert c == pytest.approx(end, abs=1e-12)
+
+
+def test_oscillation_is_not_a_stable_fixed_point():
+    """With f = sin and large capsules c* can have slope below -1: the length map then alternates for ever."""
+    with pytest.warns(ConvergenceWarning):
+        point = fixed_point([2.0, 3.0], "O(48)", np.sin)
+    assert point.status.tolist() == ["converged", "no fixed point"]
+    assert np.isnan(point.stable[1]).all()
+    c = np.nanmax(point.unstable[1])
+    assert length_map(c, 3.0, "O(48)", np.sin) == pytest.approx(c, rel=1e-12)
+    slope = (length_map(c * 1.001, 3.0, "O(48)", np.sin) - length_map(c * 0.999, 3.0, "O(48)", np.sin)) / (0.002 * c)
+    assert slope < -1.0
+    with pytest.raises(ValueError, match=r"at sigma_w = 3: the length map oscillates about c = 0\.57"):
+        fixed_point(3.0, "O(48)", np.sin)
+
+
+def test_unbounded_activations():
+    """Above its transition a linear network explodes, log grows without bound but has a fixed point."""
+    assert fixed_point(1.0, "O(3)", "linear").phase == "critical"
+    assert fixed_point(0.9, "O(3)", "linear").c == 0.0
+    for bad in ("linear", lambda r: np.maximum(r, 0.0), lambda r: r + np.tanh(r)):
+        with pytest.raises(ValueError, match=r"no stable fixed point at sigma_w = 1\.5: it does not saturate"):
+            fixed_point(1.5, "O(3)", bad)
+    found = fixed_point([1.5, 100.0], "U(1)", np.arcsinh)
+    for sigma_w, c in zip(found.sigma_w, found.c, strict=True):
+        image, _ = integrate.quad(lambda t, v=sigma_w**2 * c: np.exp(-t) * np.arcsinh(np.sqrt(v * t)) ** 2, 0, 60)
+        assert image == pytest.approx(c, rel=1e-7)
+
+
+def test_a_sweep_marks_what_a_single_call_raises():
+    with pytest.warns(ConvergenceWarning, match="2 of 4 sigma_w have no result: see status"):
+        point = fixed_point([0.5, 1.0, 1.5, 2.0], "O(2)", "linear")
+    assert point.status.tolist() == ["converged", "converged", "no fixed point", "no fixed point"]
+    np.testing.assert_array_equal(point.c, [0.0, 0.0, np.nan, np.nan])
+    assert np.isnan(point.stable[2:]).all()
+
+
+def test_a_search_that_stops_early_is_reported(monkeypatch):
+    from meanfield import fixed_points
+
+    monkeypatch.setattr(fixed_points, "_NEWTON_STEPS", 1)
+    with pytest.raises(RuntimeError, match="stopped before it converged"):
+        fixed_point(1.5)
+    with pytest.warns(ConvergenceWarning):
+        point = fixed_point([0.5, 1.5])
+    assert point.status.tolist() == ["converged", "not converged"]
+    assert np.isnan(point.c[1])
+
+
+# ---- shapes and the rest ---------------------------------------------------------------------------------------------
+
+
+def test_shapes():
+    single, many = fixed_point(1.5), fixed_point([[0.5, 1.5, 2.0]])
+    assert single.c.shape == single.status.shape == ()
+    assert single.stable.shape == (1,)
+    assert many.c.shape == many.residual.shape == many.status.shape == many.error.shape == (1, 3)
+    assert many.stable.shape == (1, 3, 1)
+    assert many.c[0, 1] == pytest.approx(float(single.c), rel=1e-14)
+    assert fixed_point(2).c == fixed_point(2.0).c
+
+
+def test_repr_is_a_summary():
+    assert repr(fixed_point(1.5)).startswith("FixedPoint(U(1), tanh, sigma_w=1.5: c*=0.483232, broken, residual")
+    assert repr(fixed_point([0.5, 1.5], "O(3)")) == "FixedPoint(O(3), tanh, 2 points: 2 converged)"
+
+
+def test_symmetries_of_one_dimension_agree():
+    assert fixed_point(1.5, "U(1)").c == fixed_point(1.5, "O(2)").c == fixed_point(1.5, "generic(2)").c
+
+
+def test_large_capsules():
+    """For D -> infinity the radius does not fluctuate: c* = tanh(sigma_w sqrt(c*))^2."""
+    limit = optimize.brentq(lambda c: np.tanh(1.5 * np.sqrt(c)) ** 2 - c, 0.1, 1.0, xtol=1e-15)
+    errors = [abs(fixed_point(1.5, f"O({dimension})").c - limit) for dimension in (100, 1000, 10_000)]
+    assert errors[2] < 1e-4
+    np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 10.0, rtol=0.05)
+
+
+def test_users_function_gives_what_its_named_twin_gives():
+    sigma_w = [0.5, 1.001, 1.5, 30.0, 1e3]
+    user, named = fixed_point(sigma_w, "O(3)", np.tanh), fixed_point(sigma_w, "O(3)")
+    np.testing.assert_allclose(user.c, named.c, rtol=1e-9)
+    assert np.all(np.abs(user.c - named.c) <= named.c * (10 * user.error + 1e-12))
+
+
+def test_error_estimate_of_a_clipped_activation():
+    """c* of min(r, 1) against the root of its closed form."""
+
+    def clipped(r):
+        return np.minimum(r, 1.0)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        for dimension in (1, 3):
+            for sigma_w in (1.1, 1.5, 4.0):
+                point = fixed_point(sigma_w, f"O({dimension})", clipped)
+
+                def lack(c, sigma_w=sigma_w, dimension=dimension):
+                    s = sigma_w**2 * c
+                    edge = dimension / (2 * s)
+                    low = s * special.gammainc(dimension / 2 + 1, edge)
+                    return low + special.gammaincc(dimension / 2, edge) - c
+
+                exact = optimize.brentq(lack, 0.05, 1.0, xtol=1e-15)
+                assert abs(point.c / exact - 1) <= 4 * point.error
+                assert point.error < 0.01

@@ -1,0 +1,50 @@
+"""`import meanfield` is light, and loads its heavy parts on first use."""
+
+import subprocess
+import sys
+
+import pytest
+
+import meanfield
+
+HEAVY = ("torch", "matplotlib", "sympy", "mpmath", "flint")
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_import_is_light():
+    """Not at import, and not when the numerics are used, a user's callable included."""
+    code = f"""
+import sys
+import numpy, meanfield
+before = [name for name in {HEAVY} if name in sys.modules]
+meanfield.phase_diagram([0.5, 1.5], ["U(1)", "O(4)"])
+meanfield.trajectory(3, 1.5, 1.0, 0.5, activation=numpy.tanh)
+meanfield.gram_map(meanfield.as_gram(1.0, 0.5, 0.1), 1.5)
+meanfield.singular_value_map([0.1, 0.1, 0.1], 1.0, 1.5)
+print(before, [name for name in {HEAVY} if name in sys.modules])
+"""
+    assert run(code) == "[] []"
+
+
+def test_parts_are_loaded_on_use():
+    code = """
+import sys, meanfield
+assert "meanfield.precise" not in sys.modules
+print(meanfield.precise.__name__, "mpmath" in sys.modules)
+"""
+    assert run(code) == "meanfield.precise True"
+
+
+def test_names():
+    assert {"certified", "plots", "precise", "symbolic", *meanfield.__all__} == set(dir(meanfield))
+    for name in meanfield.__all__:
+        assert getattr(meanfield, name) is not None
+    with pytest.raises(AttributeError, match="module 'meanfield' has no attribute 'nonsense'"):
+        meanfield.nonsense  # noqa: B018
+
+
+def test_example_of_the_docstring():
+    assert repr(meanfield.depth_scales(1.5, symmetry="U(1)")) in meanfield.__doc__

@@ -1,0 +1,167 @@
+"""Figures: what is drawn is what the theory, or the data, says; labels and errors."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import integrate
+
+from meanfield import fixed_point, phase_diagram, plots, trajectory
+
+
+@pytest.fixture
+def ax():
+    with plt.style.context(plots.STYLE):
+        figure, ax = plt.subplots()
+        yield ax
+        plt.close(figure)
+
+
+def _curve(ax, label):
+    """x and y of the one line whose label begins like this."""
+    (line,) = [line for line in ax.lines if str(line.get_label()).startswith(label)]
+    return line.get_data()
+
+
+def _steps(ax):
+    """Corners of the staircase: the only lines that turn corners, drawn last."""
+    x, y = ax.lines[-1].get_data()
+    return np.asarray(x), np.asarray(y)
+
+
+def _eq_8(c, sigma_w):
+    def integrand(u):
+        return 2 * u * np.exp(-u * u) * np.tanh(u * sigma_w * np.sqrt(c)) ** 2
+
+    return integrate.quad(integrand, 0, 12, epsabs=1e-13)[0]
+
+
+def means():
+    c, error = np.array([[0.3, 0.2, 0.1], [0.01, 0.02, 0.03]])[..., None]
+    return xr.Dataset({"c": (("layer", "input"), c), "c_se": (("layer", "input"), error)}, {"layer": [0, 5, 9]})
+
+
+# ---- measured points ------------------------------------------------------------------------------------------------
+
+
+def test_points_and_their_error_bars(ax):
+    assert plots.points(means(), "c", ax, label="measured", color="C1") is ax
+    (container,) = ax.containers
+    np.testing.assert_array_equal(container.lines[0].get_xydata(), [[0, 0.3], [5, 0.2], [9, 0.1]])
+    bars = np.array([segment[:, 1] for segment in container.lines[2][0].get_segments()])
+    np.testing.assert_allclose(bars, [[0.29, 0.31], [0.18, 0.22], [0.07, 0.13]])
+    assert container.get_label() == "measured"
+    assert container.lines[0].get_color() == "C1"
+    assert ax.get_xlabel() == plots.LAYER_LABEL
+
+
+def test_points_over_sigma_w_are_labelled_so(ax):
+    plots.points(means().isel(input=0).rename(layer="sigma_w"), "c", ax)
+    assert ax.get_xlabel() == plots.SIGMA_LABEL
+
+
+@pytest.mark.parametrize("quantity", ["delta", "c"])
+def test_points_need_a_quantity_and_its_error(ax, quantity):
+    with pytest.raises(ValueError, match=f"means must have '{quantity}' and '{quantity}_se', got c"):
+        plots.points(means().drop_vars("c_se"), quantity, ax)
+
+
+def test_points_vary_over_one_dimension(ax):
+    with pytest.raises(ValueError, match="quantity must vary over one dimension here, 'c' does over"):
+        plots.points(xr.concat([means(), means()], "sigma_w"), "c", ax)
+
+
+# ---- maps -----------------------------------------------------------------------------------------------------------
+
+
+def test_length_curve_draws_eq_8_and_a_staircase_to_the_fixed_point(ax):
+    plots.length_curve(1.5, c=0.05, layers=60, ax=ax)
+    c, after = _curve(ax, r"$c \to c'$")
+    np.testing.assert_allclose(after[[20, 100, 200]], [_eq_8(x, 1.5) for x in c[[20, 100, 200]]], rtol=1e-10)
+    x, y = _steps(ax)
+    assert (x[0], y[0]) == (0.05, 0.0)
+    # up to the map, then across to the diagonal
+    np.testing.assert_allclose(y[1], _eq_8(0.05, 1.5), rtol=1e-10)
+    np.testing.assert_array_equal(x[2::2], y[2::2])
+    np.testing.assert_array_equal(x[1::2], x[:-1:2])
+    np.testing.assert_allclose([x[-1], y[-1]], 0.483232236803074, rtol=1e-12)
+
+
+def test_length_curve_draws_a_staircase_for_each_start(ax):
+    plots.length_curve(0.8, c=(0.2, 0.4, 0.9), ax=ax)
+    assert [line.get_xdata()[0] for line in ax.lines[2:]] == [0.2, 0.4, 0.9]
+
+
+def test_cobweb_stays_below_the_diagonal_and_walks_to_zero(ax):
+    plots.cobweb(2.0, rho=0.9, layers=200, ax=ax)
+    rho, after = _curve(ax, r"$\rho \to \rho'$")
+    assert np.all(after[1:-1] < rho[1:-1])
+    np.testing.assert_allclose([after[0], after[-1]], [0.0, 1.0], atol=1e-12)
+    x, y = _steps(ax)
+    assert (x[0], y[0]) == (0.9, 0.0)
+    assert 0 < x[-1] < 1e-6
+
+
+def test_cobweb_needs_the_broken_phase(ax):
+    with pytest.raises(ValueError, match=r"sigma_w must be above the transition for a cobweb at c\* > 0, got 0.9"):
+        plots.cobweb(0.9, ax=ax)
+
+
+# ---- phase diagrams and trajectories --------------------------------------------------------------------------------
+
+
+def test_phase_curve_has_a_line_for_each_symmetry_and_gaps_at_infinity(ax):
+    diagram = phase_diagram([0.9, 1.0, 1.5], ["U(1)", "O(3)"])
+    plots.phase_curve(diagram, "xi_c", ax, log=True)
+    assert [line.get_label() for line in ax.lines] == ["U(1)", "O(3)"]
+    np.testing.assert_allclose(ax.lines[0].get_ydata()[0], -1 / np.log(0.81))
+    assert [np.isnan(line.get_ydata()[1]) for line in ax.lines] == [True, True]
+    assert (ax.get_xlabel(), ax.get_yscale()) == (plots.SIGMA_LABEL, "log")
+    assert ax.get_ylabel() == r"depth scale of $c$, $\xi_c$ [layers]"
+
+
+def test_phase_curve_of_one_symmetry(ax):
+    plots.phase_curve(phase_diagram([0.9, 1.5], "O(3)"), ax=ax)
+    (line,) = ax.lines
+    assert line.get_label() == "O(3)"
+    np.testing.assert_allclose(line.get_ydata(), [0.0, fixed_point(1.5, "O(3)").c])
+
+
+@pytest.mark.parametrize("quantity", ["status", "xi"])
+def test_phase_curve_needs_a_quantity(ax, quantity):
+    with pytest.raises(ValueError, match=f"quantity must be one of 'c_star', .*, got '{quantity}'"):
+        plots.phase_curve(phase_diagram([0.9, 1.5]), quantity, ax)
+
+
+def test_overview_shows_three_quantities():
+    figure = plots.overview(phase_diagram([0.9, 1.5], ["U(1)", "O(3)"]))
+    assert [ax.get_ylabel().split(",")[0] for ax in figure.axes] == [
+        "order parameter $c^*$",
+        r"depth scale of $\Delta$",
+        r"Jacobian's mean squared singular value $\chi_J$",
+    ]
+    plt.close(figure)
+
+
+def test_decay_of_a_linear_network(ax):
+    run = trajectory(3, 0.5, c=1.0, delta=0.5, activation="linear")
+    assert plots.decay(run, "delta", ax, label="linear", ls="--") is ax
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_xydata(), [[0, 0.5], [1, 0.125], [2, 0.03125], [3, 0.0078125]])
+    assert (line.get_label(), line.get_linestyle()) == ("linear", "--")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (plots.LAYER_LABEL, r"covariance $\Delta^l$")
+
+
+def test_decay_needs_a_quantity_of_the_trajectory(ax):
+    with pytest.raises(ValueError, match=r"quantity must be one of 'c', .* in the trajectory, got 'rho'"):
+        plots.decay(trajectory(2, 0.5), "rho", ax)
+
+
+def test_a_figure_of_its_own():
+    ax = plots.decay(trajectory(2, 0.5), "c")
+    assert ax.figure.axes == [ax]
+    plt.close(ax.figure)

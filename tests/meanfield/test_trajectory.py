@@ -1,0 +1,289 @@
+"""Trajectories: iterated maps, nearly identical inputs, what underflows, phases, labels."""
+
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+from mpmath import mp, mpf
+
+from meanfield import AccuracyWarning, correlation_map, depth_scales, fixed_point, length_map, trajectory
+from tests.meanfield.independent import DIMENSIONS, clipped_correlation, clipped_length, relative
+
+NAMED = ("tanh", "erf", "algebraic", "saturated", "linear")
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("dimension", [1, 2, 8])
+def test_it_is_the_iterated_maps(dimension, name):
+    """c, Delta and rho, for equal and unequal norms, for either sign of Delta."""
+    symmetry, sigma_w = f"O({dimension})", 1.4
+    for c_1, c_2, delta in ((1.0, 1.0, 0.9), (1.0, 1.0, -0.3), (0.7, 2.0, 1.1), (3.0, 0.2, -0.5)):
+        path = trajectory(12, sigma_w, (c_1, c_2), delta, symmetry=symmetry, activation=name)
+        for layer in range(13):
+            at = path.sel(layer=layer)
+            assert at.c_1.item() == pytest.approx(c_1, rel=1e-13)
+            assert at.c_2.item() == pytest.approx(c_2, rel=1e-13)
+            assert at.log_c_1.item() == pytest.approx(np.log(c_1), rel=1e-12, abs=1e-13)
+            assert at.delta.item() == pytest.approx(delta, rel=1e-12)
+            assert at.rho.item() == pytest.approx(delta / np.sqrt(c_1 * c_2), rel=1e-12)
+            assert at.one_minus_rho.item() == pytest.approx(1 - delta / np.sqrt(c_1 * c_2), rel=1e-11)
+            delta = correlation_map(delta, (c_1, c_2), sigma_w, symmetry, name)
+            c_1, c_2 = (length_map(c, sigma_w, symmetry, name) for c in (c_1, c_2))
+
+
+def test_one_input():
+    path = trajectory(5, 1.5, 0.8)
+    assert set(path.data_vars) == {"c", "log_c"}
+    c = [0.8]
+    for _ in range(5):
+        c.append(length_map(c[-1], 1.5))
+    np.testing.assert_allclose(path.c, c, rtol=1e-14)
+
+
+def test_depth_zero():
+    """No layer at all is the input itself."""
+    assert trajectory(0, 1.5, 0.8).c.values.tolist() == [0.8]
+    path = trajectory(0, 1.5, (0.8, 0.2), 0.1, phi=0.4)
+    assert path.delta.item() == pytest.approx(0.1, rel=1e-15)
+    assert path.phi.values.tolist() == [0.4]
+    assert path.rho.item() == pytest.approx(0.25, rel=1e-15)
+
+
+# ---- nearly identical inputs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic", "saturated"])
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_identical_inputs_stay_identical(dimension, name):
+    """Exactly, at any depth and in the chaotic phase: round-off must not grow as chi_J^L."""
+    path = trajectory(300, [0.7, 1.0, 1.5, 30.0], 0.6, one_minus_rho=0.0, symmetry=f"O({dimension})", activation=name)
+    np.testing.assert_array_equal(path.rho, 1.0)
+    np.testing.assert_array_equal(path.one_minus_rho, 0.0)
+    np.testing.assert_array_equal(path.delta, np.sqrt(path.c) ** 2)
+    from_delta = trajectory(100, 2.0, 0.6, 0.6, symmetry=f"O({dimension})", activation=name)
+    np.testing.assert_array_equal(from_delta.rho, 1.0)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic"])
+@pytest.mark.parametrize("dimension", [1, 2, 4, 48])
+@pytest.mark.parametrize("start", [1e-15, 1e-100, 1e-300])
+def test_one_minus_rho_grows_by_chi_jacobian(start, dimension, name):
+    """From 1e-15, or 1e-300, by exactly chi_J in each layer, to 1e-12 over ten layers together."""
+    symmetry = f"O({dimension})"
+    for sigma_w in (1.01, 1.5, 8.0):
+        scales = depth_scales(sigma_w, symmetry, name)
+        path = trajectory(10, sigma_w, scales.fixed_point.c, one_minus_rho=start, symmetry=symmetry, activation=name)
+        growth = path.one_minus_rho.values / start
+        curvature = 10 * growth[-1] * start * sigma_w**4  # of second order in 1 - rho
+        np.testing.assert_allclose(growth, float(scales.chi_jacobian) ** np.arange(11), rtol=1e-12 + curvature)
+        np.testing.assert_array_equal(path.one_minus_rho[0], start)
+
+
+def test_growth_ends_at_decorrelation():
+    """In the chaotic phase 1e-60 grows to order one and rho then decays: no jump where the formulas change."""
+    path = trajectory(400, 3.0, 0.7, one_minus_rho=1e-60, symmetry="O(1)")
+    missing, rho = path.one_minus_rho.values, path.rho.values
+    assert np.all(np.diff(missing) >= 0)
+    assert missing[-1] == 1.0
+    assert np.all(np.diff(rho) <= 0)
+    assert np.all(rho >= 0)
+    ratio = (rho[1:] / rho[:-1])[rho[:-1] < 1e-3]
+    np.testing.assert_allclose(ratio, depth_scales(3.0, "O(1)").chi_delta, rtol=1e-5)
+    np.testing.assert_allclose(ratio[-5:], depth_scales(3.0, "O(1)").chi_delta, rtol=1e-13)
+    # across one_minus_rho = 1/2 the two ways of taking a step agree
+    low, high = (trajectory(1, 1.5, 0.7, one_minus_rho=m).rho[1].item() for m in (0.5 * (1 - 1e-12), 0.5))
+    assert low == pytest.approx(high, rel=3e-12)
+    assert low > high
+
+
+def test_aligned_inputs_of_unequal_norm():
+    """They lose overlap by the mismatch of their radii: 1 - <f_1 f_2>/sqrt(<f_1^2><f_2^2>), small as it may be."""
+    path = trajectory(1, 1.5, (1.0, 1.0 + 2.0**-30), one_minus_rho=0.0, symmetry="O(3)")
+    assert path.one_minus_rho[0] == 0.0
+    # to leading order (1/8) (d log c)^2 (<f'^2 r^2>/c' - (<f f' r>/c')^2), from integrals over the radius in mpmath
+    with mp.workdps(40):
+        moment = lambda g: mp.quad(  # noqa: E731
+            lambda y: mp.sqrt(2 / mp.pi) * y * y * mp.exp(-y * y / 2) * g(y * mp.sqrt(mpf(2.25) / 3)), [0, 1, 2, 4, 14]
+        )
+        norm = moment(lambda r: mp.tanh(r) ** 2)
+        square = moment(lambda r: (r * mp.sech(r) ** 2) ** 2) / norm
+        mean = moment(lambda r: r * mp.sech(r) ** 2 * mp.tanh(r)) / norm
+        expected = (square - mean**2) / 8 * mpf(2) ** -60
+    assert path.one_minus_rho[1].item() == pytest.approx(float(expected), rel=1e-7)
+
+
+# ---- what underflows, and what explodes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic"])
+@pytest.mark.parametrize("sigma_w", [1e-3, 0.3])
+def test_below_the_transition(sigma_w, name):
+    """c and Delta underflow together; log c goes on falling by log chi a layer, and rho has a limit, never NaN."""
+    path = trajectory(700, sigma_w, 0.9, one_minus_rho=0.2, symmetry="O(3)", activation=name)
+    assert path.c[-1] == path.delta[-1] == 0.0
+    assert np.isfinite(path.log_c).all()
+    slope = {"erf": 4 / np.pi}.get(name, 1.0)
+    step = np.diff(path.log_c.values)[-1]
+    assert step == pytest.approx(np.log(slope * sigma_w**2), rel=1e-11)
+    assert not path.rho.isnull().any()
+    assert path.rho[-1] == pytest.approx(path.rho[50].item(), rel=1e-11)
+    assert 0.5 < path.rho[-1] <= 0.8
+    # a limit that depends on where the inputs start is not universal
+    other = trajectory(60, sigma_w, 900.0, one_minus_rho=0.2, symmetry="O(3)", activation=name)
+    assert other.rho[-1] < path.rho[-1]
+
+
+def test_no_weights():
+    path = trajectory(5, 0.0, 1.0, 0.5)
+    np.testing.assert_array_equal(path.c, [1.0, 0, 0, 0, 0, 0])
+    np.testing.assert_array_equal(path.log_c[1:], -np.inf)
+    np.testing.assert_allclose(path.rho, 0.5, rtol=1e-14)
+
+
+def test_linear_network_explodes_quietly():
+    """c overflows to infinity, log c and rho go on, an overlap of 0 stays 0."""
+    path = trajectory(1000, 2.0, 1.0, xr.DataArray([0.0, 0.3], dims="pair"), activation="linear")
+    assert np.isinf(path.c[-1]).all()
+    np.testing.assert_allclose(path.log_c[-1], 2000 * np.log(2), rtol=1e-13)
+    np.testing.assert_allclose(path.rho[-1], [0.0, 0.3], rtol=1e-11)
+    np.testing.assert_array_equal(path.delta[-1], [0.0, np.inf])
+
+
+def test_c_settles_at_the_fixed_point_and_delta_decays():
+    for symmetry, sigma_w in (("U(1)", 1.5), ("O(8)", 2.0), ("O(1)", 1.2)):
+        path, scales = trajectory(400, sigma_w, 2.0, 1.0, symmetry=symmetry), depth_scales(sigma_w, symmetry)
+        assert path.c[-1] == pytest.approx(float(scales.fixed_point.c), rel=1e-13)
+        assert (path.delta[-1] / path.delta[-2]).item() == pytest.approx(float(scales.chi_delta), rel=1e-5)
+        early = trajectory(30, sigma_w, scales.fixed_point.c * np.exp([1e-4, -1e-4]), symmetry=symmetry).log_c.values
+        gap = early[:, 0] - early[:, 1]
+        np.testing.assert_allclose(gap[1:4] / gap[:3], scales.chi_c, rtol=1e-6)
+
+
+# ---- the phase -------------------------------------------------------------------------------------------------------
+
+
+def test_u1_conserves_the_phase():
+    """Eq. (11); the size of the overlap does not depend on it."""
+    path = trajectory(50, 1.5, 1.0, 0.8, phi=[0.0, 0.7, 3.0, -2.0])
+    assert path.sizes == {"layer": 51, "phi_0": 4}
+    np.testing.assert_array_equal(path.phi, np.broadcast_to([0.0, 0.7, 3.0, -2.0], (51, 4)))
+    np.testing.assert_array_equal(path.delta, np.broadcast_to(path.delta[:, :1], (51, 4)))
+
+
+def test_generic_keeps_the_cosine():
+    """From layer 1 on the overlap is Delta cos phi, with phase 0 or pi."""
+    phi = np.array([0.0, 0.7, np.pi / 2, 2.5, np.pi])
+    path = trajectory(20, 1.5, 1.0, 0.8, phi=phi, symmetry="generic(2)")
+    np.testing.assert_array_equal(path.phi[0], phi)
+    np.testing.assert_array_equal(path.delta[0], 0.8)
+    np.testing.assert_array_equal(path.phi[1:], np.broadcast_to([0, 0, 0, np.pi, np.pi], (20, 5)))
+    real = trajectory(20, 1.5, 1.0, 0.8 * np.cos(phi))
+    signed = path.delta * np.cos(path.phi)
+    np.testing.assert_allclose(signed[1:], real.delta.values[1:], rtol=1e-11, atol=1e-16)
+    np.testing.assert_allclose(path.one_minus_rho[1:], 1 - np.abs(real.rho.values[1:]), rtol=1e-11)
+    # a negative overlap without a phase stays what it is
+    assert trajectory(3, 1.5, 1.0, -0.5, symmetry="generic(2)").rho.values.tolist() == pytest.approx(
+        trajectory(3, 1.5, 1.0, -0.5, symmetry="U(1)").rho.values.tolist(), rel=1e-14
+    )
+
+
+def test_generic_and_a_tiny_phase():
+    """1 - cos phi enters 1 - rho without cancellation: identical inputs turned by 1e-8 are at 5e-17."""
+    path = trajectory(1, 1.5, fixed_point(1.5).c, one_minus_rho=0.0, phi=1e-8, symmetry="generic(2)")
+    assert path.one_minus_rho[1].item() == pytest.approx(5e-17 * float(depth_scales(1.5).chi_jacobian), rel=1e-12)
+
+
+# ---- shapes and labels -----------------------------------------------------------------------------------------------
+
+
+def test_broadcasting_equals_single_calls():
+    sigma_w, c, missing = np.array([[0.7], [1.5]]), 0.8, np.array([1e-9, 0.3, 1.0])
+    path = trajectory(6, sigma_w, c, one_minus_rho=missing, symmetry="O(3)")
+    assert path.rho.dims == ("layer", "input_0", "input_1")
+    assert path.sizes == {"layer": 7, "input_0": 2, "input_1": 3}
+    np.testing.assert_array_equal(path.sigma_w, np.broadcast_to(sigma_w, (2, 3)))
+    for i, j in np.ndindex(2, 3):
+        one = trajectory(6, sigma_w[i, 0], c, one_minus_rho=missing[j], symmetry="O(3)")
+        for name in ("c", "rho", "one_minus_rho", "delta"):
+            np.testing.assert_allclose(path[name][:, i, j], one[name], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dim"),
+    [
+        ({"sigma_w": [0.5, 1.5]}, "sigma_w"),
+        ({"sigma_w": 1.5, "c": [0.5, 1.5]}, "c_0"),
+        ({"sigma_w": 1.5, "delta": [0.5, 0.1]}, "delta_0"),
+        ({"sigma_w": 1.5, "one_minus_rho": [0.5, 0.1]}, "one_minus_rho_0"),
+        ({"sigma_w": 1.5, "delta": 0.1, "phi": [0.5, 0.1]}, "phi_0"),
+    ],
+)
+def test_a_single_array_names_its_dimension(arguments, dim):
+    path = trajectory(2, **arguments)
+    assert path.sizes == {"layer": 3, dim: 2}
+    (values,) = (value for value in arguments.values() if np.ndim(value))
+    np.testing.assert_array_equal(path[dim], values)
+
+
+def test_labelled_arrays_keep_their_labels():
+    sigma_w = xr.DataArray([0.5, 1.5], dims="sigma_w", coords={"sigma_w": [0.5, 1.5]})
+    missing = xr.DataArray([1e-9, 0.1, 0.5], dims="pair", coords={"pair": ["a", "b", "c"]})
+    path = trajectory(4, sigma_w, 0.7, one_minus_rho=missing)
+    assert path.rho.dims == ("layer", "sigma_w", "pair")
+    one = trajectory(4, 1.5, 0.7, one_minus_rho=0.1)
+    np.testing.assert_allclose(path.rho.sel(sigma_w=1.5, pair="b"), one.rho, rtol=1e-13)
+    assert path.attrs == {"symmetry": "U(1)", "activation": "tanh"}
+    np.testing.assert_array_equal(path.layer, np.arange(5))
+
+
+def test_a_tuple_is_a_pair_of_norms():
+    path = trajectory(3, 1.5, (0.5, [0.5, 2.0]), 0.1)
+    assert {"c_1", "c_2", "log_c_1", "log_c_2"} < set(path.data_vars)
+    np.testing.assert_allclose(path.rho[:, 0], trajectory(3, 1.5, 0.5, 0.1).rho, rtol=1e-13)
+    np.testing.assert_allclose(path.c_2[:, 1], trajectory(3, 1.5, 2.0).c, rtol=1e-14)
+
+
+# ---- a user's activation ---------------------------------------------------------------------------------------------
+
+
+def test_users_function_gives_what_its_named_twin_gives():
+    user, named = (trajectory(20, 1.5, 0.9, 0.7, symmetry="O(3)", activation=f) for f in (np.tanh, "tanh"))
+    for name in ("c", "rho", "one_minus_rho"):
+        np.testing.assert_allclose(user[name], named[name], rtol=1e-11)
+    assert (user.error_estimate < 1e-12).all()
+    assert "error_estimate" not in named
+
+
+def test_error_estimate_of_a_clipped_activation():
+    """Layer by layer against closed forms, D = 1; one input alone has an estimate, too."""
+
+    def clipped(r):
+        return np.minimum(r, 1.0)
+
+    with pytest.warns(AccuracyWarning, match="clipped"):
+        path = trajectory(1, 1.5, 1.0, [0.2, 0.7, 0.99], symmetry="O(1)", activation=clipped)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        alone = trajectory(1, 1.5, 1.0, symmetry="O(1)", activation=clipped)
+    exact = clipped_length(1, 2.25)
+    np.testing.assert_array_equal(alone.c, path.c[:, 0])
+    assert abs(alone.c[1] / exact - 1) <= 4 * alone.error_estimate[1]
+    assert np.all(alone.error_estimate[1] < 1e-3)
+    for i, rho in enumerate((0.2, 0.7, 0.99)):
+        true = clipped_correlation(rho, 2.25) / exact
+        assert abs(path.rho[1, i] / true - 1) <= 8 * path.error_estimate[1, i]
+    np.testing.assert_array_equal(path.error_estimate[0], 0.0)
+
+
+def test_relative_accuracy_of_c_and_rho_at_depth():
+    """Every layer adds round-off only: D = 1 with erf against its arcsine, iterated with 40 digits."""
+    c, delta, sigma_w = mpf(0.5), mpf(0.25), mpf(1.5)
+    path = trajectory(40, 1.5, 0.5, 0.25, symmetry="O(1)", activation="erf")
+    with mp.workdps(40):
+        for layer in range(41):
+            assert relative(path.c[layer].item(), c) < 1e-13
+            assert relative(path.delta[layer].item(), delta) < 1e-12
+            power = 1 + 2 * sigma_w**2 * c
+            delta = 2 / mp.pi * mp.asin(2 * sigma_w**2 * delta / power)
+            c = 2 / mp.pi * mp.asin(1 - 1 / power)
