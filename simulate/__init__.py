@@ -1,11 +1,10 @@
 """Sampled random networks, to check the mean-field theory against.
 
-    >>> import simulate, meanfield
-    >>> images = simulate.load_images()
-    >>> samples = simulate.sample_networks(
-    ...     meanfield.Ensemble("U(1)", "tanh", 1.5), images.features([0, 1]), width=64, depth=10, n_networks=100
-    ... )
-    >>> means = simulate.summary(samples)  # c, d, Delta, phi and Gram matrices per layer, with standard errors
+>>> import meanfield, simulate
+>>> ensemble = meanfield.Ensemble("U(1)", "tanh", sigma_w=1.5)
+>>> images = simulate.load_images().features([0, 10])
+>>> samples = simulate.sample_networks(ensemble, images, width=64, depth=10, n_networks=100)
+>>> means = simulate.summary(samples)  # c, d, Delta, phi and Gram matrices by layer, with standard errors
 """
 
 from .data import Images, load_images, read_idx

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 
@@ -21,7 +22,10 @@ TORCH_ACTIVATIONS: dict[str, RadialFunction] = {
 
 
 def torch_activation(activation: str | Activation | Callable) -> RadialFunction:
-    """f(r) as a function of torch tensors; a user's own f is called on tensors as it is.
+    """f(r) as a function of torch tensors.
+
+    A user's own f is called on tensors as it is, so it must be made of operators (or of torch functions for tensors and
+    numpy functions for arrays): ``lambda r: r / (1 + r)`` serves the theory and the networks.
 
     Raises
     ------
@@ -31,17 +35,19 @@ def torch_activation(activation: str | Activation | Callable) -> RadialFunction:
     activation = as_activation(activation)
     if activation.guaranteed:
         return TORCH_ACTIVATIONS[activation.name]
-    probe = torch.linspace(0.0, 2.0, 5)
+    f = cast(RadialFunction, activation.value)
+    # numpy's functions refuse a tensor that wants a gradient, and would work on the CPU only
+    probe = torch.linspace(0.0, 2.0, 5, requires_grad=True)
     try:
-        value = activation.value(probe)
-    except TypeError as error:
-        raise ValueError(f"activation {activation.name} must accept torch tensors: {error}") from error
+        value = f(probe)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"activation {activation.name} must accept torch tensors, got the error: {error}") from error
     if not isinstance(value, torch.Tensor) or value.shape != probe.shape:
         raise ValueError(
             f"activation {activation.name} must turn a torch tensor of shape {tuple(probe.shape)} into one of the same "
-            f"shape, got {type(value).__name__}"
+            f"shape, got {value!r}"
         )
-    return activation.value
+    return f
 
 
 def radial(f: RadialFunction, state: torch.Tensor, axis: int) -> torch.Tensor:

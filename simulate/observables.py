@@ -1,7 +1,10 @@
 """What the Gram matrix of a state says: order parameters c, overlaps Delta, phases phi and polar factors.
 
-For D real components and inputs a, b the Gram matrix has the D x D blocks Q_ab = (1/N) sum_i phi(z_{i,a}) phi(z_{i,b})^T.
-The complex number of Eq. (10) is C_ab = (1/N) sum_i phi(z_{i,a}) conj(phi(z_{i,b})) = Delta e^{i phi}.
+For D real components the Gram matrix of the inputs a, b has the D x D blocks
+
+    Q_ab = (1/N) sum_i phi(z_{i,a}) phi(z_{i,b})^T,
+
+and the complex number of Eq. (10) is C_ab = (1/N) sum_i phi(z_{i,a}) conj(phi(z_{i,b})) = Delta e^{i phi}.
 """
 
 from __future__ import annotations

@@ -90,13 +90,15 @@ def sample_networks(
     sampler = _Sampler.create(ensemble, inputs, width, depth, seed, sigma_w, d_0, group_elements, dtype, device)
     n_networks = whole_number("n_networks", n_networks, 1)
     compute = map if executor is None else executor.map
+    blocks = range(math.ceil(n_networks / BLOCK))
     grams, ds = [], []
-    for gram, d in compute(sampler.block, range(math.ceil(n_networks / BLOCK))):
-        grams.append(gram)
-        ds.append(d)
+    for block, (gram, d) in zip(blocks, compute(sampler.block, blocks), strict=True):
+        wanted = min(BLOCK, n_networks - block * BLOCK)
+        grams.append(gram[:wanted])
+        ds.append(d[:wanted])
         if progress is not None:
-            progress(len(gram))
-    return sampler.dataset(np.concatenate(grams)[:n_networks], np.concatenate(ds)[:n_networks])
+            progress(wanted)
+    return sampler.dataset(np.concatenate(grams), np.concatenate(ds))
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class _Sampler:
     width: int
     depth: int
     seed: int
-    sigma_w: torch.Tensor
+    sigma_w: np.ndarray
     d_0: float
     f: RadialFunction
 
@@ -121,8 +123,8 @@ class _Sampler:
         d_0 = real_array("d_0", d_0, minimum=0.0, strict=True)
         if d_0.ndim:
             raise ValueError(f"d_0 must be one number, got shape {d_0.shape}")
-        place = {"dtype": as_dtype(dtype), "device": as_device(device)}
-        directions = torch.as_tensor(_directions(inputs).T.copy(), **place)
+        place = torch.empty(0, dtype=as_dtype(dtype), device=as_device(device))
+        directions = torch.from_numpy(_directions(inputs).T.copy()).to(place)
         return cls(
             ensemble=ensemble,
             directions=directions,
@@ -130,7 +132,7 @@ class _Sampler:
             width=whole_number("width", width, 1),
             depth=whole_number("depth", depth, 0),
             seed=whole_number("seed", seed, 0),
-            sigma_w=torch.as_tensor(np.atleast_1d(sigma_w), **place),
+            sigma_w=np.atleast_1d(sigma_w),
             d_0=float(d_0),
             f=torch_activation(ensemble.activation),
         )
@@ -161,12 +163,13 @@ class _Sampler:
         state = state.reshape(BLOCK, self.width, k, inputs)
         if self.group_elements is not None:
             state = torch.einsum("ade,bnea->bnda", self.group_elements, state)
-        return state[..., None, :].expand(BLOCK, self.width, k, self.sigma_w.numel(), inputs)
+        return state[..., None, :].expand(BLOCK, self.width, k, self.sigma_w.size, inputs)
 
     def _hidden_layer(self, generator: torch.Generator, activity: torch.Tensor) -> torch.Tensor:
         weights = self._normal(generator, weight_shape(self.symmetry, self.width, self.width))
         product = linear(self.symmetry, weights, activity.flatten(start_dim=3)).reshape(activity.shape)
-        return (weight_std(self.symmetry, self.width) * self.sigma_w)[:, None] * product
+        scale = torch.from_numpy(weight_std(self.symmetry, self.width) * self.sigma_w).to(product)
+        return scale[:, None] * product
 
     def _normal(self, generator: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
         """Standard normal numbers for each network of a block."""
@@ -175,14 +178,13 @@ class _Sampler:
 
     def dataset(self, gram: np.ndarray, d: np.ndarray) -> xr.Dataset:
         leading = ("network", "sigma_w", "layer")
-        rows = self.directions.shape[1] * self.symmetry.capsule_dimension
         return xr.Dataset(
             {
-                "gram": ((*leading, "row", "column"), gram, {"long_name": "Gram matrix of the activations"}),
+                "gram": ((*leading, "row", "column"), gram, {"long_name": "Gram matrix, rows (input, component)"}),
                 "d": ((*leading, "input"), d, {"long_name": "pre-activation order parameter $d^l$"}),
             },
             coords={
-                "sigma_w": ("sigma_w", self.sigma_w.double().cpu().numpy(), {"long_name": r"weight scale $\sigma_w$"}),
+                "sigma_w": ("sigma_w", self.sigma_w, {"long_name": r"weight scale $\sigma_w$"}),
                 "layer": np.arange(self.depth + 1),
             },
             attrs={
@@ -192,7 +194,6 @@ class _Sampler:
                 "width": self.width,
                 "seed": self.seed,
                 "d_0": self.d_0,
-                "gram_rows": f"{rows} = inputs x components",
                 "dtype": str(self.directions.dtype).removeprefix("torch."),
                 "device": self.directions.device.type,
                 **provenance(),
@@ -210,7 +211,7 @@ def _directions(inputs) -> np.ndarray:
     return inputs / norms
 
 
-def _group_elements(group_elements, inputs: int, symmetry: Symmetry, place: dict) -> torch.Tensor | None:
+def _group_elements(group_elements, inputs: int, symmetry: Symmetry, place: torch.Tensor) -> torch.Tensor | None:
     if group_elements is None:
         return None
     elements, k = real_array("group_elements", group_elements), symmetry.capsule_dimension
@@ -218,7 +219,7 @@ def _group_elements(group_elements, inputs: int, symmetry: Symmetry, place: dict
         raise ValueError(f"group_elements must have shape (inputs, D, D) = {(inputs, k, k)}, got {elements.shape}")
     if not np.allclose(elements @ elements.swapaxes(1, 2), np.eye(k), rtol=0.0, atol=1e-12):
         raise ValueError("group_elements must be orthogonal matrices, got one that is not")
-    return torch.as_tensor(elements, **place)
+    return torch.from_numpy(elements).to(place)
 
 
 def plane_rotation(dimension: int, angle: float) -> np.ndarray:

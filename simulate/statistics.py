@@ -46,11 +46,11 @@ class Estimate:
 
 def combine(estimates: Sequence[Estimate], coefficients: Sequence[float]) -> Estimate:
     """sum_i a_i m_i of independent estimates; standard errors add in quadrature."""
-    pairs = list(zip(coefficients, estimates, strict=True))
+    a = np.asarray(coefficients, float)
     return Estimate(
-        sum(a * e.value for a, e in pairs),
-        np.sqrt(sum((a * e.standard_error) ** 2 for a, e in pairs)),
-        sum(a**3 * e.third_cumulant for a, e in pairs),
+        np.tensordot(a, [e.value for e in estimates], axes=1),
+        np.sqrt(np.tensordot(a**2, [e.standard_error**2 for e in estimates], axes=1)),
+        np.tensordot(a**3, [e.third_cumulant for e in estimates], axes=1),
     )
 
 

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from meanfield import Ensemble, as_symmetry
+from simulate import plane_rotation, sample_networks, summary
+from simulate.observables import cross_block, in_frame, order_parameters, overlap, polar_factor, turn
+
+INPUTS = np.array([[1.0, 0.5, 0.0, 0.2], [0.8, 0.1, 0.6, 0.0]])
+
+
+def sample(symmetry, angle=0.8, n_networks=50):
+    k = as_symmetry(symmetry).capsule_dimension
+    elements = np.stack([plane_rotation(k, angle), np.eye(k)])
+    return sample_networks(
+        Ensemble(symmetry), INPUTS, width=32, depth=2, n_networks=n_networks, group_elements=elements, dtype="float64"
+    )
+
+
+def complex_block(c):
+    """A Q whose complex number C_ab is c."""
+    return 0.5 * np.array([[c.real, -c.imag], [c.imag, c.real]])
+
+
+def test_the_phase_of_a_u1_block():
+    q = complex_block(0.3 * np.exp(2.0j))
+    frame = polar_factor(q, as_symmetry("U(1)"))
+    np.testing.assert_allclose(frame, plane_rotation(2, 2.0), atol=1e-15)
+    np.testing.assert_allclose(in_frame(q, frame), 0.15 * np.eye(2), atol=1e-16)
+    assert overlap(in_frame(q, frame)) == pytest.approx(0.3)
+    assert turn(q) == pytest.approx(0.3 * np.sin(2.0))
+
+
+def test_the_polar_factor_of_an_orthogonal_block():
+    g = plane_rotation(3, 1.1) @ np.diag([1.0, 1.0, -1.0])
+    stretch = np.diag([0.3, 0.2, 0.1])
+    frame = polar_factor(g @ stretch, as_symmetry("O(3)"))
+    np.testing.assert_allclose(frame, g, atol=1e-15)
+    np.testing.assert_allclose(in_frame(g @ stretch, frame), stretch, atol=1e-15)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_generic_networks_keep_a_sign(sign):
+    q = sign * np.array([[0.3, 0.1], [0.0, 0.2]])
+    np.testing.assert_array_equal(polar_factor(q, as_symmetry("generic(2)")), sign * np.eye(2))
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(2)"])
+def test_summary_against_plain_numpy(symmetry):
+    samples = sample(symmetry)
+    means = summary(samples)
+    assert means.attrs["n_networks"] == 50
+    assert means.attrs["width"] == 32
+    c = order_parameters(samples)
+    np.testing.assert_allclose(means.c, c.mean(axis=0))
+    np.testing.assert_allclose(means.c_se, stats.sem(c, axis=0))
+    np.testing.assert_allclose(means.gram, samples.gram.mean("network"))
+    np.testing.assert_allclose(means.gram_se, stats.sem(samples.gram.values, axis=0))
+    np.testing.assert_allclose(means.d_se, stats.sem(samples.d.values, axis=0))
+    q = cross_block(samples).mean(axis=0)
+    expected = {
+        "U(1)": np.hypot(q[..., 0, 0] + q[..., 1, 1], q[..., 1, 0] - q[..., 0, 1]),
+        "O(3)": np.linalg.norm(q, "nuc", axis=(-2, -1)),
+        "generic(2)": np.abs(q[..., 0, 0] + q[..., 1, 1]),
+    }[symmetry]
+    np.testing.assert_allclose(means.delta, expected, rtol=1e-12)
+    assert ("phi" in means) == (symmetry == "U(1)")
+
+
+def test_phase_and_its_error_against_a_jackknife():
+    samples = sample("U(1)", n_networks=400)
+    means = summary(samples)
+    np.testing.assert_allclose(means.phi, 0.8, atol=0.05)
+    q = cross_block(samples)
+    numbers = overlap(q) + 1j * turn(q)
+    without = np.angle((numbers.sum(axis=0) - numbers) / 399)
+    jackknife = np.sqrt(399 * np.var(without, axis=0))
+    np.testing.assert_allclose(means.phi_se, jackknife, rtol=0.02)
+    magnitude = np.abs((numbers.sum(axis=0) - numbers) / 399)
+    np.testing.assert_allclose(means.delta_se, np.sqrt(399 * np.var(magnitude, axis=0)), rtol=0.02)
+
+
+def test_one_input_and_one_network():
+    single = sample_networks(Ensemble(), INPUTS[:1], width=4, depth=1, n_networks=2)
+    assert set(summary(single).data_vars) == {"gram", "gram_se", "c", "c_se", "d", "d_se"}
+    with pytest.raises(ValueError, match="at least 2 independent networks, got 1"):
+        summary(single.isel(network=[0]))

@@ -1,0 +1,184 @@
+"""The whole run on small networks: verdict, table, figure and command line."""
+
+import csv
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import simulate.__main__ as command_line
+import simulate.sampling
+from meanfield import Ensemble
+from simulate import Images, load_images
+from simulate.plots import deviations, layers, overview, phases, sweep
+from simulate.report import comma_separated, table
+from simulate.verify import Case, _seed, pair_of_one_class, verify
+
+CASES = (Case(Ensemble("U(1)"), 16), Case(Ensemble("generic(2)"), 16))
+SMALL = {"n_networks": 64, "cases": CASES, "sigma_w": (1.0, 3.0), "depth": 8, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def right():
+    return verify(load_images(), **SMALL)
+
+
+@pytest.fixture(scope="module")
+def wrong():
+    return verify(load_images(), **SMALL, theory_of=lambda e: Ensemble(e.symmetry, "erf", e.sigma_w))
+
+
+def test_the_right_theory_passes(right):
+    assert right.passed
+    assert not right.failures
+    assert len(right.comparisons) == 2 * (4 * 8 + 3)  # both sigma_w of the sweep, and the cases' own
+    assert 5.0 < right.limit < 7.0
+    assert 5e-6 < right.false_alarm_rate < 1e-4
+    assert repr(right).endswith("standard errors: passed)")
+
+
+def test_a_wrong_theory_fails(wrong):
+    assert not wrong.passed
+    assert {row.case for row in wrong.failures} == {"U(1)", "generic(2)"}
+    assert repr(wrong).endswith(f"{len(wrong.failures)} failed)")
+
+
+def test_a_run_is_reproducible_and_follows_its_seed(right):
+    assert verify(load_images(), **SMALL).comparisons == right.comparisons
+    other = verify(load_images(), **SMALL, seed=1)
+    assert all(a.measured != b.measured for a, b in zip(other.comparisons, right.comparisons, strict=True))
+
+
+def test_ensembles_of_a_run_are_independent():
+    seeds = {_seed(0, case, step) for case in range(3) for step in range(4)}
+    assert len(seeds) == 12
+    assert seeds.isdisjoint({_seed(1, case, step) for case in range(3) for step in range(4)})
+
+
+# ---- table ----------------------------------------------------------------------------------------------------------
+
+
+def test_table_of_a_pass(right):
+    text = table(right)
+    assert "FAIL" not in text
+    assert "PASS: theory and simulation agree in all 70 comparisons." in text
+    assert f"at a rate of {right.false_alarm_rate:.0e}, below the promised 1e-04" in text
+    assert "NOT below the promised" in table(replace(right, false_alarm_rate=2e-4))
+    assert f"limit: {right.limit:.2f} standard errors for each of 70 comparisons;" in text
+    assert "U(1), tanh: 64 networks of each width N = 4, 8, 16, 32" in text
+    row = next(row for row in right.comparisons if row.quantity == "phi" and row.layer == 5)
+    line = next(line for line in text.splitlines() if f"{row.measured:.5f}" in line)
+    assert line.split() == [
+        "1.5", "5", f"{row.theory:.5f}", f"{row.measured:.5f}", f"{row.standard_error:.5f}", f"{row.deviation:+.2f}",
+        "pass",
+    ]  # fmt: skip
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_table_shows_every_failure(wrong):
+    text = table(wrong)
+    assert text.count("FAIL  <----") == len(wrong.failures)
+    assert f"FAIL: theory and simulation disagree in {len(wrong.failures)} of 70 comparisons." in text
+
+
+def test_all_comparisons_as_csv(wrong):
+    rows = list(csv.DictReader(comma_separated(wrong).splitlines()))
+    assert len(rows) == 70
+    assert [float(row["measured"]) for row in rows] == [row.measured for row in wrong.comparisons]
+    assert {row["agrees"] for row in rows} == {"True", "False"}
+    assert sum(row["agrees"] == "False" for row in rows) == len(wrong.failures)
+
+
+# ---- figure ---------------------------------------------------------------------------------------------------------
+
+
+def test_overview_shows_theory_and_samples(right, tmp_path):
+    figure = overview(right)
+    figure.savefig(tmp_path / "figure.png")
+    c_panel = figure.axes[0]
+    u1 = [row for row in right.comparisons if (row.case, row.quantity) == ("U(1)", "c")]
+    np.testing.assert_array_equal(c_panel.lines[0].get_ydata(), [row.theory for row in u1])
+    np.testing.assert_array_equal(c_panel.lines[1].get_ydata(), [row.measured for row in u1])
+    assert all(ax.get_xlabel() and ax.get_ylabel() for ax in figure.axes)
+
+
+def test_plot_functions_return_their_axes(right):
+    ax = overview(right).axes[0]
+    for draw in (phases, sweep, deviations):
+        assert draw(right, ax) is ax
+    assert layers(right, ("c",), ax) is ax
+
+
+# ---- command line ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run `python -m simulate verify` on two small cases; returns exit code, standard output and the figure's path."""
+    monkeypatch.setattr(command_line, "CASES", CASES)
+
+    def run(*arguments):
+        out = tmp_path / "figures" / "verify.png"
+        monkeypatch.setattr(sys, "argv", ["simulate", "verify", "--n-networks", "64", "--out", str(out), *arguments])
+        return command_line.main(), capsys.readouterr(), out
+
+    return run
+
+
+def test_agreement_is_exit_code_0(run):
+    code, printed, out = run()
+    assert code == 0
+    assert "PASS: theory and simulation agree" in printed.out
+    assert "digits: 1797" in printed.out
+    assert out.stat().st_size > 20_000
+    assert len(out.with_suffix(".csv").read_text().splitlines()) > 100
+
+
+def test_the_misprinted_variance_in_the_networks_is_exit_code_1(run, monkeypatch):
+    right = simulate.sampling.weight_std
+    monkeypatch.setattr(simulate.sampling, "weight_std", lambda symmetry, n_in: np.sqrt(2) * right(symmetry, n_in))
+    code, printed, out = run()
+    assert code == 1
+    assert "FAIL: theory and simulation disagree" in printed.out
+    assert out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--n-networks", "8"], "n_networks must be an integer >= 64, got 8"),
+        (["--data-dir", "/nowhere"], "data_dir must be a folder with IDX files, got /nowhere"),
+        (["--seed", "-1"], "seed must be an integer >= 0, got -1"),
+    ],
+)
+def test_bad_arguments_are_exit_code_2(run, arguments, message):
+    code, printed, out = run(*arguments)
+    assert code == 2
+    assert message in printed.err
+    assert not out.exists()
+
+
+def test_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "simulate", "verify", "--data-dir", "/nowhere"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: data_dir must be a folder with IDX files, got /nowhere, which is no folder"
+
+
+# ---- bad input ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "message"), [(0, "width must be an integer >= 4, got 0"), (18, "multiple of 4")])
+def test_bad_widths(width, message):
+    with pytest.raises(ValueError, match=message):
+        Case(Ensemble(), width)
+
+
+def test_two_images_of_one_class_are_needed():
+    images = Images("three", np.ones((3, 2, 2), np.uint8), np.array([4, 5, 4]), 255)
+    assert pair_of_one_class(images) == [0, 2]
+    with pytest.raises(ValueError, match="got one of class 4"):
+        pair_of_one_class(Images("two", images.pixels[:2], images.labels[:2], 255))
