@@ -1,0 +1,46 @@
+"""The machine a run was made on, and the versions that ran."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+_PACKAGES = ("goldstone-propagation", "numpy", "scipy", "xarray", "mpmath")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def machine() -> dict[str, str]:
+    """Processor, threads, load averages (1, 5 and 15 minutes) before the run, versions, commit and time."""
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "processors": str(os.cpu_count()),
+        "load_average": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+        **{name: os.environ.get(name, "not set") for name in _THREADS},
+        "python": platform.python_version(),
+        **{name: version(name) for name in _PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _commit() -> str:
+    """The commit, ending in -dirty where files have changed since; empty outside a git checkout."""
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        found = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20)
+    except OSError:
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
