@@ -7,7 +7,7 @@ DATA_DIR ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test lint unit lab notebooks bench clean
+.PHONY: help verify test lint unit lab notebooks bench bench-peers clean
 
 help:
 	@echo "make verify     theory against sampled random networks: a table and a figure (DATA_DIR=folder for MNIST files)"
@@ -15,6 +15,7 @@ help:
 	@echo "make lab        JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks in full and keep their outputs"
 	@echo "make bench      the benchmarks, as ratios against what one would use instead"
+	@echo "make bench-peers  install neural-tangents in an environment of its own, for make bench to time too"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -43,5 +44,13 @@ notebooks: $(READY)
 bench: $(READY)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
+# neural-tangents asks for a jax that nothing else here should be held back by
+bench-peers: .venv-peers/.ready
+
+.venv-peers/.ready:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check neural-tangents==0.6.5 jax==0.5.3 jaxlib==0.5.3
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache
