@@ -187,7 +187,12 @@ class _Norms:
             for layer in range(depth):
                 gain = power_gain(activation, dimension, _state(sigma_w, c[layer]))
                 c[layer + 1] = sigma_w**2 * c[layer] * gain
-                log_c[layer + 1] = log_c[layer] + 2.0 * np.log(sigma_w) + np.log(gain)
+                growth = 2.0 * np.log(sigma_w) + np.log(gain)
+                log_c[layer + 1] = log_c[layer] + growth
+                # settled to the last bit (the second condition is for c that underflow while log c goes on)
+                if np.array_equal(c[layer + 1], c[layer]) and np.all(np.abs(growth) < 1e-15):
+                    c[layer + 2 :], log_c[layer + 2 :] = c[layer + 1], log_c[layer + 1]
+                    break
         if not activation.guaranteed and depth:
             error[1:] = gain_error(activation, dimension, _state(sigma_w, c[:-1]))
         return cls(sigma_w, c, log_c, error, first, second)
@@ -231,9 +236,12 @@ def _overlap_variables(
         enter = rho[0] * np.abs(cosine), missing[0] * np.abs(cosine) + lost
         phi = phi.copy()
         phi[1:] = np.where(cosine < 0, np.pi, 0.0)
-    overlaps = Overlaps(activation, symmetry.capsule_dimension, _state(norms.sigma_w, norms.c[:-1]).ravel())
+    # layers in which c has settled share their states
+    states, index = np.unique(_state(norms.sigma_w, norms.c[:-1]), return_inverse=True)
+    index = index.reshape(depth, norms.sigma_w.size)
+    overlaps = Overlaps(activation, symmetry.capsule_dimension, states)
     for layer in range(depth):
-        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(overlaps, norms, layer, *enter)
+        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(overlaps, norms, index[layer], *enter)
         enter = rho[layer + 1], missing[layer + 1]
     # where a linear network's c overflows, an overlap of 0 is still 0
     size = np.where(rho > 0.0, np.sqrt(norms.c[:, norms.first]) * np.sqrt(norms.c[:, norms.second]), 0.0)
@@ -246,11 +254,10 @@ def _overlap_variables(
     return out, error
 
 
-def _step(overlaps: Overlaps, norms: _Norms, layer: int, rho, missing):
+def _step(overlaps: Overlaps, norms: _Norms, state: np.ndarray, rho, missing):
     """rho and 1 - rho one layer on, each from the sum that keeps its digits, and their estimated relative error."""
-    offset = layer * norms.sigma_w.size
-    first = offset + norms.first
-    second = first if norms.second is norms.first else offset + norms.second
+    first = state[norms.first]
+    second = first if norms.second is norms.first else state[norms.second]
     near = missing < 0.5
     if near.all() or not near.any():  # the usual case, without copies
         return _step_alike(overlaps, first, second, rho, missing, bool(near[0]))
