@@ -273,6 +273,44 @@ def test_linear():
         assert holds(correlation_gap(0.2, 0.3, 3.0, "O(4)", "linear", method=method), 1 - mpf(0.2) / mpf(0.3), 45)
 
 
+# ---- the activations on complex balls, on which the error bounds of every integral rest ------------------------------
+
+
+@pytest.mark.parametrize(
+    ("activation", "f"),
+    [
+        ("tanh", mpmath.tanh),
+        ("erf", mpmath.erf),
+        ("algebraic", lambda z: z / mpmath.sqrt(1 + z * z)),
+        ("linear", lambda z: z),
+    ],
+)
+@pytest.mark.parametrize("center", [0, mpmath.mpc(0.3, 0.2), mpmath.mpc(2.0, -1.0)])
+def test_activations_hold_the_values_on_a_disc(activation, f, center):
+    ball = ball_activations.as_ball_activation(activation)
+    z = acb(arb(float(mpmath.re(center)), 1e-3), arb(float(mpmath.im(center)), 1e-3))
+    for direction in (1, 1j, -0.6 + 0.7j):
+        at = center + mpmath.mpc(direction) * mpf(0.0009)
+        for function, value in (
+            (ball.value, f(at)),
+            (ball.derivative, mpmath.diff(f, at)),
+            (ball.ratio, f(at) / at),
+        ):
+            disc = function(z, True)
+            assert holds(disc.real, mpmath.re(value), 12)
+            assert holds(disc.imag, mpmath.im(value), 12) or abs(mpmath.im(value)) < 1e-12
+            assert disc.real.rad() < 0.05
+
+
+def test_a_branch_cut_is_reported_and_a_pole_too():
+    on_the_cut = acb(arb(0, 0.1), 2)  # (1 + z^2)^(1/2) is cut along the imaginary axis beyond i
+    algebraic = ball_activations.as_ball_activation("algebraic")
+    for function in (algebraic.value, algebraic.derivative, algebraic.ratio):
+        assert not function(on_the_cut, True).is_finite()
+    tanh = ball_activations.as_ball_activation("tanh")
+    assert not tanh.value(acb(0, arb(1.57, 0.1)), True).is_finite()
+
+
 # ---- Laguerre coefficients ------------------------------------------------------------------------------------------
 
 
@@ -600,10 +638,11 @@ def test_rows_come_out_again_at_another_precision(table, key):
 
 
 def test_decimals_cover_the_ball_and_the_rounding():
-    ball = arb(arb(1) / 3, 1e-30)
-    value, radius = as_decimal(ball)
-    assert abs(Fraction(value) - Fraction(1, 3)) + Fraction(1e-30) <= Fraction(radius) * abs(Fraction(value))
-    assert Fraction(radius) < Fraction(1, 10**15)
+    for spread in (1e-20, 1e-40):
+        with ctx.workprec(200):
+            value, radius = as_decimal(arb(arb(1) / 3, spread))
+        assert abs(Fraction(value) - Fraction(1, 3)) + Fraction(spread) <= Fraction(radius) * abs(Fraction(value))
+        assert Fraction(radius) < 4 * Fraction(spread) + Fraction(1, 10**24)
     assert as_decimal(arb(0)) == ("0", "0")
     assert as_decimal(arb(1) / 4)[0] == "2.5e-1"
 
