@@ -17,6 +17,10 @@ not agree to the digits asked for, :class:`ArithmeticError` is raised. An activa
 on r > 0 (a kink ends in ArithmeticError) with f(0) = 0, and f(r)/r must not increase if the fixed point is to be found.
 
 The results keep their digits, but mpmath rounds whatever is computed from them to its own ``mp.dps``.
+
+A correlation map or gap takes 0.2 to 2 s at 20 digits and up to about 7 s at 30, for sigma_w from 1e-3 to 1e3, D from
+1 to 48 and 1 - rho from 1 - 1e-12 to 1e-9 (the slowest: the gap in D = 1, and 1 - rho = 1e-9); a fixed point about
+0.5 s, all susceptibilities 1 to 2 s. Smaller 1 - rho costs its logarithm: half a minute at 1e-100.
 """
 
 from meanfield.precise.fixed_points import Susceptibilities, fixed_point, susceptibilities

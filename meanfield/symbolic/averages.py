@@ -22,7 +22,7 @@ def as_dimension(dimension: Expr | int) -> Expr:
     """
     read = sympify(dimension)
     if isinstance(dimension, bool) or (read.is_number and not (read.is_Integer and read >= 1)):
-        raise ValueError(f"D must be an integer >= 1 or a symbol, got {dimension!r}")
+        raise ValueError(f"dimension must be an integer >= 1 or a symbol, got {dimension!r}")
     return read
 
 

@@ -136,7 +136,7 @@ def cartesian(dimension, sigma_w, c, rho, function):
 def test_correlation_map_is_the_gaussian_expectation(dimension):
     expected = cartesian(dimension, 0.8, 0.5, 0.6, np.tanh)
     found = correlation_map(0.3, 0.5, 0.8, f"O({dimension})", digits=15)
-    assert float(found) == pytest.approx(expected, rel=3e-12 if dimension > 1 else 1e-7)
+    assert float(found) == pytest.approx(expected, rel=1e-13, abs=0)
 
 
 @pytest.mark.parametrize("symmetry", ["O(1)", "O(48)"])

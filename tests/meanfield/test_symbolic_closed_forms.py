@@ -57,6 +57,14 @@ def test_every_closed_form_against_quadrature(name, dimension):
             assert float(found - expected[key]) == pytest.approx(0, abs=1e-15), key
 
 
+def test_linear_networks():
+    # With f = r every average is a moment of r, and < r^2 > = s = sigma_w^2 c. Away from sigma_w = 1 this is not a
+    # fixed point, but each ratio per layer is sigma_w^2.
+    forms = closed_forms("linear", 3)
+    assert (forms.length_map, forms.correlation_map) == (s, s * rho)
+    assert {forms.chi_c, forms.chi_delta, forms.chi_jacobian, forms.chi_gram} == {sigma_w**2}
+
+
 def test_arcsine_law_of_the_literature():
     forms = closed_forms("erf", 1)
     assert forms.length_map == 2 / pi * asin(2 * s / (2 * s + 1))
@@ -141,8 +149,8 @@ def test_closed_forms_render():
         (("tanh", 2), "activation must be one of 'linear', 'saturated', 'erf', 'algebraic'"),
         (("erf",), "dimension must be an integer >= 1 for 'erf', got D"),
         (("algebraic", D), "dimension must be an integer >= 1 for 'algebraic', got D"),
-        (("erf", 0), "D must be an integer >= 1 or a symbol, got 0"),
-        (("saturated", Rational(5, 2)), "D must be an integer >= 1 or a symbol, got 5/2"),
+        (("erf", 0), "dimension must be an integer >= 1 or a symbol, got 0"),
+        (("saturated", Rational(5, 2)), "dimension must be an integer >= 1 or a symbol, got 5/2"),
     ],
 )
 def test_bad_input(arguments, message):

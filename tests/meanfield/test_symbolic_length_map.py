@@ -212,9 +212,9 @@ def test_other_bad_input():
         length_map_series("tanh", 0)
     with pytest.raises(ValueError, match="order must be an integer >= 1, got True"):
         fixed_point_series("tanh", True)
-    with pytest.raises(ValueError, match="D must be an integer >= 1 or a symbol, got 0"):
+    with pytest.raises(ValueError, match="dimension must be an integer >= 1 or a symbol, got 0"):
         length_map_series("tanh", 2, 0)
-    with pytest.raises(ValueError, match=r"D must be an integer >= 1 or a symbol, got 2\.5"):
+    with pytest.raises(ValueError, match=r"dimension must be an integer >= 1 or a symbol, got 2\.5"):
         length_map_series("tanh", 2, 2.5)
     with pytest.raises(ValueError, match="name must be one of 'chi_c'"):
         susceptibility_series("chi", "tanh")

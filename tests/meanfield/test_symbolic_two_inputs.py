@@ -231,7 +231,7 @@ def test_bad_input():
         correlation_coefficient(-1)
     with pytest.raises(ValueError, match="terms must be an integer >= 1, got 0"):
         correlation_map_series("tanh", 0)
-    with pytest.raises(ValueError, match="D must be an integer >= 1 or a symbol, got -2"):
+    with pytest.raises(ValueError, match="dimension must be an integer >= 1 or a symbol, got -2"):
         correlation_map_series("tanh", 2, -2)
     with pytest.raises(ValueError, match="activation must be one of"):
         correlation_coefficient(0, "gelu")
