@@ -77,7 +77,7 @@ def test_error_estimate():
 
 def test_it_can_be_saved(tmp_path):
     table = phase_diagram([0.5, 1.5], ["U(1)", "O(4)"])
-    table.to_netcdf(tmp_path / "phase.nc", engine="h5netcdf")
-    with xr.open_dataset(tmp_path / "phase.nc", engine="h5netcdf") as read:
+    table.to_netcdf(tmp_path / "phase.nc", engine="netcdf4")
+    with xr.open_dataset(tmp_path / "phase.nc", engine="netcdf4") as read:
         np.testing.assert_array_equal(read.xi_delta, table.xi_delta)
         assert read.phase.values.tolist() == table.phase.values.tolist()
