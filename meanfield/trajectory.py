@@ -189,8 +189,9 @@ class _Norms:
                 c[layer + 1] = sigma_w**2 * c[layer] * gain
                 growth = 2.0 * np.log(sigma_w) + np.log(gain)
                 log_c[layer + 1] = log_c[layer] + growth
-                # settled to the last bit (the second condition is for c that underflow while log c goes on)
-                if np.array_equal(c[layer + 1], c[layer]) and np.all(np.abs(growth) < 1e-15):
+                # settled, or hopping between two floats (the second condition is for c that underflow; log c goes on)
+                seen = any(np.array_equal(c[layer + 1], c[k]) for k in (layer, layer - 1) if k >= 0)
+                if seen and np.all(np.abs(growth) < 1e-15):
                     c[layer + 2 :], log_c[layer + 2 :] = c[layer + 1], log_c[layer + 1]
                     break
         if not activation.guaranteed and depth:
