@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -66,6 +66,10 @@ class Activation:
     deficit: RadialFunction = field(repr=False)
     critical: tuple[float, float] = field(repr=False)
     mixture: GaussianMixture | None = field(default=None, repr=False)
+
+    def __reduce__(self):
+        # by name or by the user's functions, so that an ensemble can be sent to another process
+        return (as_activation, (self.name if self.guaranteed else (self.value, self.derivative),))
 
     @property
     def guaranteed(self) -> bool:
@@ -275,7 +279,7 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None) -> 
     if at_probe[0] != 0.0:
         raise ValueError(f"activation {name} must have f(0) = 0, got f(0) = {at_probe[0]:.6g}")
     if derivative is None:
-        derivative = _numerical_derivative(value)
+        derivative = partial(_numerical_derivative, value)
     slope = float(_evaluate(derivative, probe, f"the derivative of activation {name}")[0])
     secants = at_probe[1:] / probe[1:]
     if abs(slope) <= 1e-10 * np.abs(secants).max():  # what a numerical derivative makes of 0
@@ -305,14 +309,10 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None) -> 
     )
 
 
-def _numerical_derivative(value: RadialFunction) -> RadialFunction:
-    def derivative(r):
-        r = np.asarray(r, float)
-        # One-sided at the origin, where f need not be defined for r < 0; the step follows the scale of r.
-        step = np.clip(0.25 * r, 1e-3, 0.5)
-        direction = np.where(r < 2e-3, 1, 0)
-        with np.errstate(all="ignore"):
-            found = differentiate(value, r, initial_step=step, step_direction=direction, order=8)
-        return found.df
-
-    return derivative
+def _numerical_derivative(value: RadialFunction, r: np.ndarray) -> np.ndarray:
+    r = np.asarray(r, float)
+    # One-sided at the origin, where f need not be defined for r < 0; the step follows the scale of r.
+    step = np.clip(0.25 * r, 1e-3, 0.5)
+    direction = np.where(r < 2e-3, 1, 0)
+    with np.errstate(all="ignore"):
+        return differentiate(value, r, initial_step=step, step_direction=direction, order=8).df

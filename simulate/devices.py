@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def as_device(device: str) -> torch.device:
-    """``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``.
+    """``"auto"`` (CUDA where there is one), ``"cpu"``, ``"cuda"`` or ``"cuda:i"``.
 
     Raises
     ------
     ValueError
-        For another name, or for ``"cuda"`` on a machine without it.
+        For another name, or for a CUDA device that this machine does not have.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device must be 'auto', 'cpu' or 'cuda', got {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device must be 'auto' or 'cpu' here, got 'cuda': torch finds no CUDA device")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    name = device if isinstance(device, str) else ""
+    if name not in ("auto", "cpu") and not re.fullmatch(r"cuda(:\d+)?", name):
+        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:i', got {device!r}")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    place = torch.device(name)
+    if place.type == "cuda" and (place.index or 0) >= count:
+        found = f"{count} CUDA devices" if count else "no CUDA device"
+        raise ValueError(f"device must be one that is here, got {device!r}: torch finds {found}")
+    return place
 
 
 def as_dtype(dtype: str) -> torch.dtype:
@@ -33,3 +43,14 @@ def as_dtype(dtype: str) -> torch.dtype:
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     return DTYPES[dtype]
+
+
+@contextmanager
+def matrix_products(tf32: bool) -> Iterator[None]:
+    """Whether float32 matrix products on a GPU may round their factors to 10 bits (TF32) inside the block."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -9,19 +9,19 @@ and the complex number of Eq. (10) is C_ab = (1/N) sum_i phi(z_{i,a}) conj(phi(z
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
 from meanfield.symmetry import Symmetry, as_symmetry
 
-from .statistics import mean_and_error
+from .streaming import Moments
 
 
 def order_parameters(samples: xr.Dataset) -> np.ndarray:
     """c_a = tr Q_aa (Eq. (6)) of each network, shape (network, sigma_w, layer, input)."""
-    k = as_symmetry(samples.symmetry).capsule_dimension
-    squares = np.diagonal(samples.gram.values, axis1=-2, axis2=-1)
-    return squares.reshape(*squares.shape[:-1], -1, k).sum(-1)
+    return _traces(samples.gram.values, as_symmetry(samples.symmetry).capsule_dimension)
 
 
 def cross_block(samples: xr.Dataset, first: int = 0, second: int = 1) -> np.ndarray:
@@ -60,8 +60,40 @@ def in_frame(q: np.ndarray, frame: np.ndarray) -> np.ndarray:
     return np.swapaxes(frame, -1, -2) @ q
 
 
+def measurements(
+    gram: np.ndarray, d: np.ndarray, symmetry: Symmetry, frame: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """What is averaged over networks: numbers of each network, (network, sigma_w, layer, ...).
+
+    Parameters
+    ----------
+    gram, d : as a sampler yields them
+    frame : (D, D), the group element that the first two inputs differ by at layer 0; None for a single input
+
+    Returns
+    -------
+    dict
+        `gram`, `c` and `d`; and between the first two inputs `overlap` = tr(P^T Q) in the frame P, `magnitude`, the
+        |C_12| of each network (for O(k) the sum of the singular values of Q, for generic |tr Q|), and for U(1) `turn`,
+        the imaginary part of C_12 in the frame, and `drift`, the angle in radians from a network's own C_12^0 to its
+        C_12^l.
+    """
+    k = symmetry.capsule_dimension
+    out = {"gram": gram, "c": _traces(gram, k), "d": d}
+    if frame is None:
+        return out
+    q = gram[..., :k, k : 2 * k]
+    out["overlap"] = overlap(in_frame(q, frame))
+    out["magnitude"] = np.abs(overlap(in_frame(q, polar_factor(q, symmetry))))
+    if symmetry.family == "U(1)":
+        out["turn"] = turn(in_frame(q, frame))
+        own = in_frame(q, polar_factor(q[:, :, :1], symmetry))
+        out["drift"] = np.arctan2(turn(own), overlap(own))
+    return out
+
+
 def summary(samples: xr.Dataset) -> xr.Dataset:
-    """Means over independent networks, with standard errors.
+    """Means and variances over independent networks, with standard errors.
 
     Parameters
     ----------
@@ -70,9 +102,7 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Over ``sigma_w`` and ``layer``, each with its standard error `<name>_se`: `gram`; `c` and `d` (..., input);
-        and between the first two inputs, where there are two, `delta` = |E C_12| (for O(k) the sum of the singular
-        values of E Q, for generic |E tr Q|) and for U(1) `phi` = arg E C_12, NaN where C_12 vanishes.
+        As :func:`simulate.ensemble_statistics` returns it.
 
     Raises
     ------
@@ -80,27 +110,64 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
         For a single network, which has no standard error.
     """
     symmetry = as_symmetry(samples.symmetry)
-    leading = ("sigma_w", "layer")
-    values = {
-        "gram": ((*leading, "row", "column"), samples.gram.values),
-        "c": ((*leading, "input"), order_parameters(samples)),
-        "d": ((*leading, "input"), samples.d.values),
-    }
+    frame = None
     if samples.sizes["input"] > 1:
-        q = cross_block(samples)
-        aligned = in_frame(q, polar_factor(q.mean(axis=0), symmetry))
-        values["delta"] = (leading, overlap(aligned))
-        if symmetry.family == "U(1)":
-            values["phi"] = (leading, _phases(q, aligned))
-    out = xr.Dataset(coords=samples.drop_dims("network").coords, attrs=samples.attrs)
-    for name, (dims, value) in values.items():
-        mean, error = mean_and_error(value)
-        out[name], out[f"{name}_se"] = (dims, mean), (dims, error)
-    return out.assign_attrs(n_networks=samples.sizes["network"])
+        frame = polar_factor(cross_block(samples)[:, 0, 0].mean(axis=0), symmetry)
+    values = measurements(samples.gram.values, samples.d.values, symmetry, frame)
+    coordinates = {name: samples[name] for name in ("sigma_w", "layer")}
+    moments = {name: Moments.of(value) for name, value in values.items()}
+    return averages(moments, symmetry, frame, coordinates, samples.attrs)
 
 
-def _phases(q: np.ndarray, aligned: np.ndarray) -> np.ndarray:
-    """Values whose mean is arg E C_12, and whose scatter is that of the phase to first order in 1/sqrt(networks)."""
-    mean = q.mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.arctan2(turn(mean), overlap(mean)) + turn(aligned) / overlap(aligned).mean(axis=0)
+def averages(
+    moments: Mapping[str, Moments], symmetry: Symmetry, frame: np.ndarray | None, coordinates: Mapping, attrs: Mapping
+) -> xr.Dataset:
+    """Moments of the `measurements` as labelled means, variances and standard errors."""
+    count = moments["c"].count
+    if count < 2:
+        raise ValueError(f"a standard error needs at least 2 independent networks, got {count}")
+    leading = ("sigma_w", "layer")
+    out = xr.Dataset(coords=coordinates, attrs={**attrs, "n_networks": count})
+    for name, value in moments.items():
+        dims = (*leading, *_TRAILING.get(name, ()))
+        told = _LONG_NAMES[name]
+        out[name] = (dims, value.mean, {"long_name": told})
+        out[f"{name}_se"] = (dims, value.standard_error, {"long_name": f"standard error of {told}"})
+        if name != "gram":
+            told = f"variance between networks of {told}"
+            out[f"{name}_var"] = (dims, value.variance, {"long_name": told})
+            out[f"{name}_var_se"] = (dims, value.variance_error, {"long_name": f"standard error of the {told}"})
+    if frame is not None:
+        _add_delta(out, symmetry, frame)
+    return out
+
+
+def _add_delta(out: xr.Dataset, symmetry: Symmetry, frame: np.ndarray) -> None:
+    """Delta and phi of the mean C_12; their errors are those along and across the frame, to first order."""
+    k, leading = symmetry.capsule_dimension, ("sigma_w", "layer")
+    q = out.gram.values[..., :k, k : 2 * k]
+    delta = overlap(in_frame(q, polar_factor(q, symmetry)))
+    out["delta"] = (leading, delta, {"long_name": r"covariance $\Delta^l$ of two inputs"})
+    out["delta_se"] = (leading, out.overlap_se.values, {"long_name": "standard error of Delta"})
+    if symmetry.family == "U(1)":
+        phi = np.where(delta > 0.0, np.arctan2(turn(q), overlap(q)), np.nan)
+        error = np.divide(out.turn_se.values, delta, out=np.full(delta.shape, np.nan), where=delta > 0.0)
+        out["phi"] = (leading, phi, {"long_name": r"phase $\varphi^l$", "units": "rad"})
+        out["phi_se"] = (leading, error, {"long_name": "standard error of phi", "units": "rad"})
+
+
+def _traces(gram: np.ndarray, k: int) -> np.ndarray:
+    squares = np.diagonal(gram, axis1=-2, axis2=-1)
+    return squares.reshape(*squares.shape[:-1], -1, k).sum(-1)
+
+
+_TRAILING = {"gram": ("row", "column"), "c": ("input",), "d": ("input",)}
+_LONG_NAMES = {
+    "gram": "Gram matrix, rows (input, component)",
+    "c": "order parameter $c^l$",
+    "d": "pre-activation order parameter $d^l$",
+    "overlap": "overlap of two inputs in the frame of layer 0",
+    "turn": "overlap of two inputs across the frame of layer 0",
+    "magnitude": "size of the overlap in a single network",
+    "drift": "phase since layer 0 in a single network (rad)",
+}

@@ -1,5 +1,7 @@
 """Activations: every form of f that is free of cancellation, against mpmath, and what is read as an activation."""
 
+import pickle
+
 import mpmath
 import numpy as np
 import pytest
@@ -135,3 +137,17 @@ def test_given_derivative_is_used():
 def test_slope_of_a_function_on_another_scale(scale):
     assert as_activation(lambda r: np.tanh(scale * r)).slope == pytest.approx(scale, rel=1e-3)
     assert as_activation(lambda r: -np.arcsinh(r)).slope == pytest.approx(-1.0, rel=1e-12)
+
+
+def soft(r):
+    return r / (1.0 + r)
+
+
+@pytest.mark.parametrize("name", [*NAMED_ACTIVATIONS, "soft"])
+def test_activations_can_be_sent_to_another_process(name):
+    activation = as_activation(soft if name == "soft" else name)
+    again = pickle.loads(pickle.dumps(activation))
+    r = np.linspace(0.0, 3.0, 7)
+    np.testing.assert_array_equal(again.value(r), activation.value(r))
+    np.testing.assert_array_equal(again.derivative(r), activation.derivative(r))
+    assert again.guaranteed == activation.guaranteed

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from simulate.devices import as_device, as_dtype
+from simulate.devices import as_device, as_dtype, matrix_products
 
 
 def test_names():
@@ -13,8 +13,12 @@ def test_names():
 
 def test_auto_takes_cuda_where_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert as_device("auto") == as_device("cuda") == torch.device("cuda")
+    assert as_device("cuda:1") == torch.device("cuda", 1)
     assert as_device("cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match="device must be one that is here, got 'cuda:2': torch finds 2 CUDA devices"):
+        as_device("cuda:2")
 
 
 def test_cuda_on_a_machine_without_it(monkeypatch):
@@ -23,7 +27,18 @@ def test_cuda_on_a_machine_without_it(monkeypatch):
         as_device("cuda")
 
 
-@pytest.mark.parametrize(("function", "value"), [(as_device, "gpu"), (as_dtype, "float16")])
+@pytest.mark.parametrize(("function", "value"), [(as_device, "gpu"), (as_device, "cuda:x"), (as_dtype, "float16")])
 def test_unknown_names(function, value):
     with pytest.raises(ValueError, match=f"must be .*, got '{value}'"):
         function(value)
+
+
+def test_products_are_exact_unless_asked_for_and_the_setting_is_put_back():
+    torch.set_float32_matmul_precision("high")
+    with matrix_products(tf32=False):
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.get_float32_matmul_precision() == "high"
+    torch.set_float32_matmul_precision("highest")
+    with matrix_products(tf32=True):
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == "highest"

@@ -82,6 +82,7 @@ def test_phase_and_its_error_against_a_jackknife():
 
 def test_one_input_and_one_network():
     single = sample_networks(Ensemble(), INPUTS[:1], width=4, depth=1, n_networks=2)
-    assert set(summary(single).data_vars) == {"gram", "gram_se", "c", "c_se", "d", "d_se"}
+    names = {f"{name}{ending}" for name in "cd" for ending in ("", "_se", "_var", "_var_se")}
+    assert set(summary(single).data_vars) == {"gram", "gram_se"} | names
     with pytest.raises(ValueError, match="at least 2 independent networks, got 1"):
         summary(single.isel(network=[0]))

@@ -8,8 +8,8 @@ from scipy import stats
 
 from meanfield import Ensemble, as_symmetry
 from simulate import plane_rotation, sample_networks
+from simulate.blocks import BLOCK, generator
 from simulate.observables import cross_block, order_parameters
-from simulate.sampling import BLOCK, _generator
 
 SYMMETRIES = ["U(1)", "O(1)", "O(3)", "generic(2)"]
 INPUTS = np.random.default_rng(0).uniform(size=(2, 6))
@@ -29,9 +29,9 @@ def test_a_network_by_hand():
     """The same draws through complex arithmetic, written down from Eq. (4), (5), (6) and (10)."""
     width, sigma_w = 8, 1.3
     samples = sample(sigma_w=sigma_w, width=width, depth=1, n_networks=2, d_0=0.5)
-    generator = _generator(0, 0, torch.device("cpu"))
-    v = torch.randn(BLOCK, 2 * width, 6, generator=generator)[1].double().numpy()
-    w = torch.randn(BLOCK, 2, width, width, generator=generator)[1].double().numpy()
+    source = generator(0, 0, torch.device("cpu"))
+    v = torch.randn(BLOCK, 2 * width, 6, generator=source)[1].double().numpy()
+    w = torch.randn(BLOCK, 2, width, width, generator=source)[1].double().numpy()
     x = INPUTS / np.linalg.norm(INPUTS, axis=1, keepdims=True)
     z = np.sqrt(0.5 / 2) * (v[0::2] + 1j * v[1::2]) @ x.T
     for layer in range(2):

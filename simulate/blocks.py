@@ -1,0 +1,107 @@
+"""Blocks of networks: the unit of randomness, and of the work handed to an executor.
+
+Every block of `BLOCK` networks has its own seed, so network i is the same network whatever the number of networks, how
+many blocks are computed at a time, the order they are computed in, or the number of workers.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from meanfield.checks import whole_number
+
+BLOCK = 16  # networks with one seed
+IN_FLIGHT = 64  # tasks handed to an executor at a time, so that an ensemble of any size runs in constant memory
+
+T = TypeVar("T")
+Progress = Callable[[int], object]
+
+
+class PartialResultWarning(UserWarning):
+    """A run stopped early; what had been finished was kept."""
+
+
+def generator(seed: int, block: int, device: torch.device) -> torch.Generator:
+    """The source of all random numbers of one block."""
+    # torch's CPU generator keeps 32 bits of a seed
+    (state,) = np.random.SeedSequence(seed, spawn_key=(block,)).generate_state(1)
+    return torch.Generator(device).manual_seed(int(state))
+
+
+def run_blocks(
+    compute: Callable[[range], T],
+    n_networks: int,
+    take: Callable[[T], object],
+    *,
+    at_once: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Compute blocks 0, 1, ... and hand what they yield to `take`, in order.
+
+    Parameters
+    ----------
+    compute : what some blocks yield, as a function of their range; picklable where the executor has other processes
+    n_networks : int >= 1
+    take : called with each result; changes nothing if it fails
+    at_once : blocks in a range
+    executor : any concurrent.futures executor; None computes here
+    progress : called with the number of networks finished, task by task
+
+    Returns
+    -------
+    int
+        The number of networks taken: fewer than `n_networks`, with a PartialResultWarning, where Ctrl-C, lack of memory
+        or a dead worker stopped the run after its first task.
+
+    Raises
+    ------
+    ValueError
+        When `n_networks` is not a whole number >= 1.
+    KeyboardInterrupt, Exception
+        What stopped the run, when nothing had been finished.
+    """
+    n_networks = whole_number("n_networks", n_networks, 1)
+    count = math.ceil(n_networks / BLOCK)
+    tasks = [range(first, min(first + at_once, count)) for first in range(0, count, at_once)]
+    results = map(compute, tasks) if executor is None else _elsewhere(compute, tasks, executor)
+    taken = 0
+    try:
+        for task, result in zip(tasks, results, strict=True):
+            take(result)
+            finished = min(task.stop * BLOCK, n_networks) - taken
+            taken += finished
+            if progress is not None:
+                progress(finished)
+    except (KeyboardInterrupt, Exception) as reason:
+        if not taken:
+            raise
+        told = f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
+        warnings.warn(
+            f"{taken} of {n_networks} networks were finished and are kept; the run was stopped by {told}",
+            PartialResultWarning,
+            stacklevel=3,
+        )
+    return taken
+
+
+def _elsewhere(compute: Callable[[range], T], tasks: list[range], executor: Executor) -> Iterator[T]:
+    """Results in order; tasks that are not wanted any more are cancelled."""
+    waiting = iter(tasks)
+    futures = deque(executor.submit(compute, task) for task in islice(waiting, IN_FLIGHT))
+    try:
+        while futures:
+            yield futures.popleft().result()
+            futures.extend(executor.submit(compute, task) for task in islice(waiting, 1))
+    finally:
+        for future in futures:
+            future.cancel()

@@ -1,0 +1,129 @@
+"""Means and variances over an ensemble of any size, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from meanfield import Ensemble
+from meanfield.checks import whole_number
+
+from .blocks import BLOCK, Progress, run_blocks
+from .memory import blocks_at_once
+from .observables import averages, measurements, polar_factor
+from .samples import Sampler
+from .sampling import Networks
+from .setup import Setup
+from .streaming import Moments, merge
+
+SAMPLERS = {"networks": Networks}
+MOMENTS = 5 * BLOCK  # copies of a network's results that the moments of a block take
+
+
+def ensemble_statistics(
+    ensemble: Ensemble,
+    inputs,
+    *,
+    n_networks: int,
+    sampler: Literal["networks", "collective"] = "networks",
+    memory: float | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    **setup,
+) -> xr.Dataset:
+    """c, d, Delta, phi and Gram matrices layer by layer: mean, variance and standard errors across networks.
+
+    Networks are drawn in blocks and forgotten; 100,000 of them take no more memory than a hundred. The result does not
+    depend on how many blocks are computed at a time, or on the executor.
+
+    Parameters
+    ----------
+    ensemble, inputs, n_networks, memory, executor, progress, **setup
+        As for :func:`simulate.sample_networks`: width, depth, seed, sigma_w, d_0, group_elements, dtype, device, tf32.
+    sampler : ``"networks"`` or ``"collective"``
+        Draw every weight, or only Gram matrices (:func:`simulate.sample_collective`).
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``sigma_w`` and ``layer``. Each quantity X comes with `X_se`, the standard error of its mean; and, the Gram
+        matrix excepted, with `X_var`, its variance between networks, and `X_var_se`:
+
+        - `gram` (..., row, column), `c` and `d` (..., input), Eq. (6) and (50);
+        - between the first two inputs `overlap`, the component of C_12 (Eq. (10)) along its layer-0 direction, and
+          `magnitude`, |C_12| of single networks; for U(1) also `turn`, the component across, and `drift`, the angle
+          from a network's own C_12^0 to its C_12^l in radians, -pi to pi.
+
+        And of the mean C_12: `delta`, its size |E C_12| (O(k): the sum of the singular values of E Q; generic:
+        |E tr Q|) with `delta_se`, and for U(1) `phi` with `phi_se`, NaN where C_12 vanishes. A size is positive even
+        where the mean is lost in noise: trust `delta` where it is several times `delta_se`, and `overlap`, which has no
+        such bias, everywhere.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument that is out of range; for fewer than two networks.
+    """
+    if sampler not in SAMPLERS:
+        raise ValueError(f"sampler must be {' or '.join(map(repr, SAMPLERS))}, got {sampler!r}")
+    whole_number("n_networks", n_networks, 2)
+    drawn: Sampler = SAMPLERS[sampler](Setup.create(ensemble, inputs, **setup))
+    total = _Total()
+    taken = run_blocks(
+        _Reduction(drawn, n_networks),
+        n_networks,
+        total.add,
+        at_once=blocks_at_once(drawn.block_bytes + MOMENTS * drawn.setup.result_bytes, memory, drawn.setup.device),
+        executor=executor,
+        progress=progress,
+    )
+    attributes = {**drawn.setup.attributes, "sampler": sampler, "partial": int(taken < n_networks)}
+    return averages(total.moments, ensemble.symmetry, _frame(drawn.setup), drawn.setup.coordinates, attributes)
+
+
+@dataclass(frozen=True)
+class _Reduction:
+    """Blocks of a sampler, each reduced to the moments of its networks where it was computed."""
+
+    sampler: Sampler
+    n_networks: int
+
+    def __call__(self, blocks: range) -> list[dict[str, Moments]]:
+        gram, d = self.sampler(blocks)
+        setup = self.sampler.setup
+        reduced = []
+        for position, block in enumerate(blocks):
+            first = position * BLOCK
+            wanted = slice(first, first + min(BLOCK, self.n_networks - block * BLOCK))
+            values = measurements(gram[wanted], d[wanted], setup.symmetry, _frame(setup))
+            reduced.append({name: Moments.of(value) for name, value in values.items()})
+        return reduced
+
+
+@dataclass
+class _Total:
+    """Block after block in order, so that rounding does not depend on how they were computed."""
+
+    moments: Mapping[str, Moments] = field(default_factory=dict)
+
+    def add(self, blocks: list[dict[str, Moments]]) -> None:
+        total = self.moments
+        for one in blocks:
+            total = merge(total, one) if total else one
+        self.moments = total
+
+
+def _frame(setup: Setup) -> np.ndarray | None:
+    """The group element that the first two inputs differ by at layer 0, in the mean over input layers."""
+    if len(setup.directions) < 2:
+        return None
+    first, second = setup.directions[:2]
+    identity = np.eye(setup.symmetry.capsule_dimension)
+    g, h = (identity, identity) if setup.group_elements is None else setup.group_elements[:2]
+    sign = -1.0 if first @ second < 0 else 1.0
+    return polar_factor(sign * g @ h.T, setup.symmetry)

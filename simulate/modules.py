@@ -1,0 +1,154 @@
+"""A user's own network: is it equivariant, and what does it transmit?
+
+A network maps states to states. A state is a real tensor (inputs, N, D), N capsules of D components for each input; for
+U(1) it may also be a complex tensor (inputs, N), and for O(1) and generic(1) a real one (inputs, N).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+import xarray as xr
+from scipy.stats import ortho_group
+
+from meanfield.checks import whole_number
+from meanfield.symmetry import Symmetry, as_symmetry
+
+from .activations import radial, torch_activation
+from .gram import gram_matrix, mean_square
+from .provenance import provenance
+from .sampling import plane_rotation
+
+Layer = Callable[[torch.Tensor], torch.Tensor]
+
+
+def measure(
+    layers: Iterable[Layer], x: torch.Tensor, symmetry: str | Symmetry = "U(1)", activation="tanh"
+) -> xr.Dataset:
+    """Send inputs through a network's layers and measure its states like those of a sampled one.
+
+    Parameters
+    ----------
+    layers : modules or functions
+        Each maps the pre-activations z^l of a layer to those of the next, as z^{l+1} = W^l phi(z^l), Eq. (4). Biases
+        are the user's affair: the theory has none.
+    x : tensor (inputs, N, D), or (inputs, N)
+        z^0.
+    symmetry : decides how capsules and phases are read
+    activation : the phi that c is measured behind, Eq. (6); ``"linear"`` measures what the layers hand on as it is
+
+    Returns
+    -------
+    xarray.Dataset
+        `gram` and `d` as from :func:`simulate.sample_networks`, with a single network; the width may change from layer
+        to layer. ``xr.concat([measure(...), ...], "network")`` of several networks goes to :func:`simulate.summary`.
+
+    Raises
+    ------
+    ValueError
+        When a state is not a tensor of capsules of the symmetry's dimension, or not finite.
+    """
+    symmetry, f = as_symmetry(symmetry), torch_activation(activation)
+    grams, ds, widths = [], [], []
+    with torch.no_grad():
+        for layer, state in enumerate(_states(layers, x)):
+            capsules = _capsules(state, symmetry, f"the state at layer {layer}")
+            widths.append(capsules.shape[1])
+            capsules = capsules.permute(1, 2, 0)[None, :, :, None]
+            grams.append(gram_matrix(radial(f, capsules, axis=2)))
+            ds.append(mean_square(capsules))
+    gram, d = (torch.stack(values, dim=2).double().cpu().numpy() for values in (grams, ds))
+    leading = ("network", "sigma_w", "layer")
+    return xr.Dataset(
+        {
+            "gram": ((*leading, "row", "column"), gram, {"long_name": "Gram matrix, rows (input, component)"}),
+            "d": ((*leading, "input"), d, {"long_name": "pre-activation order parameter $d^l$"}),
+        },
+        coords={"layer": np.arange(len(widths)), "width": ("layer", widths)},
+        attrs={"symmetry": str(symmetry), "sampler": "modules", **provenance()},
+    )
+
+
+def _states(layers: Iterable[Layer], x: torch.Tensor) -> Iterator[torch.Tensor]:
+    yield x
+    for layer in layers:
+        x = layer(x)
+        yield x
+
+
+def equivariance_error(
+    network: Layer, x: torch.Tensor, symmetry: str | Symmetry = "U(1)", *, n_elements: int = 8, seed: int = 0
+) -> float:
+    """How far a network is from commuting with its group, Eq. (2): max_g |f(g x) - g f(x)| / |f(x)|.
+
+    Parameters
+    ----------
+    network : a module or function from states to states
+    x : tensor (inputs, N, D), or (inputs, N)
+    n_elements : int >= 1
+        Group elements to try, uniformly distributed (in both components of O(k)). generic(k) has the element -1 only.
+    seed : int >= 0
+
+    Returns
+    -------
+    float
+        The largest error over group elements and inputs, |.| over all components of one input's state. An equivariant
+        network is left with its rounding, about eps times the square root of the product of chi_jacobian; inf where
+        f(x) = 0 and f(g x) is not.
+
+    Raises
+    ------
+    ValueError
+        When a state is not a tensor of capsules of the symmetry's dimension, or not finite.
+    """
+    symmetry = as_symmetry(symmetry)
+    capsules = _capsules(x, symmetry, "x")
+    with torch.no_grad():
+        plain = _capsules(network(x), symmetry, "network(x)")
+        size = plain.flatten(1).norm(dim=1)
+        worst = torch.zeros_like(size)
+        for g in _group_elements(symmetry, n_elements, seed):
+            element = torch.from_numpy(g).to(capsules)
+            turned = _capsules(network(_like(capsules @ element.T, x)), symmetry, "network(x)")
+            worst = torch.maximum(worst, (turned - plain @ element.T).flatten(1).norm(dim=1))
+    return float(torch.where(worst > 0, worst / size, worst).max())
+
+
+def _capsules(state: torch.Tensor, symmetry: Symmetry, name: str) -> torch.Tensor:
+    """A state as a real tensor (inputs, N, D)."""
+    k = symmetry.capsule_dimension
+    if not isinstance(state, torch.Tensor):
+        raise ValueError(f"{name} must be a torch tensor, got {type(state).__name__}")
+    capsules = state
+    if state.ndim == 2 and state.is_complex() and symmetry.family == "U(1)":
+        capsules = torch.view_as_real(state)
+    elif state.ndim == 2 and k == 1:
+        capsules = state[..., None]
+    if capsules.ndim != 3 or capsules.shape[-1] != k or not capsules.is_floating_point() or not capsules.numel():
+        raise ValueError(
+            f"{name} must be a real tensor of shape (inputs, N, {k}) for {symmetry}, "
+            f"got shape {tuple(state.shape)} of {state.dtype}"
+        )
+    if not capsules.isfinite().all():
+        raise ValueError(f"{name} must be finite, got infinities or NaN in it")
+    return capsules
+
+
+def _like(capsules: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """The capsules in the layout of a state."""
+    return torch.view_as_complex(capsules.contiguous()) if state.is_complex() else capsules.reshape(state.shape)
+
+
+def _group_elements(symmetry: Symmetry, count: int, seed: int) -> Iterator[np.ndarray]:
+    """Elements of the group, uniformly distributed."""
+    k = symmetry.capsule_dimension
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
+    for _ in range(whole_number("n_elements", count, 1)):
+        if symmetry.family == "U(1)":
+            yield plane_rotation(2, rng.uniform(0.0, 2.0 * np.pi))
+        elif symmetry.keeps_anisotropy:
+            yield ortho_group.rvs(k, random_state=rng)
+        else:
+            yield -np.eye(k)

@@ -1,0 +1,59 @@
+"""Every network of a sampler in one dataset."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+
+from meanfield.checks import whole_number
+
+from .blocks import Progress, run_blocks
+from .memory import blocks_at_once, require
+from .setup import Setup
+
+
+class Sampler(Protocol):
+    """What draws networks in blocks: explicit networks, or the Gram matrices' Markov chain."""
+
+    @property
+    def setup(self) -> Setup: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def block_bytes(self) -> float:
+        """An estimate, from above, of the memory that one block takes."""
+        ...
+
+    def __call__(self, blocks: range) -> tuple[np.ndarray, np.ndarray]:
+        """Gram matrices (network, sigma_w, layer, row, column) and d (network, sigma_w, layer, input)."""
+        ...
+
+
+def sample(
+    sampler: Sampler, n_networks: int, memory: float | None, executor: Executor | None, progress: Progress | None
+) -> xr.Dataset:
+    """Networks 0 to n_networks - 1; see :func:`simulate.sample_networks`."""
+    setup = sampler.setup
+    n_networks = whole_number("n_networks", n_networks, 1)
+    require(
+        2 * n_networks * setup.result_bytes,
+        memory,
+        "cpu",
+        f"the results of all {n_networks} networks (simulate.ensemble_statistics streams them)",
+    )
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    taken = run_blocks(
+        sampler,
+        n_networks,
+        parts.append,
+        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device),
+        executor=executor,
+        progress=progress,
+    )
+    gram, d = (np.concatenate(arrays)[:taken] for arrays in zip(*parts, strict=True))
+    return setup.dataset(gram, d, sampler.name).assign_attrs(partial=int(taken < n_networks))

@@ -1,0 +1,160 @@
+"""What is sampled: an ensemble, its inputs, and the numbers of a run, checked once for all samplers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+from meanfield import Ensemble
+from meanfield.checks import real_array, sigma_w_array, whole_number
+from meanfield.symmetry import Symmetry
+
+from .devices import as_device, as_dtype
+from .provenance import provenance
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One run's description, made of plain values, so that it can be sent to another process.
+
+    Attributes
+    ----------
+    directions : (inputs, features), unit vectors
+    group_elements : (inputs, D, D), or None
+    sigma_w : (points,)
+    The others are those of :func:`simulate.sample_networks`.
+    """
+
+    ensemble: Ensemble
+    directions: np.ndarray
+    group_elements: np.ndarray | None
+    width: int
+    depth: int
+    seed: int
+    sigma_w: np.ndarray
+    d_0: float
+    dtype: str
+    device: str
+    tf32: bool
+
+    @classmethod
+    def create(
+        cls,
+        ensemble: Ensemble,
+        inputs,
+        *,
+        width: int,
+        depth: int,
+        seed: int = 0,
+        sigma_w=None,
+        d_0: float = 1.0,
+        group_elements=None,
+        dtype: str = "float32",
+        device: str = "auto",
+        tf32: bool = False,
+    ) -> Setup:
+        """Check the arguments of :func:`simulate.sample_networks`.
+
+        Raises
+        ------
+        ValueError
+            Naming the argument that is out of range or of the wrong shape.
+        """
+        if not isinstance(ensemble, Ensemble):
+            raise ValueError(f"ensemble must be a meanfield.Ensemble, got {ensemble!r}")
+        sigma_w = sigma_w_array(ensemble.sigma_w if sigma_w is None else sigma_w, ensemble.activation)
+        if sigma_w.ndim > 1:
+            raise ValueError(f"sigma_w must be a number or one-dimensional, got shape {sigma_w.shape}")
+        d_start = real_array("d_0", d_0, minimum=0.0, strict=True)
+        if d_start.ndim:
+            raise ValueError(f"d_0 must be one number, got shape {d_start.shape}")
+        as_dtype(dtype)
+        directions = _directions(inputs)
+        return cls(
+            ensemble=ensemble,
+            directions=directions,
+            group_elements=_group_elements(group_elements, len(directions), ensemble.symmetry),
+            width=whole_number("width", width, 1),
+            depth=whole_number("depth", depth, 0),
+            seed=whole_number("seed", seed, 0),
+            sigma_w=np.atleast_1d(sigma_w),
+            d_0=float(d_start),
+            dtype=dtype,
+            device=str(as_device(device)),
+            tf32=bool(tf32),
+        )
+
+    @property
+    def symmetry(self) -> Symmetry:
+        return self.ensemble.symmetry
+
+    @property
+    def rows(self) -> int:
+        """Rows of a Gram matrix: inputs times capsule dimension."""
+        return len(self.directions) * self.symmetry.capsule_dimension
+
+    @property
+    def result_bytes(self) -> int:
+        """Size of one network's results."""
+        return 8 * self.sigma_w.size * (self.depth + 1) * (self.rows**2 + len(self.directions))
+
+    def tensor(self, array: np.ndarray) -> torch.Tensor:
+        """The array as the run's tensors are: its precision, on its device."""
+        return torch.from_numpy(array).to(dtype=as_dtype(self.dtype), device=self.device)
+
+    def dataset(self, gram: np.ndarray, d: np.ndarray, sampler: str) -> xr.Dataset:
+        """Label the results (network, sigma_w, layer, ...) of a sampler."""
+        leading = ("network", "sigma_w", "layer")
+        return xr.Dataset(
+            {
+                "gram": ((*leading, "row", "column"), gram, {"long_name": "Gram matrix, rows (input, component)"}),
+                "d": ((*leading, "input"), d, {"long_name": "pre-activation order parameter $d^l$"}),
+            },
+            coords=self.coordinates,
+            attrs={**self.attributes, "sampler": sampler},
+        )
+
+    @property
+    def coordinates(self) -> dict:
+        return {
+            "sigma_w": ("sigma_w", self.sigma_w, {"long_name": r"weight scale $\sigma_w$"}),
+            "layer": np.arange(self.depth + 1),
+        }
+
+    @property
+    def attributes(self) -> dict:
+        """What was sampled, and with what."""
+        return {
+            "symmetry": str(self.symmetry),
+            "activation": self.ensemble.activation.name,
+            "width": self.width,
+            "seed": self.seed,
+            "d_0": self.d_0,
+            "dtype": self.dtype,
+            "device": self.device,
+            **provenance(),
+        }
+
+
+def _directions(inputs) -> np.ndarray:
+    inputs = real_array("inputs", inputs)
+    if inputs.ndim != 2:
+        raise ValueError(f"inputs must have shape (inputs, features), got {inputs.shape}")
+    norms = np.sqrt(np.sum(inputs**2, axis=1, keepdims=True))
+    if not norms.all():
+        raise ValueError(f"inputs must not contain a zero vector, got one at index {int(np.argmin(norms))}")
+    return inputs / norms
+
+
+def _group_elements(group_elements, inputs: int, symmetry: Symmetry) -> np.ndarray | None:
+    if group_elements is None:
+        return None
+    elements, k = real_array("group_elements", group_elements), symmetry.capsule_dimension
+    if elements.shape != (inputs, k, k):
+        raise ValueError(f"group_elements must have shape (inputs, D, D) = {(inputs, k, k)}, got {elements.shape}")
+    if not np.allclose(elements @ elements.swapaxes(1, 2), np.eye(k), rtol=0.0, atol=1e-12):
+        raise ValueError("group_elements must be orthogonal matrices, got one that is not")
+    return elements

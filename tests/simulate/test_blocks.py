@@ -1,0 +1,115 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from simulate.blocks import BLOCK, IN_FLIGHT, PartialResultWarning, run_blocks
+
+
+def identity(blocks):
+    return list(blocks)
+
+
+def slow_at_first(blocks):
+    time.sleep(0.05 if blocks[0] == 0 else 0.0)
+    return list(blocks)
+
+
+def dies_at_three(blocks):
+    if 3 in blocks:
+        os._exit(1)
+    return list(blocks)
+
+
+def fails_at_two(blocks):
+    if 2 in blocks:
+        raise MemoryError("no room")
+    return list(blocks)
+
+
+def gather(compute, n_networks, **options):
+    got = []
+    taken = run_blocks(compute, n_networks, got.extend, **options)
+    return got, taken
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_every_block_once_and_in_order(at_once):
+    counted = []
+    got, taken = gather(identity, 4 * BLOCK + 1, at_once=at_once, progress=counted.append)
+    assert got == [0, 1, 2, 3, 4]
+    assert taken == sum(counted) == 4 * BLOCK + 1
+
+
+def test_threads_that_finish_out_of_order():
+    with ThreadPoolExecutor(4) as executor:
+        got, _ = gather(slow_at_first, 100 * BLOCK, executor=executor)
+    assert got == list(range(100))
+
+
+def test_only_so_many_tasks_are_handed_out_at_a_time():
+    class Counting(ThreadPoolExecutor):
+        submitted = 0
+
+        def submit(self, *args):
+            self.submitted += 1
+            return super().submit(*args)
+
+    with Counting(1) as executor:
+        seen = []
+        run_blocks(identity, 1000 * BLOCK, lambda _: seen.append(executor.submitted), executor=executor)
+    assert seen[0] == IN_FLIGHT
+    assert max(submitted - taken for taken, submitted in enumerate(seen)) == IN_FLIGHT
+
+
+def test_what_is_finished_before_memory_runs_out_is_kept():
+    with pytest.warns(PartialResultWarning, match=f"{2 * BLOCK} of 100 networks were finished.*MemoryError: no room"):
+        got, taken = gather(fails_at_two, 100)
+    assert (got, taken) == ([0, 1], 2 * BLOCK)
+
+
+def test_a_run_that_never_began_fails():
+    with pytest.raises(MemoryError):
+        gather(fails_at_two, 100, at_once=10)
+
+
+def test_a_dead_worker_loses_nothing_that_was_finished():
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as executor,
+        pytest.warns(PartialResultWarning, match="BrokenProcessPool"),
+    ):
+        got, taken = gather(dies_at_three, 20 * BLOCK, executor=executor)
+    assert got == [0, 1, 2]
+    assert taken == 3 * BLOCK
+
+
+INTERRUPTED = """
+import sys, warnings, simulate
+from meanfield import Ensemble
+warnings.simplefilter("ignore")
+said = lambda n: print("block", flush=True)
+sizes = {"width": 16, "depth": 5, "n_networks": 10**7}
+out = simulate.ensemble_statistics(Ensemble(), [[1.0, 0.0], [1.0, 1.0]], progress=said, **sizes)
+print(out.attrs["partial"], out.attrs["n_networks"])
+"""
+
+
+def test_ctrl_c_returns_what_is_finished():
+    run = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
+    for _ in range(3):
+        assert run.stdout.readline() == "block\n"
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=60)
+    partial, networks = out.splitlines()[-1].split()
+    assert partial == "1"
+    assert int(networks) >= 3 * BLOCK
+
+
+def test_bad_number():
+    with pytest.raises(ValueError, match="n_networks must be an integer >= 1, got 0"):
+        gather(identity, 0)

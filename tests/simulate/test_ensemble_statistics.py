@@ -1,0 +1,126 @@
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from meanfield import Ensemble
+from simulate import ensemble_statistics, plane_rotation, sample_networks, summary
+from simulate.blocks import BLOCK, PartialResultWarning
+from simulate.ensemble_statistics import _Reduction
+from simulate.sampling import Networks
+from simulate.setup import Setup
+
+INPUTS = np.array([[1.0, 0.5, 0.0, 0.2], [0.8, 0.1, 0.6, 0.0]])
+SIZES = {"width": 6, "depth": 3, "dtype": "float64", "device": "cpu", "sigma_w": [0.8, 1.5]}
+
+
+def elements(k):
+    return np.stack([plane_rotation(k, 0.8), np.eye(k)])
+
+
+@pytest.mark.parametrize(("symmetry", "k"), [("U(1)", 2), ("O(3)", 3), ("generic(2)", 2)])
+def test_streamed_means_are_those_of_all_networks(symmetry, k):
+    """float64 rounding apart; the errors of delta and phi see a slightly different frame."""
+    options = SIZES | {"n_networks": 2 * BLOCK + 5, "group_elements": elements(k)}
+    streamed = ensemble_statistics(Ensemble(symmetry), INPUTS, **options)
+    whole = summary(sample_networks(Ensemble(symmetry), INPUTS, **options))
+    assert set(streamed.data_vars) == set(whole.data_vars)
+    for name in ("gram", "gram_se", "c", "c_se", "c_var", "c_var_se", "d", "d_se", "magnitude", "delta"):
+        np.testing.assert_allclose(streamed[name], whole[name], rtol=1e-11, atol=1e-15, err_msg=name)
+    assert streamed.attrs["n_networks"] == 2 * BLOCK + 5
+    assert streamed.attrs["partial"] == 0
+
+
+def test_variances_and_the_drift_by_hand():
+    options = SIZES | {"n_networks": 100, "group_elements": elements(2)}
+    streamed = ensemble_statistics(Ensemble(), INPUTS, **options)
+    gram = sample_networks(Ensemble(), INPUTS, **options).gram.values
+    c = gram[..., 0, 0] + gram[..., 1, 1]
+    np.testing.assert_allclose(streamed.c_var[..., 0], c.var(axis=0, ddof=1), rtol=1e-11)
+    number = gram[..., 0, 2] + gram[..., 1, 3] + 1j * (gram[..., 1, 2] - gram[..., 0, 3])
+    drift = np.angle(number * number[:, :, :1].conj())
+    np.testing.assert_allclose(streamed.drift, drift.mean(axis=0), atol=1e-13)
+    np.testing.assert_allclose(streamed.drift_var, drift.var(axis=0, ddof=1), rtol=1e-10, atol=1e-25)
+    turned = number * np.exp(-0.8j)
+    np.testing.assert_allclose(streamed.turn, turned.imag.mean(axis=0), atol=1e-14)
+    np.testing.assert_allclose(streamed.overlap, turned.real.mean(axis=0), rtol=1e-11)
+    np.testing.assert_allclose(streamed.magnitude, np.abs(number).mean(axis=0), rtol=1e-11)
+
+
+def test_blocks_computed_together_give_the_same_bits():
+    setup = Setup.create(Ensemble("O(3)"), INPUTS, **SIZES)
+    task = _Reduction(Networks(setup), 5 * BLOCK)
+    together = task(range(5))
+    for block, moments in enumerate(together):
+        (alone,) = task(range(block, block + 1))
+        for name in alone:
+            np.testing.assert_array_equal(moments[name].powers, alone[name].powers)
+
+
+def test_executors_give_the_same_bits():
+    options = SIZES | {"n_networks": 5 * BLOCK, "group_elements": elements(2)}
+    here = ensemble_statistics(Ensemble("U(1)", "erf"), INPUTS, **options)
+    with ThreadPoolExecutor(2) as executor:
+        xr.testing.assert_identical(
+            here, ensemble_statistics(Ensemble("U(1)", "erf"), INPUTS, **options, executor=executor)
+        )
+    with ProcessPoolExecutor(2, mp_context=get_context("forkserver")) as executor:
+        xr.testing.assert_identical(
+            here, ensemble_statistics(Ensemble("U(1)", "erf"), INPUTS, **options, executor=executor)
+        )
+
+
+def test_a_dask_cluster_of_two_processes_gives_the_same_bits():
+    distributed = pytest.importorskip("distributed")
+    options = SIZES | {"n_networks": 5 * BLOCK}
+    here = ensemble_statistics(Ensemble("O(3)", "algebraic"), INPUTS, **options)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        there = ensemble_statistics(Ensemble("O(3)", "algebraic"), INPUTS, **options, executor=client.get_executor())
+    xr.testing.assert_identical(here, there)
+
+
+def test_a_stopped_run_is_marked_and_right():
+    def stop_at_second(_):
+        counted.append(1)
+        if len(counted) == 2:
+            raise KeyboardInterrupt
+
+    counted = []
+    options = SIZES | {"n_networks": 5 * BLOCK}
+    with pytest.warns(PartialResultWarning, match="KeyboardInterrupt"):
+        stopped = ensemble_statistics(Ensemble(), INPUTS, **options, progress=stop_at_second)
+    assert stopped.attrs["partial"] == 1
+    short = ensemble_statistics(Ensemble(), INPUTS, **(options | {"n_networks": stopped.attrs["n_networks"]}))
+    np.testing.assert_array_equal(stopped.c, short.c)
+
+
+def test_one_input_survives_a_file(tmp_path):
+    out = ensemble_statistics(Ensemble(), INPUTS[:1], **SIZES, n_networks=20)
+    assert "delta" not in out
+    out.to_netcdf(tmp_path / "statistics.nc")
+    with xr.open_dataset(tmp_path / "statistics.nc") as read:
+        xr.testing.assert_identical(read.load(), out)
+
+
+def test_a_dead_overlap_has_no_phase():
+    out = ensemble_statistics(Ensemble(sigma_w=0.0), INPUTS, width=3, depth=1, n_networks=4)
+    assert np.isnan(out.phi[0, 1])
+    assert out.delta[0, 1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampler": "magic"}, "sampler must be 'networks'.*got 'magic'"),
+        ({"n_networks": 1}, "n_networks must be an integer >= 2, got 1"),
+        ({"width": 0}, "width must be an integer >= 1, got 0"),
+    ],
+)
+def test_bad_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        ensemble_statistics(Ensemble(), INPUTS, **({"width": 4, "depth": 1, "n_networks": 2} | options))

@@ -1,0 +1,89 @@
+import subprocess
+import sys
+
+import pytest
+
+from meanfield import Ensemble
+from simulate import ensemble_statistics, sample_networks
+from simulate.memory import GPU_BLOCKS, blocks_at_once, budget
+from simulate.sampling import Networks
+from simulate.setup import Setup
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+INPUTS = [[1.0, 0.0], [1.0, 1.0]]
+
+
+def test_half_of_what_is_free_is_used_unless_told():
+    import psutil
+
+    assert budget(None, "cpu") == pytest.approx(psutil.virtual_memory().available / 2, rel=0.1)
+    assert budget(2**20, "cpu") == 2**20
+
+
+def test_a_gpu_takes_as_many_blocks_as_fit_and_no_more_than_it_needs():
+    assert blocks_at_once(10.0, 35.0, "cuda") == 3
+    assert blocks_at_once(1.0, 1e9, "cuda") == GPU_BLOCKS
+    assert blocks_at_once(1.0, 1e9, "cpu") == 1
+
+
+def test_a_block_that_does_not_fit_is_refused_before_it_is_drawn():
+    with pytest.raises(ValueError, match=r"memory must be at least .* MiB on cpu for a block of 16 networks"):
+        ensemble_statistics(Ensemble(), INPUTS, width=20_000, depth=1, n_networks=2, memory=2**30)
+
+
+def test_results_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"memory must be at least .* the results of all 1000000 networks"):
+        sample_networks(Ensemble(), INPUTS, width=2, depth=100, n_networks=1_000_000, memory=2**28)
+
+
+@pytest.mark.parametrize("memory", [0, -1.0, float("nan"), "much"])
+def test_bad_budget(memory):
+    with pytest.raises(ValueError, match="memory must be"):
+        budget(memory, "cpu")
+
+
+PEAK = """
+import re, sys
+from meanfield import Ensemble
+from simulate.sampling import Networks
+from simulate.setup import Setup
+def peak():  # of this program; ru_maxrss would count the process that started it
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+def sampler(width, depth, points, dtype):
+    sizes = {"width": int(width), "depth": int(depth), "sigma_w": [1.0] * int(points), "dtype": dtype}
+    return Networks(Setup.create(Ensemble(sys.argv[1]), [[1.0, 0.0], [1.0, 1.0]], **sizes))
+sampler(2, 1, 1, "float64")(range(1))
+before = peak()
+big = sampler(*sys.argv[2:])
+big(range(1))
+print((peak() - before) * 1024 / big.block_bytes)
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("case", ["O(4) 1200 1 1 float64", "U(1) 1000 2 1 float32", "O(4) 4 500 40 float32"])
+def test_the_estimate_holds_and_is_not_far_above_the_truth(case):
+    """Peak memory of a fresh process: weights dominate in the first two, Gram matrices in the last."""
+    run = subprocess.run([sys.executable, "-c", PEAK, *case.split()], capture_output=True, text=True, check=True)
+    assert 0.3 < float(run.stdout) < 1.1
+
+
+STREAMED = """
+import re, sys
+from meanfield import Ensemble
+from simulate import ensemble_statistics
+def peak():  # of this program; ru_maxrss would count the process that started it
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+def run(n):
+    ensemble_statistics(Ensemble(), [[1.0, 0.0], [1.0, 1.0]], width=2, depth=200, n_networks=n)
+    return peak()
+few = run(64)
+print((run(3200) - few) * 1024)
+"""
+
+
+@LINUX
+def test_an_ensemble_of_any_size_runs_in_constant_memory():
+    run = subprocess.run([sys.executable, "-c", STREAMED], capture_output=True, text=True, check=True)
+    everything = 3200 * Networks(Setup.create(Ensemble(), INPUTS, width=2, depth=200)).setup.result_bytes
+    assert float(run.stdout) < 0.1 * everything

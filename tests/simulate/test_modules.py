@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import simulate
+from meanfield import Ensemble
+from simulate import equivariance_error, measure, sample_networks
+from simulate.activations import radial
+from simulate.observables import order_parameters
+from simulate.sampling import Draws
+from simulate.setup import Setup
+
+INPUTS = np.array([[1.0, 0.5, 0.0, 0.2], [0.8, 0.1, 0.6, 0.0]])
+
+
+class ComplexLayer(nn.Module):
+    """z -> W phi(z) in complex arithmetic, as a user would write it."""
+
+    def __init__(self, width, sigma_w, dtype=torch.complex128):
+        super().__init__()
+        self.weight = nn.Parameter(sigma_w / np.sqrt(width) * torch.randn(width, width, dtype=dtype))
+
+    def forward(self, z):
+        return (torch.tanh(z.abs()) / z.abs() * z) @ self.weight.T
+
+
+class Mixing(nn.Module):
+    """O(k): capsules are mixed, components are not."""
+
+    def __init__(self, width, bias=0.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(width, width, dtype=torch.float64) / np.sqrt(width))
+        self.bias = bias
+
+    def forward(self, x):
+        return self.weight @ radial(torch.tanh, x, axis=-1) + self.bias
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def test_measuring_modules_is_measuring_a_sampled_network():
+    """The weights of sampled networks handed over as modules, one network after the other."""
+    setup = Setup.create(Ensemble("O(3)"), INPUTS, width=5, depth=3, dtype="float64", device="cpu")
+    samples = sample_networks(Ensemble("O(3)"), INPUTS, width=5, depth=3, n_networks=2, dtype="float64", device="cpu")
+    draws = Draws(setup, range(1))
+    z0, layers = draws.input_layer(), [draws.hidden_layer() for _ in range(3)]
+
+    def module(layer, network):
+        def forward(x):
+            state = torch.zeros_like(z0)
+            state[network] = x.permute(1, 2, 0)[:, :, None]
+            return layer(radial(torch.tanh, state, axis=2))[network][:, :, 0].permute(2, 0, 1)
+
+        return forward
+
+    for network in range(2):
+        x = z0[network][:, :, 0].permute(2, 0, 1)
+        measured = measure([module(layer, network) for layer in layers], x, "O(3)")
+        np.testing.assert_allclose(measured.gram[0], samples.gram[network], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(measured.d[0], samples.d[network], rtol=1e-12)
+
+
+def test_complex_modules_keep_c_where_the_theory_says():
+    """A user's complex network of width N at sigma_w = 1.5 settles near c* = 0.4832 (2-D quadrature of Eq. (8))."""
+    nets = [[ComplexLayer(400, 1.5) for _ in range(10)] for _ in range(8)]
+    z = torch.randn(2, 400, dtype=torch.complex128)
+    c = np.array([order_parameters(measure(net, z))[0, 0, -1].mean() for net in nets])
+    assert abs(c.mean() - 0.483232) < 5 * c.std(ddof=1) / np.sqrt(8) + 0.2 / 400
+
+
+def test_several_networks_make_a_summary():
+    import xarray as xr
+
+    z = torch.randn(2, 20, dtype=torch.complex128)
+    runs = [measure([ComplexLayer(20, 1.5)], z) for _ in range(3)]
+    means = simulate.summary(xr.concat(runs, "network"))
+    np.testing.assert_allclose(means.d[0, 1], np.mean([run.d[0, 0, 1] for run in runs], axis=0))
+
+
+def test_an_activation_of_their_own_makes_linear_the_right_choice():
+    x = torch.randn(1, 6, 2, dtype=torch.float64)
+    measured = measure([], x, activation="linear")
+    np.testing.assert_allclose(order_parameters(measured)[0, 0, 0], (x**2).sum() / 6)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_equivariant_networks_have_rounding_only(dtype):
+    eps = torch.finfo(dtype).eps
+    net = nn.Sequential(*[ComplexLayer(30, 1.2, dtype) for _ in range(4)])
+    assert 0.0 < equivariance_error(net, torch.randn(3, 30, dtype=dtype)) < 30 * eps
+
+
+def test_orthogonal_networks_commute_with_reflections_too():
+    net = nn.Sequential(Mixing(12), Mixing(12))
+    x = torch.randn(2, 12, 3, dtype=torch.float64)
+    assert equivariance_error(net, x, "O(3)") < 1e-14
+
+
+def test_what_breaks_the_symmetry_shows():
+    x = torch.randn(2, 12, 3, dtype=torch.float64)
+    assert equivariance_error(nn.Sequential(Mixing(12), Mixing(12, bias=0.1)), x, "O(3)") > 1e-2
+    flipped = lambda z: torch.view_as_complex(torch.view_as_real(z).flip(-1).contiguous())  # noqa: E731
+    assert equivariance_error(flipped, torch.randn(2, 12, dtype=torch.complex128)) > 0.1
+    # -1 is in every group, and a generic layer commutes with it
+    generic = lambda y: (radial(torch.tanh, y, -1).flatten(1) @ torch.ones(24, 24).double()).reshape(y.shape)  # noqa: E731
+    y = torch.randn(2, 12, 2, dtype=torch.float64)
+    assert equivariance_error(generic, y, "generic(2)") < 1e-14
+    assert equivariance_error(generic, y, "O(2)") > 0.1
+
+
+def test_a_network_that_gives_nothing_for_x_but_something_for_g_x():
+    sign = lambda x: torch.relu(x)  # noqa: E731
+    assert equivariance_error(sign, -torch.ones(1, 4, 1), "O(1)") == float("inf")
+
+
+def test_zero_is_equivariant():
+    assert equivariance_error(lambda x: 0.0 * x, torch.ones(1, 4, 2), "U(1)") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("x", "symmetry", "message"),
+    [
+        (np.ones((2, 4, 2)), "U(1)", "must be a torch tensor, got ndarray"),
+        (torch.ones(2, 4), "U(1)", r"must be a real tensor of shape \(inputs, N, 2\) for U\(1\), got shape \(2, 4\)"),
+        (torch.ones(2, 4, 3), "O(2)", r"shape \(inputs, N, 2\)"),
+        (torch.ones(2, 4, 2, dtype=torch.int64), "O(2)", "must be a real tensor"),
+        (torch.full((2, 4, 2), torch.nan), "O(2)", "must be finite"),
+        (torch.ones(0, 4, 2), "O(2)", "must be a real tensor"),
+    ],
+)
+def test_bad_states(x, symmetry, message):
+    with pytest.raises(ValueError, match=message):
+        measure([], x, symmetry)
+    with pytest.raises(ValueError, match=message):
+        equivariance_error(lambda y: y, x, symmetry)
+
+
+def test_a_layer_that_breaks_names_itself():
+    with pytest.raises(ValueError, match="the state at layer 2 must be finite"):
+        measure([lambda x: x, lambda x: x * float("inf")], torch.ones(1, 4, 2))

@@ -1,0 +1,42 @@
+import numpy as np
+from scipy import stats
+
+from simulate.streaming import Moments, merge
+
+VALUES = np.random.default_rng(0).exponential(size=(48, 3)) + np.array([0.0, 1.0, 1e6])
+
+
+def streamed(values, size):
+    parts = [Moments.of(values[first : first + size]) for first in range(0, len(values), size)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def test_moments_of_blocks_are_the_moments_of_all():
+    for size in (1, 7, 16):
+        total = streamed(VALUES, size)
+        assert total.count == 48
+        np.testing.assert_allclose(total.mean, VALUES.mean(axis=0), rtol=1e-14)
+        np.testing.assert_allclose(total.powers[0] / 48, stats.moment(VALUES, 2), rtol=1e-9)
+        np.testing.assert_allclose(total.powers[1] / 48, stats.moment(VALUES, 3), rtol=1e-7)
+        np.testing.assert_allclose(total.powers[2] / 48, stats.moment(VALUES, 4), rtol=1e-9)
+
+
+def test_errors():
+    total = streamed(VALUES, 16)
+    np.testing.assert_allclose(total.variance, VALUES.var(axis=0, ddof=1), rtol=1e-9)
+    np.testing.assert_allclose(total.standard_error, stats.sem(VALUES, axis=0), rtol=1e-9)
+
+
+def test_error_of_the_variance_against_many_repetitions():
+    draws = np.random.default_rng(1).exponential(size=(400, 4000))
+    stated = Moments.of(draws).variance_error
+    assert np.isclose(np.sqrt(np.mean(stated**2)), draws.var(axis=0, ddof=1).std(), rtol=0.05)
+
+
+def test_merge_goes_quantity_by_quantity():
+    left, right = ({"a": Moments.of(part), "b": Moments.of(2.0 * part)} for part in np.split(VALUES, 2))
+    both = merge(left, right)
+    np.testing.assert_allclose(both["b"].mean, 2.0 * VALUES.mean(axis=0), rtol=1e-14)
