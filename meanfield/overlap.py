@@ -28,6 +28,7 @@ from .saturated import saturated_map
 _TOLERANCE = 3e-15
 _FIRST, _LAST = 128, 384  # terms of the series: for every state, and where that is not enough
 _BLOCK = 16
+_EXPONENTS = np.arange(512.0)
 _OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall elsewhere between its points
 
 
@@ -52,22 +53,20 @@ class Series:
 
     def sum(self, first, second, rho, one_minus_rho, want_gap: bool) -> tuple[np.ndarray, np.ndarray]:
         """Delta' (or Delta'(1) - Delta') over sqrt(s_1 s_2) for rho >= 0, and a bound on its relative remainder."""
+        # each total is at least the first term of its sum, or its value at the slope of the first term
+        linear = self.square[first, 0] if first is second else self.a[first, 0] * self.a[second, 0]
+        enough = _TOLERANCE * (one_minus_rho if want_gap else rho) * linear
         for stop, length in enumerate(self.lengths):
             remainder = self._remainder(stop, length, first, second, rho, one_minus_rho, want_gap)
-            # each total is at least the first term of its sum, or its value at the slope of the first term
-            least = (one_minus_rho if want_gap else rho) * self.a[first, 0] * self.a[second, 0]
-            if (remainder <= _TOLERANCE * least).all():
+            if (remainder <= enough).all():
                 break
         total = self._sum(length, first, second, rho, one_minus_rho, want_gap)
         return total, np.divide(remainder, total, out=np.zeros(total.shape), where=total > 0)
 
     def _remainder(self, stop, length, first, second, rho, one_minus_rho, want_gap):
-        rest, rest_slope = self.rest[first, stop], self.rest_slope[first, stop]
-        if first is not second:
-            rest = np.sqrt(rest * self.rest[second, stop])
-            rest_slope = np.sqrt(rest_slope * self.rest_slope[second, stop])
+        rest = _of_both(self.rest[:, stop], first, second)
         if want_gap:
-            return np.minimum(rest, one_minus_rho * rest_slope)
+            return np.minimum(rest, one_minus_rho * _of_both(self.rest_slope[:, stop], first, second))
         return rest * rho ** (2 * length + 1)
 
     def _sum(self, length, first, second, rho, one_minus_rho, want_gap):
@@ -81,6 +80,10 @@ class Series:
         return one_minus_rho * (tails[:, 0] + rho * (2.0 - one_minus_rho) * _polynomial(tails[:, 1 : length + 1], x))
 
 
+def _of_both(rest: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return rest[first] if first is second else np.sqrt(rest[first] * rest[second])
+
+
 def _tails(terms: np.ndarray) -> np.ndarray:
     return np.cumsum(terms[:, ::-1], axis=1)[:, ::-1]
 
@@ -88,6 +91,8 @@ def _tails(terms: np.ndarray) -> np.ndarray:
 def _polynomial(coefficients: np.ndarray, x: np.ndarray) -> np.ndarray:
     """sum_n coefficients[:, n] x^n, by powers within blocks and Horner's rule across them."""
     pairs, terms = coefficients.shape
+    if pairs == 1:  # there the calls cost more than the numbers
+        return coefficients @ x ** _EXPONENTS[:terms]
     whole = -(-terms // _BLOCK)
     if whole * _BLOCK != terms:
         coefficients = np.concatenate([coefficients, np.zeros((pairs, whole * _BLOCK - terms))], axis=1)
