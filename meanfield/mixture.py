@@ -118,18 +118,18 @@ def coefficients(state: MixtureState, terms: int) -> np.ndarray:
     for i in range(0, state.s.size, _STATES):
         part = slice(i, i + _STATES)
         low = _powers(np.ones_like(alpha[part]), alpha[part], np.ones(_BLOCK))
-        high = _powers(weight[part], low[:, -1] * alpha[part], leap)
-        np.matmul(high, low.transpose(0, 2, 1), out=moments[part])
+        high = _powers(weight[part], low[-1] * alpha[part], leap)
+        np.matmul(high.transpose(1, 0, 2), low.transpose(1, 2, 0), out=moments[part])
     moments *= within
     return moments.reshape(state.s.size, blocks * _BLOCK)[:, :terms]
 
 
 def _powers(start: np.ndarray, factor: np.ndarray, growth: np.ndarray) -> np.ndarray:
-    """start factor^k growth_0 ... growth_{k-1} for k < len(growth); shape (m, k, nodes)."""
-    out = np.empty((start.shape[0], growth.size, start.shape[1]))
-    out[:, 0] = start
+    """start factor^k growth_0 ... growth_{k-1} for k < len(growth); shape (k, m, nodes)."""
+    out = np.empty((growth.size, *start.shape))
+    out[0] = start
     for k in range(1, growth.size):
-        np.multiply(out[:, k - 1], factor * growth[k - 1], out=out[:, k])
+        np.multiply(out[k - 1], factor if growth[k - 1] == 1.0 else factor * growth[k - 1], out=out[k])
     return out
 
 

@@ -27,6 +27,7 @@ from .saturated import saturated_map
 
 _TOLERANCE = 3e-15
 _FIRST, _LAST = 128, 384  # terms of the series: for every state, and where that is not enough
+_FEW = 128  # states that are all worth the longer series once one of them needs it
 _BLOCK = 16
 _EXPONENTS = np.arange(512.0)
 _OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall elsewhere between its points
@@ -129,6 +130,10 @@ class Overlaps:
     def _expand(self, states: np.ndarray, terms: int) -> Series:
         return Series(mixture.coefficients(self._mixture(states), terms), self.gain[states], self._slope[states])
 
+    @cached_property
+    def _longer(self) -> Series:
+        return self._expand(np.arange(self.s.size), _LAST)
+
     def _mixture(self, states: np.ndarray) -> mixture.MixtureState:
         return mixture.mixture_state(self.activation, self.dimension, self.s[states])
 
@@ -166,6 +171,8 @@ class Overlaps:
         return out, error
 
     def _longer_series(self, first, second, rho, one_minus_rho, want_gap):
+        if self.s.size <= _FEW:
+            return self._longer.sum(first, second, rho, one_minus_rho, want_gap)
         states, index = np.unique(np.concatenate([first, second]), return_inverse=True)
         left, right = np.split(index, 2)
         if first is second:
