@@ -1,9 +1,9 @@
 """The Gram matrix of random networks as a Markov chain, sampled without ever forming a weight.
 
 Given the activities of one layer, the N capsules of the next are independent Gaussian vectors, since the rows of W are
-independent (paper Eq. (4), (19), (21)). Their covariance is linear in the Gram matrix of the layer, so the Gram matrices
-of successive layers are a Markov chain at every width N, not only in the limit N -> infinity of Eq. (8) and (49). One
-step takes N draws of a Gaussian vector instead of a product with an N x N matrix.
+independent (paper Eq. (4), (19), (21)). Their covariance is linear in the Gram matrix of the layer, so the Gram
+matrices of successive layers are a Markov chain at every width N, not only in the limit N -> infinity of Eq. (8) and
+(49). One step takes N draws of a Gaussian vector instead of a product with an N x N matrix.
 """
 
 from __future__ import annotations
@@ -208,14 +208,14 @@ class Collective:
         sigma_w = torch.from_numpy(setup.sigma_w).to(setup.device)[:, None, None]
         root = torch.from_numpy(self._start[0]).to(setup.device)
         root = root.expand(each * len(sources), len(sigma_w), *root.shape)
-        measured = []
+        grams, ds = [], []
         for layer in range(setup.depth + 1):
             gram, d, factor = self._layer(f, root, sources, each)
-            measured.append((gram.cpu(), d.cpu()))
+            grams.append(gram.cpu())
+            ds.append(d.cpu())
             if layer < setup.depth:
                 root = sigma_w * self._next_root(factor)
-        gram, d = (torch.stack(values, dim=2).numpy() for values in zip(*measured, strict=True))
-        return gram, d
+        return torch.stack(grams, dim=2).numpy(), torch.stack(ds, dim=2).numpy()
 
     def _layer(
         self, f: RadialFunction, root: torch.Tensor, sources: list[torch.Generator], each: int
@@ -319,7 +319,7 @@ class _Part:
 
 
 def _distinct(rows: np.ndarray) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """The inputs that are no copies, equal or opposite, of earlier ones; each input's place among them, and its sign."""
+    """The inputs that are no copies, equal or opposite, of earlier ones; each input's place among them and its sign."""
     kept: list[int] = []
     place, sign = np.zeros(len(rows), int), np.ones(len(rows))
     for index, row in enumerate(rows):

@@ -16,12 +16,11 @@ from meanfield.checks import whole_number
 from .blocks import BLOCK, Progress, run_blocks
 from .memory import blocks_at_once
 from .observables import averages, measurements, polar_factor
+from .samplers import class_of
 from .samples import Sampler
-from .sampling import Networks
 from .setup import Setup
 from .streaming import Moments, merge
 
-SAMPLERS = {"networks": Networks}
 MOMENTS = 5 * BLOCK  # copies of a network's results that the moments of a block take
 
 
@@ -69,10 +68,8 @@ def ensemble_statistics(
     ValueError
         Naming the argument that is out of range; for fewer than two networks.
     """
-    if sampler not in SAMPLERS:
-        raise ValueError(f"sampler must be {' or '.join(map(repr, SAMPLERS))}, got {sampler!r}")
     whole_number("n_networks", n_networks, 2)
-    drawn: Sampler = SAMPLERS[sampler](Setup.create(ensemble, inputs, **setup))
+    drawn = class_of(sampler)(Setup.create(ensemble, inputs, **setup))
     total = _Total()
     taken = run_blocks(
         _Reduction(drawn, n_networks),

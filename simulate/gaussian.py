@@ -1,7 +1,7 @@
 """Square roots of Gram matrices, taken from what they are made of, so that two nearly equal inputs stay apart.
 
-A Gram matrix knows the distance of two inputs only to the square root of the rounding error. The triangular factor of the
-rows themselves knows it to the rounding error.
+A Gram matrix knows the distance of two inputs only to the square root of the rounding error. The triangular factor of
+the rows themselves knows it to the rounding error.
 """
 
 from __future__ import annotations

@@ -10,18 +10,21 @@ widths N/4 and N/2 measure what is left, which is the only allowance made (`simu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from meanfield import Ensemble
 from meanfield.checks import whole_number
 
+from .blocks import Progress
 from .compare import Comparison, Theory, compare
 from .data import Images
-from .sampling import plane_rotation, sample_networks
+from .samplers import function_of
+from .sampling import plane_rotation
 from .statistics import deviation_limit, false_alarm_rate
 
 SIGMA_W = (0.9, 1.0, 1.1, 1.3, 1.5, 2.0, 3.0)
@@ -93,9 +96,10 @@ def verify(
     sigma_w: Sequence[float] = SIGMA_W,
     depth: int = DEPTH,
     theory_of: Theory = lambda ensemble: ensemble,
+    sampler: Literal["networks", "collective"] = "networks",
     device: str = "auto",
     executor: Executor | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Compare theory and sampled networks, layer by layer and across sigma_w.
 
@@ -109,13 +113,17 @@ def verify(
     depth : layers
     theory_of : the ensemble whose theory the networks of an ensemble are compared with: the same one, unless a test
         wants to see a wrong theory fail
+    sampler : ``"networks"`` draws every weight; ``"collective"`` only Gram matrices
     device, executor, progress : see :func:`simulate.sample_networks`
 
     Raises
     ------
     ValueError
         Naming the argument that is out of range.
+    RuntimeError
+        When sampling was stopped before it was finished.
     """
+    sample = function_of(sampler)
     whole_number("n_networks", n_networks, FEWEST_NETWORKS)
     whole_number("seed", seed, 0)
     inputs = images.features(pair_of_one_class(images))
@@ -123,7 +131,7 @@ def verify(
     for number, case in enumerate(cases):
         k = case.ensemble.symmetry.capsule_dimension
         samples = [
-            sample_networks(
+            sample(
                 case.ensemble,
                 inputs,
                 width=width,
@@ -139,6 +147,8 @@ def verify(
             )
             for step, width in enumerate(case.widths)
         ]
+        if any(one.partial for one in samples):
+            raise RuntimeError("a verification needs all of its networks, and sampling was stopped")
         comparisons += compare(samples, case.ensemble, theory_of)
     limit = deviation_limit(NOMINAL_RATE, len(comparisons), n_networks - 1)
     rate = false_alarm_rate(limit, np.array([row.skewness for row in comparisons]), n_networks - 1)

@@ -11,7 +11,8 @@ import pytest
 import simulate.__main__ as command_line
 import simulate.sampling
 from meanfield import Ensemble
-from simulate import Images, load_images
+from simulate import Images, commands, load_images
+from simulate.blocks import PartialResultWarning
 from simulate.plots import deviations, layers, overview, phases, sweep
 from simulate.report import comma_separated, table
 from simulate.verify import Case, _seed, pair_of_one_class, verify
@@ -117,7 +118,7 @@ def test_plot_functions_return_their_axes(right):
 @pytest.fixture
 def run(monkeypatch, tmp_path, capsys):
     """Run `python -m simulate verify` on two small cases; returns exit code, standard output and the figure's path."""
-    monkeypatch.setattr(command_line, "CASES", CASES)
+    monkeypatch.setattr(commands, "CASES", CASES)
 
     def run(*arguments):
         out = tmp_path / "figures" / "verify.png"
@@ -134,6 +135,28 @@ def test_agreement_is_exit_code_0(run):
     assert "digits: 1797" in printed.out
     assert out.stat().st_size > 20_000
     assert len(out.with_suffix(".csv").read_text().splitlines()) > 100
+
+
+def test_both_samplers_are_verified_when_asked(run):
+    code, printed, out = run("--samplers", "networks", "collective")
+    assert code == 0
+    assert [printed.out.count(f"sampler: {name}\n") for name in ("networks", "collective")] == [1, 1]
+    beside = out.with_name("verify_collective.png").with_suffix(".csv")
+    assert beside.read_text() != out.with_suffix(".csv").read_text()
+
+
+def test_a_collective_sampler_of_the_wrong_variance_fails(monkeypatch):
+    right = simulate.collective.Collective._next_root
+    monkeypatch.setattr(simulate.collective.Collective, "_next_root", lambda self, x: np.sqrt(2) * right(self, x))
+    assert not verify(load_images(), sampler="collective", **SMALL).passed
+
+
+def test_a_run_that_was_stopped_gives_no_verdict():
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with pytest.warns(PartialResultWarning), pytest.raises(RuntimeError, match="needs all of its networks"):
+        verify(load_images(), progress=stop, **SMALL)
 
 
 def test_the_misprinted_variance_in_the_networks_is_exit_code_1(run, monkeypatch):

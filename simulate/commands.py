@@ -1,0 +1,190 @@
+"""The commands of ``python -m simulate``: each is its options, and what `run` does with them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import xarray as xr
+from matplotlib.figure import Figure
+from tqdm.std import tqdm
+
+from meanfield import Ensemble
+from meanfield.files import atomic_path
+
+from .blocks import Progress
+from .data import load_images
+from .ensemble_statistics import ensemble_statistics
+from .figure2 import figure2, plot_figure2
+from .plots import overview
+from .report import comma_separated, table
+from .verify import CASES, WIDTH_RATIOS, Verification, verify
+
+Device = Literal["auto", "cpu", "cuda"] | str
+SamplerName = Literal["networks", "collective"]
+
+
+@contextmanager
+def working(total: int) -> Iterator[tuple[Executor, Progress]]:
+    """One thread for each core, and a progress bar over `total` networks."""
+    # one thread for each block of networks serves better than several for each of its small products
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as executor, tqdm(total=total, unit="networks", leave=False) as bar:
+            yield executor, bar.update
+    finally:
+        torch.set_num_threads(threads)
+
+
+@dataclass
+class Verify:
+    """Compare the mean-field theory with sampled networks; exit code 1 when they disagree."""
+
+    data_dir: Path | None = None
+    """Folder with IDX files (MNIST, Fashion-MNIST), plain or gzipped; scikit-learn's digits if left out."""
+    n_networks: int = 768
+    """Independent networks of each width."""
+    samplers: tuple[SamplerName, ...] = ("networks",)
+    """What draws them: every weight (networks), or Gram matrices only (collective)."""
+    seed: int = 0
+    device: Device = "auto"
+    out: Path = Path("results/verify.png")
+    """Figure to write; the whole table goes beside it, ending in .csv."""
+
+    def run(self) -> int:
+        start = time.perf_counter()
+        images = load_images(self.data_dir)
+        total = len(CASES) * len(WIDTH_RATIOS) * self.n_networks
+        passed = True
+        for number, sampler in enumerate(self.samplers):
+            with working(total) as (executor, progress):
+                result = verify(
+                    images,
+                    n_networks=self.n_networks,
+                    seed=self.seed,
+                    cases=CASES,
+                    sampler=sampler,
+                    device=self.device,
+                    executor=executor,
+                    progress=progress,
+                )
+            out = self.out if number == 0 else self.out.with_stem(f"{self.out.stem}_{sampler}")
+            print(f"{images!r}\nsampler: {sampler}\n\n{table(result)}")
+            self._write(result, out)
+            print(f"wrote {out} and {out.with_suffix('.csv')}; {time.perf_counter() - start:.0f} s")
+            passed = passed and result.passed
+        return 0 if passed else 1
+
+    def _write(self, result: Verification, out: Path) -> None:
+        write_figure(overview(result), out)
+        with atomic_path(out.with_suffix(".csv")) as path:
+            path.write_text(comma_separated(result))
+
+
+@dataclass
+class Run:
+    """Sample an ensemble and write means, variances and standard errors of c, d, Delta and phi, layer by layer."""
+
+    symmetry: str = "U(1)"
+    activation: Literal["tanh", "erf", "algebraic", "saturated", "linear"] = "tanh"
+    sigma_w: tuple[float, ...] = (1.5,)
+    width: int = 64
+    depth: int = 50
+    n_networks: int = 256
+    sampler: SamplerName = "networks"
+    data_dir: Path | None = None
+    """Folder with IDX files; scikit-learn's digits if left out."""
+    images: tuple[int, ...] = (0, 10)
+    """Which of them enter."""
+    seed: int = 0
+    dtype: Literal["float32", "float64"] = "float32"
+    device: Device = "auto"
+    out: Path = Path("results/run.nc")
+    """netCDF file to write."""
+
+    def run(self) -> int:
+        inputs = load_images(self.data_dir).features(list(self.images))
+        with working(self.n_networks) as (executor, progress):
+            result = ensemble_statistics(
+                Ensemble(self.symmetry, self.activation),
+                inputs,
+                sigma_w=self.sigma_w,
+                width=self.width,
+                depth=self.depth,
+                n_networks=self.n_networks,
+                sampler=self.sampler,
+                seed=self.seed,
+                dtype=self.dtype,
+                device=self.device,
+                executor=executor,
+                progress=progress,
+            )
+        write_dataset(result, self.out)
+        last = result.isel(layer=-1)
+        shown = [name for name in ("c", "c_se", "d", "d_se", "delta", "delta_se", "phi", "phi_se") if name in last]
+        print(last[shown].isel(input=0).to_dataframe()[shown].to_string(float_format="{:.6g}".format))
+        print(f"(last layer, first input) wrote {self.out}")
+        return 0
+
+
+@dataclass
+class Figure2:
+    """The paper's Figure 2: c of sampled networks across the transition, beside the theory's fixed point."""
+
+    symmetry: str = "U(1)"
+    width: int = 16
+    depth: int = 100
+    n_networks: int = 256
+    sampler: SamplerName = "networks"
+    data_dir: Path | None = None
+    """Folder with IDX files; scikit-learn's digits if left out."""
+    seed: int = 0
+    device: Device = "auto"
+    out: Path = Path("results/figure2.png")
+    """Figure to write; the numbers go beside it, ending in .nc."""
+
+    def run(self) -> int:
+        inputs = load_images(self.data_dir).features([0])
+        with working(self.n_networks) as (executor, progress):
+            result = figure2(
+                inputs,
+                symmetry=self.symmetry,
+                width=self.width,
+                depth=self.depth,
+                n_networks=self.n_networks,
+                sampler=self.sampler,
+                seed=self.seed,
+                device=self.device,
+                executor=executor,
+                progress=progress,
+            )
+        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+        plot_figure2(result, figure.subplots())
+        write_figure(figure, self.out)
+        write_dataset(result, self.out.with_suffix(".nc"))
+        print(result.to_dataframe()[["c_star", "c", "c_se"]].to_string(float_format="{:.4f}".format))
+        print(f"wrote {self.out} and {self.out.with_suffix('.nc')}")
+        return 0
+
+
+def write_figure(figure: Figure, out: Path) -> None:
+    """Save a figure, whole or not at all."""
+    with atomic_path(out) as path:
+        figure.savefig(path, dpi=160)
+
+
+def write_dataset(result: xr.Dataset, out: Path) -> None:
+    """Save a dataset as netCDF, whole or not at all."""
+    with atomic_path(out) as path:
+        result.to_netcdf(path)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {"verify": Verify, "run": Run, "figure2": Figure2}

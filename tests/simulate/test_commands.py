@@ -1,0 +1,72 @@
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+import xarray as xr
+
+import simulate.__main__ as command_line
+from simulate import load_images
+from simulate.figure2 import figure2, plot_figure2
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    def run(*arguments, out):
+        monkeypatch.setattr(sys, "argv", ["simulate", *map(str, arguments), "--out", str(tmp_path / out)])
+        return command_line.main(), capsys.readouterr(), tmp_path / out
+
+    return run
+
+
+@pytest.mark.parametrize("sampler", ["networks", "collective"])
+def test_run_writes_what_it_says(run, sampler):
+    sizes = ["--width", 6, "--depth", 4, "--n-networks", 20, "--sigma-w", 0.9, 1.5, "--sampler", sampler]
+    code, printed, out = run("run", "--symmetry", "O(3)", *sizes, "--device", "cpu", out="deep/run.nc")
+    assert code == 0
+    with xr.open_dataset(out) as written:
+        assert written.sizes["sigma_w"] == 2
+        assert written.sizes["layer"] == 5
+        assert written.attrs["sampler"] == sampler
+        assert f"{float(written.c[1, -1, 0]):.6g}" in printed.out
+
+
+def test_figure2_has_the_transition(run):
+    """N = 16 networks against the theory: dead below, and in the broken phase near c* with the 1/N of `c_se`."""
+    code, _, out = run("figure2", "--n-networks", 64, "--depth", 60, "--sampler", "collective", out="two.png")
+    assert code == 0
+    assert out.stat().st_size > 10_000
+    with xr.open_dataset(out.with_suffix(".nc")) as result:
+        assert result.attrs["depth"] == 60
+        assert np.all(result.c.sel(sigma_w=slice(0.4, 0.75)) < 1e-6)
+        np.testing.assert_array_equal(result.c_star.sel(sigma_w=slice(0.4, 0.95)), 0.0)
+        broken = result.sel(sigma_w=[1.5, 2.0, 2.5], method="nearest")
+        # Eq. (8) by quadrature in sympy's and scipy's hands: 0.483232 at 1.5; see tests/meanfield
+        assert float(broken.c_star[0]) == pytest.approx(0.483232, abs=1e-6)
+        assert np.all(np.abs(broken.c - broken.c_star) < 5 * broken.c_se + 1.0 / 16)
+
+
+def test_plot_figure2_shows_theory_as_a_line_and_samples_as_points():
+    result = figure2(load_images().features([0]), [0.8, 1.5], width=4, depth=5, n_networks=8, device="cpu")
+    ax = plot_figure2(result, matplotlib.figure.Figure().subplots())
+    (line, *_), (bars,) = ax.lines, ax.containers
+    assert line.get_xdata().size > 100
+    np.testing.assert_array_equal(bars.lines[0].get_ydata(), result.c)
+    assert ax.get_xlabel() == r"weight scale $\sigma_w$"
+    assert "N = 4" in ax.get_legend().get_texts()[1].get_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--width", 0], "width must be an integer >= 1, got 0"),
+        (["run", "--symmetry", "SU(3)"], "symmetry must be"),
+        (["run", "--device", "tpu"], "device must be"),
+        (["figure2", "--n-networks", 1], "n_networks must be an integer >= 2, got 1"),
+    ],
+)
+def test_bad_arguments_are_exit_code_2(run, arguments, message):
+    code, printed, out = run(*arguments, out="never.png")
+    assert code == 2
+    assert message in printed.err
+    assert not out.exists()
