@@ -31,7 +31,7 @@ class Entry:
 
     who: str
     timing: Timing
-    error: float
+    error: float | None  # None for what is random
     units: int = 1
 
     @property

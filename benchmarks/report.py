@@ -25,9 +25,9 @@ def table(jobs: Sequence[Job]) -> str:
     rows: list[tuple[str, ...]] = []
     for job in jobs:
         ours = (job.name, job.unit, _time(job.ours.cpu), _time(job.ours.cpu_min), _time(job.ours.wall))
-        own: tuple[str, ...] = (*ours, f"{job.ours.error:.0e}")
+        own: tuple[str, ...] = (*ours, _error(job.ours.error))
         for peer in job.peers:
-            theirs = (peer.who, _time(peer.cpu), _time(peer.wall), f"{peer.error:.0e}", _ratio(job.ratio(peer)))
+            theirs = (peer.who, _time(peer.cpu), _time(peer.wall), _error(peer.error), _ratio(job.ratio(peer)))
             rows.append((*own, *theirs))
             own = ("",) * len(own)
         if not job.peers:
@@ -81,6 +81,10 @@ def first_calls(jobs: Sequence[Job], who: str) -> str:
 
 def _ratio(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 100.0 else f"{ratio:.3g}"
+
+
+def _error(error: float | None) -> str:
+    return "" if error is None else f"{error:.0e}"
 
 
 def _time(seconds: float) -> str:

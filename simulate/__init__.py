@@ -7,8 +7,10 @@
 >>> # c, d, Delta, phi and Gram matrices by layer: means and variances, with standard errors
 """
 
+from .collective import sample_collective
 from .data import Images, load_images, read_idx
 from .ensemble_statistics import ensemble_statistics
+from .figure2 import figure2, plot_figure2
 from .modules import equivariance_error, measure
 from .observables import summary
 from .sampling import plane_rotation, sample_networks
@@ -17,10 +19,13 @@ __all__ = [
     "Images",
     "ensemble_statistics",
     "equivariance_error",
+    "figure2",
     "load_images",
     "measure",
     "plane_rotation",
+    "plot_figure2",
     "read_idx",
+    "sample_collective",
     "sample_networks",
     "summary",
 ]
