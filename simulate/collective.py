@@ -19,7 +19,7 @@ import torch
 import xarray as xr
 
 from meanfield import Ensemble
-from meanfield.checks import real_array, whole_number
+from meanfield.checks import real_array
 
 from .activations import RadialFunction, torch_activation
 from .blocks import BLOCK, Progress, generator
@@ -61,8 +61,9 @@ def sample_collective(
 
     The square root of the covariance is taken from the activities and not from their Gram matrix. Inputs that are equal
     or opposite stay so to the last bit; others are told apart as long as 1 - rho exceeds about 1e-29 (1e-11 for
-    float32), and taken to be equal below. Each input's activities are scaled by their size, so that c may be as
-    small as float64 numbers can be, with either `dtype`; smaller ones are zero.
+    float32), and taken to be equal below. (What `gram` shows of 1 - rho is rounded to 1e-15, or 1e-7.) Each input's
+    activities are scaled by their size, so that c may be as small as float64 numbers can be, with either `dtype`;
+    what is smaller becomes zero.
 
     Memory does not grow with the width.
 
@@ -109,7 +110,7 @@ def sample_collective(
         dtype=dtype,
         device=device,
     )
-    sampler = Collective(setup, covariance, whole_number("n_networks", n_networks, 1))
+    sampler = Collective(setup, covariance, n_networks)
     samples = sample(sampler, n_networks, memory, executor, progress)
     if covariance is not None:
         del samples.attrs["d_0"]
@@ -140,7 +141,7 @@ class Collective:
         """An estimate, from above, of the memory that one block takes."""
         item, size = as_dtype(self.setup.dtype).itemsize, self.setup.rows
         numbers = max(CHUNK[torch.device(self.setup.device).type], BLOCK * size)
-        chunk = 8 * numbers * max(item, 4)
+        chunk = 24 * numbers * item
         factors = 8 * (PENDING + 8) * BLOCK * self.setup.sigma_w.size * size**2
         return float(chunk + factors + 3 * BLOCK * self.setup.result_bytes)
 
@@ -226,9 +227,10 @@ class Collective:
         -------
         gram (network, sigma_w, row, row), d (network, sigma_w, input), and the factor of the activities over sqrt(N)
         """
-        networks, points, size, _ = root.shape
-        chunk = min(self.setup.width, max(1, CHUNK[root.device.type] // (networks * size)))
-        at_once = max(1, CHUNK[root.device.type] // (networks * size * chunk))
+        _, points, size, _ = root.shape
+        limit = CHUNK[root.device.type] // (each * size)
+        chunk = min(self.setup.width, max(1, limit))
+        at_once = max(1, limit // chunk)
         parts = [_Part(self.setup, f, root[:, first : first + at_once]) for first in range(0, points, at_once)]
         for noise in self._noise(sources, (each, 1, size), chunk):
             for part in parts:

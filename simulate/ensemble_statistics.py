@@ -16,7 +16,7 @@ from meanfield.checks import whole_number
 from .blocks import BLOCK, Progress, run_blocks
 from .memory import blocks_at_once
 from .observables import averages, measurements, polar_factor
-from .samplers import class_of
+from .samplers import sampler_of
 from .samples import Sampler
 from .setup import Setup
 from .streaming import Moments, merge
@@ -69,7 +69,7 @@ def ensemble_statistics(
         Naming the argument that is out of range; for fewer than two networks.
     """
     whole_number("n_networks", n_networks, 2)
-    drawn = class_of(sampler)(Setup.create(ensemble, inputs, **setup))
+    drawn = sampler_of(sampler, Setup.create(ensemble, inputs, **setup), n_networks)
     total = _Total()
     taken = run_blocks(
         _Reduction(drawn, n_networks),

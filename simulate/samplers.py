@@ -9,10 +9,11 @@ import xarray as xr
 from .collective import Collective, sample_collective
 from .samples import Sampler
 from .sampling import Networks, sample_networks
+from .setup import Setup
 
-_SAMPLERS: dict[str, tuple[Callable[..., xr.Dataset], Callable[..., Sampler]]] = {
-    "networks": (sample_networks, Networks),
-    "collective": (sample_collective, Collective),
+_SAMPLERS: dict[str, tuple[Callable[..., xr.Dataset], Callable[[Setup, int], Sampler]]] = {
+    "networks": (sample_networks, lambda setup, n_networks: Networks(setup)),
+    "collective": (sample_collective, lambda setup, n_networks: Collective(setup, n_networks=n_networks)),
 }
 
 
@@ -27,18 +28,18 @@ def function_of(name: str) -> Callable[..., xr.Dataset]:
     return _of(name)[0]
 
 
-def class_of(name: str) -> Callable[..., Sampler]:
-    """The sampler, made from a `Setup`.
+def sampler_of(name: str, setup: Setup, n_networks: int) -> Sampler:
+    """The sampler of a run that wants so many networks.
 
     Raises
     ------
     ValueError
         For an unknown name.
     """
-    return _of(name)[1]
+    return _of(name)[1](setup, n_networks)
 
 
-def _of(name: str) -> tuple[Callable[..., xr.Dataset], Callable[..., Sampler]]:
+def _of(name: str) -> tuple[Callable[..., xr.Dataset], Callable[[Setup, int], Sampler]]:
     if name not in _SAMPLERS:
         raise ValueError(f"sampler must be {' or '.join(map(repr, _SAMPLERS))}, got {name!r}")
     return _SAMPLERS[name]
