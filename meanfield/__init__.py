@@ -15,14 +15,19 @@ the conserved phase phi, fixed points, susceptibilities and depth scales.
 from importlib import import_module
 
 from .activations import NAMED_ACTIVATIONS, Activation, as_activation
+from .anisotropy import anisotropy_trajectory
 from .depth_scales import DepthScales, depth_scales
 from .ensemble import Ensemble
+from .finite_width import finite_width_transition
 from .fixed_points import ConvergenceWarning, FixedPoint, fixed_point
+from .fluctuations import fluctuation_trajectory, fluctuations
 from .gram_map import as_gram, gram_map
+from .jacobian import jacobian_trajectory
 from .maps import AccuracyWarning, correlation_map, length_map
 from .matrix_order import matrix_correlation_map, matrix_gram_map, polar_factor, singular_value_map
 from .overlap_series import overlap_series
 from .phase_diagram import phase_diagram
+from .phase_diffusion import phase_diffusion, readable_depth
 from .symmetry import Symmetry, as_symmetry
 from .trajectory import trajectory
 
@@ -37,19 +42,26 @@ __all__ = [
     "Ensemble",
     "FixedPoint",
     "Symmetry",
+    "anisotropy_trajectory",
     "as_activation",
     "as_gram",
     "as_symmetry",
     "correlation_map",
     "depth_scales",
+    "finite_width_transition",
     "fixed_point",
+    "fluctuation_trajectory",
+    "fluctuations",
     "gram_map",
+    "jacobian_trajectory",
     "length_map",
     "matrix_correlation_map",
     "matrix_gram_map",
     "overlap_series",
     "phase_diagram",
+    "phase_diffusion",
     "polar_factor",
+    "readable_depth",
     "singular_value_map",
     "trajectory",
 ]

@@ -1,0 +1,71 @@
+"""Tables whose axes are spanned by the arguments: a number, or a sequence that becomes a named dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from .activations import Activation
+from .checks import real_array, sigma_w_array
+from .symmetry import Symmetry
+
+LABELS = {
+    "width": "width $N$ [capsules in a layer]",
+    "sigma_w": r"weight scale $\sigma_w$",
+    "c_0": "order parameter at layer 0, known exactly",
+    "d_0": "pre-activation order parameter of a random input layer",
+    "delta_0": r"covariance $\Delta$ of the two inputs at the start",
+    "rho_0": r"overlap $\Delta/c$ at layer 0",
+    "one_minus_rho_0": r"$1 - \Delta/c$ at the start",
+}
+
+
+def axis(name: str, value: np.ndarray, argument: str | None = None) -> xr.DataArray:
+    """A checked array as a number or a dimension `name`; `argument` is its name in an error message.
+
+    Raises
+    ------
+    ValueError
+        For an array of two or more dimensions.
+    """
+    if value.ndim > 1:
+        raise ValueError(f"{argument or name} must be a number or one-dimensional, got shape {value.shape}")
+    dims = (name,) if value.ndim else ()
+    return xr.DataArray(value, dims=dims, coords={name: (dims, value, {"long_name": LABELS[name]})}, name=name)
+
+
+def width_axis(width) -> xr.DataArray:
+    """The widths N >= 1 as an axis."""
+    return axis("width", real_array("width", width, minimum=1.0))
+
+
+def sigma_w_axis(sigma_w, activation: Activation) -> xr.DataArray:
+    """The weight scales as an axis."""
+    return axis("sigma_w", sigma_w_array(sigma_w, activation))
+
+
+def start_axis(c, d) -> xr.DataArray:
+    """The order parameter of layer 0 if it is known (c), or of its pre-activations if they are random (d).
+
+    Raises
+    ------
+    ValueError
+        Unless exactly one of the two is given, and positive.
+    """
+    if (c is None) == (d is None):
+        raise ValueError("give c (layer 0 is known exactly) or d (layer 0 is random), one of the two")
+    name, value = ("d", c if d is None else d) if c is None else ("c", c)
+    return axis(f"{name}_0", real_array(name, value, minimum=0.0, strict=True), name)
+
+
+def table(
+    variables: dict, axes: Sequence[xr.DataArray], symmetry: Symmetry, activation: Activation, long_names: dict
+) -> xr.Dataset:
+    """Variables over ``layer``, if they have it, and the axes, in this order; single numbers are coordinates."""
+    out = xr.Dataset(variables, attrs={"symmetry": str(symmetry), "activation": activation.name})
+    out = out.reset_coords(drop=True).assign_coords({array.name: array.coords[array.name] for array in axes})
+    for name in out.data_vars:
+        out[name].attrs = {"long_name": long_names[name]}
+    return out.transpose("layer", *(dim for array in axes for dim in array.dims), missing_dims="ignore")

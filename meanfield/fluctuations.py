@@ -1,0 +1,223 @@
+"""Order 1/N: how the order parameter c of one network of width N scatters around the length map, and on which side.
+
+Given the Gram matrix of one layer, the N capsules of the next are independent Gaussian vectors. So c' = (1/N) sum_i
+f(r_i)^2 is a mean of N independent numbers: with F the length map, c' = F(c) + noise of variance v(c)/N, v = <f^4> -
+<f^2>^2, exactly. Around the infinitely wide network's c_l, to first order in 1/N,
+
+    Var c_{l+1}   = F'(c_l)^2 Var c_l + v(c_l)/N
+    shift_{l+1}   = F'(c_l) shift_l + F''(c_l) Var c_l / 2            (shift_l: the mean of c minus the c_l of Eq. (8))
+
+The second derivative needs no f'': r^2 is proportional to s t with s = sigma_w^2 c, t ~ Gamma(D/2), and integrating by
+parts over t, s d/ds <g> = <(t - D/2) g>. Applied to s F' - F = -<f (f - r f')> it gives s^2 F'' = -<(t - D/2) f
+(f - r f')>, which keeps its digits where f is nearly linear.
+
+**O(k), k >= 2.** One input's capsule Gram matrix (c/k)(1 + T), tr T = 0, scatters too, and a network of O(k) keeps T.
+To first order T is multiplied in each layer by chi_gram = k <f^2 r^2>/((k+2) s c') and gains the noise of a mean of N
+terms phi phi^T, whose traceless part has E tr T^2 = (k/c')^2 <f^4> (1 - 1/k)/N. What T does to c is of second order.
+For x Gaussian with covariance q (1 + T), expanding in T,
+
+    E g(x) = <g> + (q^2/8) sum T_ij T_lm <d_i d_j d_l d_m g> + ... = <g> + q^2 tr T^2 <Laplace^2 g>/(4 k (k+2)) + ...
+
+for a radial g (the tensor of fourth derivatives is isotropic, and T traceless). Since d<g>/dq = <Laplace g>/2, the last
+average is 4 d^2<g>/dq^2, and with g = f^2, q = sigma_w^2 c/k the response is the length map's own curvature:
+
+    F -> F + kappa tr T^2,       kappa = c^2 F''(c)/(k (k+2)).
+
+The expansion in T is good as long as its eigenvalues, up to 2 sqrt(E tr T^2/k) in size, are small: where c saturates
+1 - chi_gram ~ 2/k, so that asks for N >> k^2. Next to the transition everything asks for N (1 - chi_c) >> 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from .activations import Activation, as_activation
+from .axes import sigma_w_axis, start_axis, table, width_axis
+from .checks import whole_number
+from .fixed_points import fixed_point
+from .maps import LARGEST_S
+from .moments import _over_r, _refinement, layer_moments
+from .quadrature import radial_averages
+from .symmetry import Symmetry, as_symmetry
+
+_SMALLEST_S = 1e-300  # below it a layer is linear to every digit
+
+LONG_NAMES = {
+    "c": "order parameter $c$ at infinite width, Eq. (8)",
+    "var_c": "variance of $c$ among networks, to order $1/N$",
+    "mean_shift": "mean of $c$ among networks minus $c$ at infinite width, to order $1/N$",
+    "anisotropy": r"$E\,\mathrm{tr}\,T^2$ of one input's Gram matrix $(c/k)(1 + T)$, to order $1/N$",
+}
+
+
+class LayerNoise(NamedTuple):
+    """What one layer does to small relative deviations of c, and adds to them; each an array like s."""
+
+    gain: np.ndarray  # <f^2>/s
+    chi: np.ndarray  # d log F/d log c
+    one_minus_chi: np.ndarray
+    curvature: np.ndarray  # c^2 F''/F
+    noise: np.ndarray  # N times the variance of c'/F: <f^4>/<f^2>^2 - 1
+    chi_gram: np.ndarray  # decay of T, for O(k)
+
+
+def layer_noise(activation: Activation, dimension: int, s: np.ndarray) -> LayerNoise:
+    """See :class:`LayerNoise`; s > 0."""
+    m = layer_moments(activation, dimension, s)
+    power = dimension / 2.0 * m.gain
+
+    def integrands(r, t, mean):
+        ratio = activation.ratio(r)
+        bend = ratio * _over_r(activation.deficit(r), r) * t
+        return [(dimension / 2.0 - t) * bend, (ratio**2 * t - mean) ** 2]
+
+    curvature, spread = radial_averages(dimension, s, integrands, _refinement(activation), rows=power)
+    return LayerNoise(
+        gain=m.gain,
+        chi=m.chi,
+        one_minus_chi=m.one_minus_chi,
+        curvature=curvature / power,
+        noise=spread / power**2,
+        chi_gram=dimension / (dimension + 2.0) * m.fourth / m.gain,
+    )
+
+
+class _Deviations(NamedTuple):
+    """N times the relative variance of c, its relative mean shift, and E tr T^2."""
+
+    variance: np.ndarray
+    shift: np.ndarray
+    anisotropy: np.ndarray
+
+    def next(self, layer: LayerNoise, symmetry: Symmetry) -> _Deviations:
+        return _Deviations(
+            layer.chi**2 * self.variance + layer.noise,
+            layer.chi * self.shift + layer.curvature * _pull(self.variance, self.anisotropy, symmetry),
+            layer.chi_gram**2 * self.anisotropy + _fresh_anisotropy(layer, symmetry),
+        )
+
+
+def _pull(variance: np.ndarray, anisotropy: np.ndarray, symmetry: Symmetry) -> np.ndarray:
+    """What the curvature acts on: Var c/2 and, for O(k), tr T^2/(k (k+2)), relative to c^2."""
+    k = symmetry.capsule_dimension
+    return variance / 2.0 + anisotropy / (k * (k + 2.0))
+
+
+def _fresh_anisotropy(layer: LayerNoise, symmetry: Symmetry) -> np.ndarray:
+    """N E tr T^2 that one layer adds: k^2 (1 - 1/k) <f^4>/<f^2>^2."""
+    k = symmetry.capsule_dimension
+    return k * (k - 1.0) * (1.0 + layer.noise) if symmetry.keeps_anisotropy else np.zeros(layer.noise.shape)
+
+
+def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -> xr.Dataset:
+    """Mean and variance of c in deep networks of width N, to order 1/N around the fixed point c* of Eq. (8),
+
+        Var c  = (<f^4> - c*^2)/(N (1 - chi_c^2)),
+        E c    = c* + [F''(c*) Var c/2 + kappa E tr T^2]/(1 - chi_c),     kappa = c*^2 F''(c*)/(k (k+2)),
+        E tr T^2 = k (k-1) <f^4>/(c*^2 N (1 - chi_gram^2)),
+
+    the terms with T for O(k), k >= 2, only (derived at the top of this module). Networks are drawn independently; the
+    scatter is from network to network, and along the depth of one network.
+
+    Parameters
+    ----------
+    width : number or sequence, >= 1
+        N, capsules in a layer. Good for N (1 - chi_c) >> 1 and, for O(k), N >> k^2.
+    sigma_w : number or sequence; see :func:`meanfield.fixed_point`.
+    symmetry, activation
+        As in :func:`meanfield.length_map`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``sigma_w`` and ``width`` (where they are sequences): `c` (c*), `var_c`, `mean_shift` (E c - c*), and for
+        O(k), k >= 2, `anisotropy` (E tr T^2). Where c* = 0 networks die: `var_c` and `mean_shift` are 0, and
+        `anisotropy` is NaN, as there is nothing left that has one. All are NaN without a fixed point.
+
+    Raises
+    ------
+    ValueError
+        For a bad argument, and as :func:`meanfield.fixed_point`.
+    """
+    symmetry, activation = as_symmetry(symmetry), as_activation(activation)
+    axes = sigma_w_axis(sigma_w, activation), width_axis(width)
+    c = fixed_point(axes[0].values, symmetry, activation).c
+    alive = np.nan_to_num(c) > 0.0
+    layer = layer_noise(activation, symmetry.capsule_dimension, np.where(alive, axes[0].values ** 2 * c, 1.0))
+    with np.errstate(divide="ignore", invalid="ignore"):  # linear networks, which have no fixed point but zero
+        variance = layer.noise / (layer.one_minus_chi * (1.0 + layer.chi))
+        anisotropy = _fresh_anisotropy(layer, symmetry) / (1.0 - layer.chi_gram**2)
+        shift = layer.curvature * _pull(variance, anisotropy, symmetry) / layer.one_minus_chi
+    found = _Deviations(*(np.where(alive, values, np.nan) for values in (variance, shift, anisotropy)))
+    return _dataset(c, found, axes[0].dims, axes, symmetry, activation)
+
+
+def fluctuation_trajectory(
+    depth: int, width, sigma_w, c=None, d=None, symmetry: str | Symmetry = "U(1)", activation="tanh"
+) -> xr.Dataset:
+    """Mean and variance of c along the layers of networks of width N, to order 1/N (see :func:`fluctuations`).
+
+    Parameters
+    ----------
+    depth : int >= 0
+        Layers after layer 0.
+    width, sigma_w : number or sequence
+        As in :func:`fluctuations`.
+    c : number or sequence, > 0
+        Layer 0 is known: its order parameter is c in every network, for O(k) with an isotropic Gram matrix.
+    d : number or sequence, > 0
+        In place of c: layer 0 is random, as behind a random input layer, N independent Gaussian capsules with
+        E |z|^2 = d.
+    symmetry, activation
+        As in :func:`meanfield.length_map`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``layer`` 0..depth, and ``sigma_w``, ``c_0`` or ``d_0``, and ``width`` where they are sequences: `c` (at
+        infinite width), `var_c`, `mean_shift`, and for O(k), k >= 2, `anisotropy`.
+
+    Raises
+    ------
+    ValueError
+        For a bad argument, or unless one of c and d is given.
+    """
+    symmetry, activation = as_symmetry(symmetry), as_activation(activation)
+    depth = whole_number("depth", depth, 0)
+    scale, start, widths = sigma_w_axis(sigma_w, activation), start_axis(c, d), width_axis(width)
+    first, sigma = (array.values for array in (start, scale))
+    shape = scale.shape + start.shape
+    first = np.broadcast_to(first, shape)
+    sigma = np.broadcast_to(sigma.reshape(scale.shape + (1,) * start.ndim), shape)
+    states = [(first, _Deviations(*np.zeros((3, *shape))))]
+    if d is not None:  # layer 0 is one layer, with sigma_w = 1, of inputs whose order parameter d is known
+        states = [_next(*states[0], np.ones(shape), symmetry, activation)]
+    for _ in range(depth):
+        states.append(_next(*states[-1], sigma, symmetry, activation))
+    order, found = zip(*states, strict=True)
+    deviations = _Deviations(*(np.stack(values) for values in zip(*found, strict=True)))
+    dims = ("layer", *scale.dims, *start.dims)
+    out = _dataset(np.stack(order), deviations, dims, (scale, start, widths), symmetry, activation)
+    return out.assign_coords(layer=np.arange(depth + 1))
+
+
+def _next(c, deviations: _Deviations, sigma_w, symmetry: Symmetry, activation: Activation):
+    """c and the deviations one layer on."""
+    s = sigma_w**2 * c
+    layer = layer_noise(activation, symmetry.capsule_dimension, np.clip(s, _SMALLEST_S, LARGEST_S))
+    return s * layer.gain, deviations.next(layer, symmetry)
+
+
+def _dataset(c, found: _Deviations, dims, axes, symmetry: Symmetry, activation: Activation) -> xr.Dataset:
+    """The absolute deviations at each width. The last of the axes is the width."""
+    variables = {
+        "var_c": np.where(c == 0.0, 0.0, c**2 * found.variance),
+        "mean_shift": np.where(c == 0.0, 0.0, c * found.shift),
+    }
+    if symmetry.keeps_anisotropy:
+        variables["anisotropy"] = found.anisotropy
+    at_width = {name: xr.DataArray(values, dims=dims) / axes[-1] for name, values in variables.items()}
+    return table({"c": (dims, c), **at_width}, axes, symmetry, activation, LONG_NAMES)

@@ -1,0 +1,260 @@
+"""The Goldstone phase diffuses at finite width.
+
+Infinitely wide networks conserve the phase phi between two inputs, Eq. (11), because their Gram matrix is its own mean.
+At width N it is a mean of N terms: in the frame where phi = 0,
+
+    (1/N) sum_i phi(z_1) conj phi(z_2) = Delta' + noise,       N Var(Im noise) = E[f_1^2 f_2^2 sin^2 theta],
+
+and symmetry gives Im noise the mean 0 whatever came before. So phi takes independent steps and their variances add up:
+
+    Var(phi_{l+1} - phi_l) = (K_0 - K_2)/(2 N Delta_{l+1}^2),        K_m at rho_l (`meanfield.transverse`).
+
+**O(k).** Two inputs that differ by a group element P have Q = (Delta/k) P. In the frame P = 1 the polar factor of
+(Delta/k) 1 + Z is, to first order in Z, exp of the antisymmetric (k/(2 Delta)) (Z - Z^T): its k(k-1)/2 entries a < b
+are the angles by which it turns. Summed over them, (Z_ab - Z_ba)^2 has the mean
+
+    (1/N) E[|phi_1|^2 |phi_2|^2 - (phi_1.phi_2)^2] = (1/N) E[f_1^2 f_2^2 sin^2 theta] = (1 - 1/k) (K_0 - K_2)/N,
+
+equally shared, so each angle has the variance
+
+    (k/(2 Delta'))^2 (2/(k (k-1))) (1 - 1/k) (K_0 - K_2)/N = (K_0 - K_2)/(2 N Delta'^2):
+
+the same expression for every group, with the K of its own capsules. (The symmetric noise of the diagonal blocks and of
+Q cannot turn the factor to this order: no linear map that commutes with O(k) makes antisymmetric matrices of symmetric
+ones.) All this is the leading order in 1/N, valid while the variance is well below 1 rad^2.
+
+Deep in a network Delta falls as A exp(-l/xi) c* with xi = xi_delta, K_0 - K_2 tends to c*^2, and the variance grows as
+xi exp(2 l/xi)/(4 N A^2). It reaches 1 rad^2 at
+
+    l = (xi/2) log(4 N A^2/xi):
+
+width buys depth logarithmically, capsule size linearly through xi (as long as N >> xi). By then Delta fluctuates as
+much as it is large, and the expansion is at its end; sampled networks (U(1), sigma_w = 1.5, rho = 0.9 at c*) have
+|E exp(i phi)| = exp(-1/2) at layer 45 for N = 64 and 58 for N = 256, where this variance is 1 at 42.1 and 57.4.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from .activations import Activation, as_activation
+from .axes import axis, sigma_w_axis, start_axis, table, width_axis
+from .checks import real_array, whole_number
+from .depth_scales import DepthScales, depth_scales
+from .maps import LARGEST_S, warn_if_inaccurate
+from .symmetry import Symmetry, as_symmetry
+from .trajectory import trajectory
+from .transverse import transverse_noise
+
+_FIRST_DEPTH = 64
+_LARGEST_XI = 1e4  # deeper networks would take long to follow, and N >> xi_delta is out of reach
+_SMALLEST_S = 1e-300  # below it a layer is linear to every digit
+_SMALL_OVERLAP = 1e-3  # where rho has its asymptotic form, up to its square
+
+LONG_NAMES = {
+    "c": "order parameter $c$ at infinite width, Eq. (8)",
+    "delta": r"covariance $\Delta$ at infinite width, Eq. (12)",
+    "rho": r"overlap $\Delta/c$ at infinite width",
+    "step_variance": "variance the phase gains in this layer, to order $1/N$ [rad$^2$]",
+    "variance": "variance of the phase among networks, to order $1/N$ [rad$^2$]",
+    "depth": "depth at which the variance of the phase is 1 rad$^2$ [layers]",
+    "asymptotic": r"$(\xi_\Delta/2)\,\log(4 N A^2/\xi_\Delta)$ [layers]",
+    "xi_delta": r"depth scale of $\Delta$, $\xi_\Delta$ [layers]",
+    "amplitude": r"$A$, where $\rho \to A \exp(-l/\xi_\Delta)$",
+}
+
+
+def phase_diffusion(
+    depth: int,
+    width,
+    sigma_w,
+    c=None,
+    d=None,
+    delta=None,
+    one_minus_rho=None,
+    symmetry: str | Symmetry = "U(1)",
+    activation="tanh",
+) -> xr.Dataset:
+    """Variance of the phase between two inputs along the layers of networks of width N,
+
+        Var phi_l = sum_{j<=l} (K_0 - K_2)(rho_{j-1})/(2 N Delta_j^2),
+
+    to leading order in 1/N (derived at the top of this module). For O(k) it is the variance of each of the k(k-1)/2
+    angles of the polar factor (:func:`meanfield.polar_factor`) of two inputs that differ by a group element; for U(1)
+    that of phi of Eq. (10).
+
+    Parameters
+    ----------
+    depth : int >= 0
+        Layers after layer 0.
+    width : number or sequence, >= 1
+        N, capsules in a layer.
+    sigma_w : number or sequence
+    c : number or sequence, > 0
+        The Gram matrix of layer 0 is known: both inputs have order parameter c, and their phase no variance yet.
+    d : number or sequence, > 0
+        In place of c: layer 0 is random, as behind a random input layer, N independent pairs of Gaussian capsules with
+        E |z|^2 = d.
+    delta : number or sequence, > 0
+        Covariance of the two inputs, at most c; with d that of the Gaussian capsules, at most d.
+    one_minus_rho : number or sequence, in [0, 1)
+        In place of delta: 1 - delta/c (or 1 - delta/d), for nearly identical inputs.
+    symmetry : ``"U(1)"``, or ``"O(k)"`` with k >= 2
+    activation
+        As in :func:`meanfield.length_map`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``layer`` 0..depth, and ``sigma_w``, ``c_0`` or ``d_0``, ``delta_0`` or ``one_minus_rho_0``, and ``width``
+        where they are sequences: `c`, `delta` and `rho` (at infinite width), `step_variance` and `variance`, in rad^2;
+        infinite where delta has underflowed. The attribute `generators` counts the angles.
+
+    Raises
+    ------
+    ValueError
+        For a bad argument, for a symmetry without such angles, or unless one of each pair is given.
+    """
+    symmetry, activation = _with_angles(symmetry), as_activation(activation)
+    depth = whole_number("depth", depth, 0)
+    scale, start, widths = sigma_w_axis(sigma_w, activation), start_axis(c, d), width_axis(width)
+    overlap = _overlap_axis(delta, one_minus_rho)
+    known = {"delta": overlap} if delta is not None else {"one_minus_rho": overlap}
+    first = None
+    begin = start
+    if d is not None:  # layer 0 is one layer, with sigma_w = 1, of inputs whose Gram matrix is known
+        before = trajectory(1, 1.0, start, symmetry=symmetry, activation=activation, **known)
+        first = _steps(before, symmetry, activation).isel(layer=1).reset_coords(drop=True)
+        begin, known = before.c.isel(layer=1), {"one_minus_rho": before.one_minus_rho.isel(layer=1)}
+    path = trajectory(depth, scale, begin, symmetry=symmetry, activation=activation, **known)
+    steps = _steps(path, symmetry, activation, first)
+    variables = {name: path[name] for name in ("c", "delta", "rho")}
+    variables |= {"step_variance": steps / widths, "variance": _summed(steps) / widths}
+    out = table(variables, (scale, start, overlap, widths), symmetry, activation, LONG_NAMES)
+    k = symmetry.capsule_dimension
+    return out.assign_attrs(generators=k * (k - 1) // 2)
+
+
+def _with_angles(symmetry: str | Symmetry) -> Symmetry:
+    symmetry = as_symmetry(symmetry)
+    if symmetry.family == "generic" or symmetry.capsule_dimension == 1:
+        raise ValueError(f"symmetry must be 'U(1)' or 'O(k)' with k >= 2, which conserve angles; got '{symmetry}'")
+    return symmetry
+
+
+def _overlap_axis(delta, one_minus_rho) -> xr.DataArray:
+    if (delta is None) == (one_minus_rho is None):
+        raise ValueError("give delta or one_minus_rho, one of the two")
+    if delta is not None:
+        return axis("delta_0", real_array("delta", delta, minimum=0.0, strict=True), "delta")
+    missing = real_array("one_minus_rho", one_minus_rho, minimum=0.0)
+    if np.any(missing >= 1.0):
+        raise ValueError(f"one_minus_rho must be in [0, 1), got {missing[missing >= 1.0].flat[0]:.6g}")
+    return axis("one_minus_rho_0", missing, "one_minus_rho")
+
+
+def _steps(
+    path: xr.Dataset, symmetry: Symmetry, activation: Activation, first: xr.DataArray | None = None
+) -> xr.DataArray:
+    """N times the variance gained in each layer of a trajectory; `first` is layer 0's own."""
+    source, target = path.isel(layer=slice(None, -1)), path.isel(layer=slice(1, None))
+    states = xr.broadcast(source.sigma_w**2 * source.c, source.rho, source.one_minus_rho)
+    s, rho, missing = (array.transpose(*path.rho.dims).values.ravel() for array in states)
+    s = np.clip(s, _SMALLEST_S, LARGEST_S)
+    noise, error = transverse_noise(activation, symmetry.capsule_dimension, s, rho, missing)
+    warn_if_inaccurate(activation, error)
+    with np.errstate(divide="ignore", over="ignore"):
+        steps = noise.reshape(target.rho.shape) / (2.0 * target.rho.values**2)
+    out = path.rho.copy(data=np.concatenate([np.zeros((1, *steps.shape[1:])), steps]))
+    return out if first is None else out.where(out.layer > 0, first)
+
+
+def _summed(steps: xr.DataArray) -> xr.DataArray:
+    with np.errstate(over="ignore"):
+        return steps.cumsum("layer")
+
+
+def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activation="tanh") -> xr.Dataset:
+    """The depth to which a network of width N keeps the phase of two inputs: where its variance reaches 1 rad^2.
+
+    Both inputs start at the fixed point, c = c*, with a known Gram matrix. The variance is that of
+    :func:`phase_diffusion`, which is exponential in depth, so between two layers its logarithm is interpolated; beside
+    it stands the asymptotic form (xi_delta/2) log(4 N A^2/xi_delta).
+
+    Parameters
+    ----------
+    width : number or sequence, >= 1
+        Asymptotics and picture hold for N >> xi_delta.
+    sigma_w : number or sequence
+        In the broken phase, with xi_delta <= 1e4.
+    rho : number or sequence, in (0, 1)
+        Overlap Delta/c* at layer 0.
+    symmetry, activation
+        As in :func:`phase_diffusion`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``sigma_w``, ``rho_0`` and ``width`` where they are sequences: `depth` and `asymptotic`, in layers, and
+        what the latter is made of, `xi_delta` and `amplitude` (A in rho -> A exp(-l/xi_delta)). `asymptotic` is
+        negative where N < xi_delta/(4 A^2), too narrow for it.
+
+    Raises
+    ------
+    ValueError
+        For a bad argument; where c* = 0, so that no phase is left to read, and next to the transition.
+    """
+    symmetry, activation = _with_angles(symmetry), as_activation(activation)
+    scale, widths = sigma_w_axis(sigma_w, activation), width_axis(width)
+    overlap = _open_interval(rho)
+    scales = depth_scales(scale.values, symmetry, activation)
+    _far_from_transition(scales)
+    path, total = _follow(scale, scale.copy(data=scales.fixed_point.c), overlap, widths, symmetry, activation)
+    xi = scale.copy(data=scales.xi_delta)
+    small = (path.rho < _SMALL_OVERLAP).argmax("layer")  # not the last layer, where other depth scales may underflow
+    amplitude = path.rho.drop_vars("layer").isel(layer=small) * np.exp(small / xi)
+    variables = {
+        "depth": _crossing(total / widths),
+        "asymptotic": xi / 2.0 * np.log(4.0 * widths * amplitude**2 / xi),
+        "xi_delta": xi,
+        "amplitude": amplitude,
+    }
+    return table(variables, (scale, overlap, widths), symmetry, activation, LONG_NAMES)
+
+
+def _far_from_transition(scales: DepthScales) -> None:
+    bad = ~(scales.fixed_point.c > 0.0) | ~(scales.xi_delta <= _LARGEST_XI)
+    if bad.any():
+        raise ValueError(
+            f"sigma_w must be in the broken phase, with xi_delta <= {_LARGEST_XI:g} layers, "
+            f"got {scales.sigma_w[bad].flat[0]:.6g}"
+        )
+
+
+def _open_interval(rho) -> xr.DataArray:
+    rho = real_array("rho", rho, minimum=0.0, strict=True)
+    if np.any(rho >= 1.0):
+        raise ValueError(f"rho must be in (0, 1), got {rho[rho >= 1.0].flat[0]:.6g}")
+    return axis("rho_0", rho, "rho")
+
+
+def _follow(scale, c, overlap, widths, symmetry: Symmetry, activation: Activation) -> tuple[xr.Dataset, xr.DataArray]:
+    """A trajectory, and N times the variance along it, deep enough for the widest network."""
+    depth = _FIRST_DEPTH
+    while True:
+        path = trajectory(depth, scale, c, one_minus_rho=1.0 - overlap, symmetry=symmetry, activation=activation)
+        total = _summed(_steps(path, symmetry, activation))
+        last = {"layer": -1}
+        if total.isel(last).min() > widths.max() and path.rho.isel(last).max() < _SMALL_OVERLAP:
+            return path, total
+        depth *= 2
+
+
+def _crossing(variance: xr.DataArray) -> xr.DataArray:
+    """Where it first reaches 1, between two layers by a straight line for its logarithm."""
+    variance = variance.drop_vars("layer")
+    after = (variance >= 1.0).argmax("layer")
+    with np.errstate(divide="ignore"):  # layer 0 has none
+        high, low = (np.log(variance.isel(layer=layer)) for layer in (after, np.maximum(after - 1, 0)))
+    return after - high / (high - low)

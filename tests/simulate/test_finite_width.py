@@ -1,0 +1,197 @@
+"""The theory of width N against sampled networks: at N and 2 N, so that what is left of order 1/N beyond it drops out.
+
+Statements are about N times a quantity of order 1/N. With its estimates q_N and q_2N at two widths, 2 q_2N - q_N is its
+limit up to order 1/N^2, which is below the standard errors here. Five standard errors are allowed.
+"""
+
+import numpy as np
+import pytest
+
+from meanfield import Ensemble, as_symmetry, fixed_point, length_map
+from meanfield.anisotropy import anisotropy_trajectory
+from meanfield.finite_width import finite_width_transition
+from meanfield.fluctuations import fluctuation_trajectory, fluctuations
+from meanfield.phase_diffusion import phase_diffusion
+from simulate import plane_rotation, sample_networks
+from simulate.collective import sample_collective
+from simulate.observables import cross_block, order_parameters, polar_factor
+from simulate.statistics import Estimate, extrapolate
+
+SAMPLERS = {"networks": sample_networks, "collective": sample_collective}
+OPTIONS = {"dtype": "float64", "device": "cpu"}
+ONE = np.ones((1, 1))
+
+
+def pair(overlap: float) -> np.ndarray:
+    """Two unit vectors."""
+    return np.array([[1.0, 0.0], [overlap, np.sqrt(1.0 - overlap**2)]])
+
+
+def deviation(narrow: np.ndarray, wide: np.ndarray, expected) -> np.ndarray:
+    """How many standard errors 2 q_2N - q_N is off; rows are networks."""
+    found = extrapolate(Estimate.from_samples(narrow), Estimate.from_samples(wide))
+    return np.abs(found.value - expected) / found.standard_error
+
+
+def sample_c(sampler, symmetry, width, n_networks, depth=5, sigma_w=1.5):
+    """c of independent networks, shape (network, layer), behind a random input layer with d = 1."""
+    return SAMPLERS[sampler](
+        Ensemble(symmetry, "tanh", sigma_w), ONE, width=width, depth=depth, n_networks=n_networks, seed=width, **OPTIONS
+    )
+
+
+def without_linear_noise(c: np.ndarray, mean: np.ndarray, symmetry: str, sigma_w: float) -> np.ndarray:
+    """c - mean, less a variable that follows it and whose mean is exactly 0, so that shifts stand out.
+
+    Without anisotropy E(c_{l+1} | c_l) is F(c_l) at every width; so y_{l+1} = chi y_l + c_{l+1} - F(c_l) has mean 0.
+    """
+    slope = [(length_map(m + 1e-4, sigma_w, symmetry) - length_map(m - 1e-4, sigma_w, symmetry)) / 2e-4 for m in mean]
+    y = c - mean
+    for layer in range(1, c.shape[1]):
+        y[:, layer] = slope[layer - 1] * y[:, layer - 1] + c[:, layer]
+        y[:, layer] -= length_map(c[:, layer - 1], sigma_w, symmetry)
+    return c - mean - y
+
+
+def with_less_noise(samples, mean: np.ndarray, symmetry: str, sigma_w: float) -> np.ndarray:
+    """c - mean for any symmetry, less a variable of mean 0: E(d_{l+1} | layer l) = sigma_w^2 c_l at every width."""
+    c, d = order_parameters(samples)[:, 0, :, 0], samples.d.values[:, 0, :, 0]
+    states = np.concatenate([[1.0], sigma_w**2 * mean[:-1]])
+    slope = [(length_map(s + 1e-4, 1.0, symmetry) - length_map(s - 1e-4, 1.0, symmetry)) / 2e-4 for s in states]
+    y = slope[0] * (d - 1.0)
+    for layer in range(1, c.shape[1]):
+        y[:, layer] = slope[layer] * (sigma_w**2 * (y[:, layer - 1] - c[:, layer - 1]) + d[:, layer])
+    return c - mean - y
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(1)", "generic(3)"])
+def test_fluctuations_without_anisotropy(sampler, symmetry):
+    theory = fluctuation_trajectory(5, 1, 1.5, d=1.0, symmetry=symmetry)
+    squares, shifts = [], []
+    for width in (24, 48):
+        c = order_parameters(sample_c(sampler, symmetry, width, 800))[:, 0, :, 0]
+        squares.append(width * (c - theory.c.values) ** 2)
+        shifts.append(width * without_linear_noise(c, theory.c.values, symmetry, 1.5)[:, 1:])
+    assert deviation(*squares, theory.var_c.values).max() < 5.0
+    assert deviation(*shifts, theory.mean_shift.values[1:]).max() < 5.0
+    assert deviation(*shifts, 0.0).max() > 7.0  # the comparison can fail
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_fluctuations_with_anisotropy(sampler):
+    """O(3): Var c, E tr T^2, and a mean shift that is mostly due to T."""
+    theory, alone = (fluctuation_trajectory(5, 1, 1.5, d=1.0, symmetry=s) for s in ("O(3)", "generic(3)"))
+    squares, shifts, spreads = [], [], []
+    for width in (40, 80):
+        samples = sample_c(sampler, "O(3)", width, 2500)
+        gram, c = samples.gram.values[:, 0], order_parameters(samples)[:, 0, :, 0]
+        t = 3.0 * gram / c[..., None, None] - np.eye(3)
+        squares.append(width * (c - theory.c.values) ** 2)
+        shifts.append(width * with_less_noise(samples, theory.c.values, "O(3)", 1.5))
+        spreads.append(width * np.sum(t**2, axis=(-1, -2)))
+    assert deviation(*squares, theory.var_c.values).max() < 5.0
+    assert deviation(*spreads, theory.anisotropy.values).max() < 5.0
+    assert deviation(*shifts, theory.mean_shift.values).max() < 5.0
+    assert deviation(*shifts, alone.mean_shift.values).max() > 7.0  # without T's part
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(2)"])
+def test_deep_networks_scatter_about_the_fixed_point(symmetry):
+    """Var c within 2 % at N = 256 already, without extrapolation: C/N with C of order 1."""
+    samples = sample_c("collective", symmetry, 256, 2000, depth=12)
+    theory = fluctuations(256, 1.5, symmetry)
+    squares = Estimate.from_samples((order_parameters(samples)[:, 0, -1, 0] - float(theory.c)) ** 2)
+    assert abs(squares.value - float(theory.var_c)) < 5 * squares.standard_error + float(theory.var_c) * 4 / 256
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(("symmetry", "widths"), [("U(1)", (48, 96)), ("O(3)", (48, 96)), ("O(5)", (80, 160))])
+def test_phases_and_polar_factors_diffuse(sampler, symmetry, widths):
+    """N times the variance of the angles between the polar factor and the group element that the inputs differ by."""
+    k = as_symmetry(symmetry).capsule_dimension
+    turn = plane_rotation(k, 2.0)
+    theory = phase_diffusion(4, 1, 1.5, d=1.0, delta=0.8, symmetry=symmetry)
+    squares = []
+    for width in widths:
+        samples = SAMPLERS[sampler](
+            Ensemble(symmetry),
+            pair(0.8),
+            width=width,
+            depth=4,
+            n_networks=1200,
+            seed=width,
+            group_elements=np.stack([turn, np.eye(k)]),
+            **OPTIONS,
+        )
+        factor = turn.T @ polar_factor(cross_block(samples)[:, 0], as_symmetry(symmetry))
+        angles = 0.5 * (factor - np.swapaxes(factor, -1, -2))  # their sines, up to order 1/N
+        squares.append(width * np.sum(angles**2, axis=(-1, -2)) / 2.0)
+    assert deviation(*squares, theory.generators * theory.variance.values).max() < 5.0
+
+
+def test_a_known_start_adds_no_variance():
+    """U(1), c = c*, rho = 0.9, N = 256: the accumulated variance 0.0083 at layer 10, 0.0291 at layer 20."""
+    c = float(fixed_point(1.5).c)
+    theory = phase_diffusion(20, 256, 1.5, c=c, one_minus_rho=0.1).variance.values
+    rng = np.random.default_rng(0)
+    gram = np.broadcast_to(c * np.array([[1.0, 0.9], [0.9, 1.0]], complex), (1500, 2, 2))
+    for layer in range(1, 21):  # the chain of Gram matrices, written down once more
+        noise = rng.normal(size=(2, 1500, 2, 256)) / np.sqrt(2.0)
+        z = 1.5 * np.linalg.cholesky(gram) @ (noise[0] + 1j * noise[1])
+        phi = np.tanh(np.abs(z)) * z / np.abs(z)
+        gram = phi @ np.conj(np.swapaxes(phi, 1, 2)) / 256
+        if layer in (1, 10, 20):
+            squares = Estimate.from_samples(np.angle(gram[:, 0, 1]) ** 2)
+            limit = 5 * squares.standard_error + theory[layer] * 10 / 256
+            assert abs(squares.value - theory[layer]) < limit
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(2)"])
+def test_linear_networks_neither_grow_nor_die_at_the_transition(sampler, symmetry):
+    """The logarithm of one component's power (for O(k); of all, otherwise) takes steps of mean 0, exactly."""
+    sigma_w = float(finite_width_transition(4, symmetry))
+    samples = SAMPLERS[sampler](
+        Ensemble(symmetry, "linear", sigma_w), ONE, width=4, depth=8, n_networks=1500, seed=1, **OPTIONS
+    )
+    power = samples.gram.values[:, 0, :, 0, 0] if symmetry == "O(3)" else order_parameters(samples)[:, 0, :, 0]
+    drift = Estimate.from_samples(np.log(power[:, -1] / power[:, 0]) / 8)
+    assert abs(drift.value) < 5 * drift.standard_error
+    assert 2 * np.log(sigma_w) > 10 * drift.standard_error  # what the drift would be off by at sigma_w = 1
+
+
+@pytest.mark.parametrize(("sigma_w", "alive"), [(1.02, False), (1.2, True)])
+def test_narrow_networks_die_below_their_own_transition(sigma_w, alive):
+    """U(1), N = 4: 1.067. The drift of log c is -0.09 and 0.23 a layer, its scatter 0.5."""
+    assert (sigma_w > finite_width_transition(4)) == alive
+    c = order_parameters(sample_c("collective", "U(1)", 4, 64, depth=400, sigma_w=sigma_w))[:, 0, -1, 0]
+    assert np.median(c) > 1e-2 if alive else np.median(c) < 1e-8
+
+
+def anisotropic_networks(width: int, n_networks: int, depth: int, start: np.ndarray, sigma_w: float) -> np.ndarray:
+    """Gram matrices (network, layer, 3, 3) of explicit O(3) networks whose layer 0 is anisotropic."""
+    rng = np.random.default_rng(width)
+    z = rng.normal(size=(n_networks, width, 3)) @ np.linalg.cholesky(start).T
+    grams = []
+    for _ in range(depth + 1):
+        r = np.sqrt(np.sum(z**2, axis=-1, keepdims=True))
+        phi = np.tanh(r) * z / r
+        grams.append(np.swapaxes(phi, 1, 2) @ phi / width)
+        z = sigma_w / np.sqrt(width) * rng.normal(size=(n_networks, width, width)) @ phi
+    return np.stack(grams, axis=1)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_an_anisotropic_input_relaxes(sampler):
+    start = np.array([[1.2, 0.3, 0.0], [0.3, 0.5, -0.1], [0.0, -0.1, 0.2]])
+    first = anisotropy_trajectory(1, start, 1.0).gram[1].values
+    expected = anisotropy_trajectory(4, first, 1.5).gram.values
+    grams = []
+    for width in (60, 120):
+        if sampler == "networks":
+            grams.append(anisotropic_networks(width, 400, 4, start, 1.5))
+        else:
+            options = {"width": width, "depth": 4, "n_networks": 2000, "seed": width, **OPTIONS}
+            grams.append(sample_collective(Ensemble("O(3)", "tanh", 1.5), gram=start, **options).gram.values[:, 0])
+    assert deviation(*grams, expected).max() < 5.0
