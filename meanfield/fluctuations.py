@@ -39,7 +39,7 @@ from .axes import sigma_w_axis, start_axis, table, width_axis
 from .checks import whole_number
 from .fixed_points import fixed_point
 from .maps import LARGEST_S
-from .moments import _over_r, _refinement, layer_moments
+from .moments import layer_moments, over_r, refinement
 from .quadrature import radial_averages
 from .symmetry import Symmetry, as_symmetry
 
@@ -71,10 +71,10 @@ def layer_noise(activation: Activation, dimension: int, s: np.ndarray) -> LayerN
 
     def integrands(r, t, mean):
         ratio = activation.ratio(r)
-        bend = ratio * _over_r(activation.deficit(r), r) * t
+        bend = ratio * over_r(activation.deficit(r), r) * t
         return [(dimension / 2.0 - t) * bend, (ratio**2 * t - mean) ** 2]
 
-    curvature, spread = radial_averages(dimension, s, integrands, _refinement(activation), rows=power)
+    curvature, spread = radial_averages(dimension, s, integrands, refinement(activation), rows=power)
     return LayerNoise(
         gain=m.gain,
         chi=m.chi,

@@ -18,7 +18,8 @@ from .quadrature import radial_averages, radial_rule, scale_bucket
 _USER_REFINE = 8  # a user's function may bend or jump anywhere: there the rule's error falls as step^2 or step only
 
 
-def _refinement(activation: Activation, refine: int = 1) -> int:
+def refinement(activation: Activation, refine: int = 1) -> int:
+    """How much finer than the named activations' the radial rule must be."""
     return refine if activation.guaranteed else refine * _USER_REFINE
 
 
@@ -27,7 +28,7 @@ def power_gain(activation: Activation, dimension: int, s, refine: int = 1) -> np
     if np.isinf(activation.slope):
         with np.errstate(divide="ignore"):
             return 1.0 / np.asarray(s, float)
-    steps = _refinement(activation, refine)
+    steps = refinement(activation, refine)
     (gain,) = radial_averages(dimension, s, lambda r, t: [activation.ratio(r) ** 2 * t], steps)
     return 2.0 / dimension * gain
 
@@ -45,13 +46,13 @@ def saturation(activation: Activation, dimension: int, s) -> Saturation:
 
     def integrands(r, t):
         missing, ratio = activation.one_minus_ratio(r), activation.ratio(r)
-        return [missing * (2.0 - missing) * t, ratio**2 * t, ratio * _over_r(activation.deficit(r), r) * t]
+        return [missing * (2.0 - missing) * t, ratio**2 * t, ratio * over_r(activation.deficit(r), r) * t]
 
-    lost, gain, down = radial_averages(dimension, s, integrands, _refinement(activation))
+    lost, gain, down = radial_averages(dimension, s, integrands, refinement(activation))
     return Saturation(2.0 / dimension * lost, 2.0 / dimension * gain, down / gain)
 
 
-def _over_r(numerator: np.ndarray, r: np.ndarray) -> np.ndarray:
+def over_r(numerator: np.ndarray, r: np.ndarray) -> np.ndarray:
     """numerator/r, 0 where r = 0 (for numerators that vanish faster than r)."""
     return np.divide(numerator, r, out=np.zeros(r.shape), where=r > 0)
 
@@ -65,7 +66,7 @@ def gain_and_jacobian(activation: Activation, dimension: int, s) -> tuple[np.nda
         square = activation.ratio(r) ** 2
         return [square * t, activation.derivative(r) ** 2, square]
 
-    gain, amplitude, angular = radial_averages(dimension, s, integrands, _refinement(activation))
+    gain, amplitude, angular = radial_averages(dimension, s, integrands, refinement(activation))
     if np.isinf(activation.slope) and dimension <= 2:
         angular = np.full(np.shape(s), np.inf)
     return 2.0 / dimension * gain, amplitude, angular
@@ -94,7 +95,7 @@ def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) ->
         return [
             square,
             ratio * derivative * t,
-            ratio * _over_r(activation.deficit(r), r) * t,
+            ratio * over_r(activation.deficit(r), r) * t,
             ratio * t,
             activation.one_minus_ratio(r) * t,
             derivative**2,
@@ -103,7 +104,7 @@ def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) ->
         ]
 
     square, up, down, ratio_mean, missing_mean, amplitude, angular, fourth = radial_averages(
-        dimension, s, integrands, _refinement(activation, refine)
+        dimension, s, integrands, refinement(activation, refine)
     )
     if np.isinf(activation.slope) and dimension <= 2:
         angular = np.full(np.shape(s), np.inf)
@@ -139,7 +140,7 @@ def _distance_from_linear(activation, dimension, s, ratio_mean, missing_mean) ->
 
 def _variance(activation, dimension, s, function, mean) -> np.ndarray:
     """<(function(r) - mean)^2 t>, one mean for each s."""
-    steps = _refinement(activation)
+    steps = refinement(activation)
     return radial_averages(dimension, s, lambda r, t, m: [(function(r) - m) ** 2 * t], steps, rows=mean)[0]
 
 
@@ -150,7 +151,7 @@ def norm_mismatch(activation: Activation, dimension: int, s_1: np.ndarray, s_2: 
     if np.isinf(activation.slope):
         return np.zeros(s_1.shape)
     a_1, a_2 = (np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None] for s in (s_1, s_2))
-    x, w = radial_rule(dimension, scale_bucket(float(max(a_1.max(), a_2.max()))), _refinement(activation))
+    x, w = radial_rule(dimension, scale_bucket(float(max(a_1.max(), a_2.max()))), refinement(activation))
     f_1, f_2 = activation.ratio(a_1 * x) * x, activation.ratio(a_2 * x) * x
     f_1, f_2 = (f / np.sqrt(f**2 @ w)[:, None] for f in (f_1, f_2))
     return 0.5 * ((f_1 - f_2) ** 2 @ w)

@@ -11,6 +11,8 @@ from .collective import sample_collective
 from .data import Images, load_images, read_idx
 from .ensemble_statistics import ensemble_statistics
 from .figure2 import figure2, plot_figure2
+from .figure9 import figure9, plot_figure9
+from .jacobians import sample_jacobians
 from .modules import equivariance_error, measure
 from .observables import summary
 from .sampling import plane_rotation, sample_networks
@@ -20,12 +22,15 @@ __all__ = [
     "ensemble_statistics",
     "equivariance_error",
     "figure2",
+    "figure9",
     "load_images",
     "measure",
     "plane_rotation",
     "plot_figure2",
+    "plot_figure9",
     "read_idx",
     "sample_collective",
+    "sample_jacobians",
     "sample_networks",
     "summary",
 ]

@@ -23,6 +23,7 @@ from .blocks import Progress
 from .data import load_images
 from .ensemble_statistics import ensemble_statistics
 from .figure2 import figure2, plot_figure2
+from .figure9 import FULL, QUICK, figure9, plot_figure9
 from .plots import overview
 from .report import comma_separated, table
 from .verify import CASES, WIDTH_RATIOS, Verification, verify
@@ -175,6 +176,39 @@ class Figure2:
         return 0
 
 
+@dataclass
+class Figure9:
+    """The paper's Figure 9: the protected component of the Jacobian, equivariant and generic, across the transition."""
+
+    symmetry: str = "U(1)"
+    depths: tuple[int, ...] = (5, 20, 50)
+    quick: bool = False
+    """Fewer and narrower networks."""
+    seed: int = 0
+    device: Device = "auto"
+    out: Path = Path("results/figure9.png")
+    """Figure to write; the numbers go beside it, ending in .nc."""
+
+    def run(self) -> int:
+        with working(2 * (QUICK if self.quick else FULL)[1]) as (executor, progress):
+            result = figure9(
+                self.symmetry,
+                depths=self.depths,
+                seed=self.seed,
+                quick=self.quick,
+                device=self.device,
+                executor=executor,
+                progress=progress,
+            )
+        figure = Figure(figsize=(7.0, 4.6), layout="constrained")
+        plot_figure9(result, figure.subplots())
+        write_figure(figure, self.out)
+        write_dataset(result, self.out.with_suffix(".nc"))
+        print(result.protected.isel(layer=-1, drop=True).to_pandas().T.to_string(float_format="{:.4g}".format))
+        print(f"(protected component at the last depth) wrote {self.out} and {self.out.with_suffix('.nc')}")
+        return 0
+
+
 def write_figure(figure: Figure, out: Path) -> None:
     """Save a figure, whole or not at all."""
     with atomic_path(out) as path:
@@ -187,4 +221,4 @@ def write_dataset(result: xr.Dataset, out: Path) -> None:
         result.to_netcdf(path)
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"verify": Verify, "run": Run, "figure2": Figure2}
+COMMANDS: dict[str, Callable[..., Any]] = {"verify": Verify, "run": Run, "figure2": Figure2, "figure9": Figure9}

@@ -55,6 +55,26 @@ def polar_factor(q: np.ndarray, symmetry: Symmetry) -> np.ndarray:
     return np.cos(phi) * identity + np.sin(phi) * np.array([[0.0, -1.0], [1.0, 0.0]])
 
 
+def polar_angles(q: np.ndarray) -> np.ndarray:
+    """The D (D-1)/2 angles in radians by which the polar factor of Q turns each plane of two components.
+
+    To second order in the angles: they are the entries below the diagonal of the polar factor's antisymmetric part.
+    U(1) has one angle, whose exact value is phi (`turn`, `overlap`).
+
+    Parameters
+    ----------
+    q : (..., D, D), in a frame where the factor is close to the identity (:func:`in_frame`)
+
+    Returns
+    -------
+    (..., D (D-1)/2)
+    """
+    u, _, vt = np.linalg.svd(q)
+    factor = u @ vt
+    rows, columns = np.tril_indices(q.shape[-1], -1)
+    return 0.5 * (factor[..., rows, columns] - factor[..., columns, rows])
+
+
 def in_frame(q: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """P^T Q: Q seen after undoing the group element P."""
     return np.swapaxes(frame, -1, -2) @ q

@@ -70,3 +70,13 @@ def test_bad_arguments_are_exit_code_2(run, arguments, message):
     assert code == 2
     assert message in printed.err
     assert not out.exists()
+
+
+def test_figure9_writes_both_models(run):
+    code, printed, out = run("figure9", "--quick", "--depths", 2, 4, "--device", "cpu", out="nine.png")
+    assert code == 0
+    assert out.stat().st_size > 10_000
+    with xr.open_dataset(out.with_suffix(".nc")) as result:
+        assert list(result.model.values) == ["U(1)", "generic(2)"]
+        np.testing.assert_allclose(result.protected[0], result.d[0], rtol=1e-10)
+        assert f"{float(result.protected[1, -1, -1]):.4g}" in printed.out

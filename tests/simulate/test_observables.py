@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.linalg import expm
 
 from meanfield import Ensemble, as_symmetry
 from simulate import plane_rotation, sample_networks, summary
-from simulate.observables import cross_block, in_frame, order_parameters, overlap, polar_factor, turn
+from simulate.observables import cross_block, in_frame, order_parameters, overlap, polar_angles, polar_factor, turn
 
 INPUTS = np.array([[1.0, 0.5, 0.0, 0.2], [0.8, 0.1, 0.6, 0.0]])
 
@@ -86,3 +87,11 @@ def test_one_input_and_one_network():
     assert set(summary(single).data_vars) == {"gram", "gram_se"} | names
     with pytest.raises(ValueError, match="at least 2 independent networks, got 1"):
         summary(single.isel(network=[0]))
+
+
+def test_polar_angles_are_those_of_a_small_rotation():
+    generator = np.array([[0.0, -0.01, 0.02], [0.01, 0.0, -0.03], [-0.02, 0.03, 0.0]])
+    stretch = np.array([[0.3, 0.1, 0.0], [0.1, 0.2, 0.0], [0.0, 0.0, 0.1]])
+    found = polar_angles(np.stack([expm(generator) @ stretch, np.eye(3)]))
+    np.testing.assert_allclose(found[0], [0.01, -0.02, 0.03], rtol=1e-3)
+    np.testing.assert_array_equal(found[1], 0.0)
