@@ -27,6 +27,7 @@ from .figure9 import FULL, QUICK, figure9, plot_figure9
 from .plots import overview
 from .report import comma_separated, table
 from .verify import CASES, WIDTH_RATIOS, Verification, verify
+from .verify_full import MORE_NETWORKS
 
 Device = Literal["auto", "cpu", "cuda"] | str
 SamplerName = Literal["networks", "collective"]
@@ -55,6 +56,8 @@ class Verify:
     """Independent networks of each width."""
     samplers: tuple[SamplerName, ...] = ("networks",)
     """What draws them: every weight (networks), or Gram matrices only (collective)."""
+    full: bool = False
+    """Also both samplers, Jacobians, and the theory of order 1/N: some minutes."""
     seed: int = 0
     device: Device = "auto"
     out: Path = Path("results/verify.png")
@@ -63,9 +66,11 @@ class Verify:
     def run(self) -> int:
         start = time.perf_counter()
         images = load_images(self.data_dir)
-        total = len(CASES) * len(WIDTH_RATIOS) * self.n_networks
+        samplers = ("networks", "collective") if self.full else self.samplers
         passed = True
-        for number, sampler in enumerate(self.samplers):
+        for number, sampler in enumerate(samplers):
+            full = self.full and number == 0
+            total = len(CASES) * len(WIDTH_RATIOS) * self.n_networks * (2 + MORE_NETWORKS if full else 1)
             with working(total) as (executor, progress):
                 result = verify(
                     images,
@@ -73,6 +78,7 @@ class Verify:
                     seed=self.seed,
                     cases=CASES,
                     sampler=sampler,
+                    full=full,
                     device=self.device,
                     executor=executor,
                     progress=progress,

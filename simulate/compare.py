@@ -41,7 +41,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class _Quantity:
+class Quantity:
     """One quantity at one width: theory (points,) and measured - theory of each network, (network, points)."""
 
     name: str
@@ -61,10 +61,13 @@ def compare(samples: Sequence[xr.Dataset], ensemble: Ensemble, theory_of: Theory
     theory_of : the ensemble whose theory the networks of an ensemble are compared with
     """
     by_width = [[*_layer_by_layer(one, ensemble, theory_of), *_last_layer(one, ensemble, theory_of)] for one in samples]
-    return [row for quantities in zip(*by_width, strict=True) for row in _rows(str(ensemble.symmetry), quantities)]
+    return [
+        row for quantities in zip(*by_width, strict=True) for row in extrapolated(str(ensemble.symmetry), quantities)
+    ]
 
 
-def _rows(case: str, quantities: Sequence[_Quantity]) -> Iterator[Comparison]:
+def extrapolated(case: str, quantities: Sequence[Quantity]) -> Iterator[Comparison]:
+    """One quantity at widths N/4, N/2, N and 2N, extrapolated to infinite width."""
     estimates = [Estimate.from_samples(quantity.difference) for quantity in quantities]
     shift = extrapolate(*estimates[2:])
     allowance = np.abs(remainder(extrapolate(*estimates[:2]), shift).value)
@@ -83,7 +86,7 @@ def _rows(case: str, quantities: Sequence[_Quantity]) -> Iterator[Comparison]:
         )
 
 
-def _layer_by_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) -> Iterator[_Quantity]:
+def _layer_by_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) -> Iterator[Quantity]:
     """c, d, Delta and what a group element leaves behind, at every layer from 1 on."""
     samples = samples.sel(sigma_w=[ensemble.sigma_w])
     told, symmetry = theory_of(ensemble), ensemble.symmetry
@@ -96,8 +99,8 @@ def _layer_by_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) 
     delta = overlap(aligned)
     theory, response = _theory(told, depth, c[:, 0], delta[:, 0])
 
-    def quantity(name: str, theory: np.ndarray, difference: np.ndarray) -> _Quantity:
-        return _Quantity(name, ensemble.sigma_w, range(1, depth + 1), theory, difference)
+    def quantity(name: str, theory: np.ndarray, difference: np.ndarray) -> Quantity:
+        return Quantity(name, ensemble.sigma_w, range(1, depth + 1), theory, difference)
 
     yield quantity("c", theory[0, 1:], (c - theory[0] - response[0])[:, 1:])
     expected_d = told.sigma_w**2 * c[:, :-1]
@@ -115,7 +118,7 @@ def _layer_by_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) 
         yield quantity("Q beside phi", nothing, np.triu(aligned, k=1).sum(axis=(-2, -1))[:, 1:])
 
 
-def _last_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) -> Iterator[_Quantity]:
+def _last_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) -> Iterator[Quantity]:
     """c at the last layer for each sigma_w: the fixed point where the theory has reached it, else the trajectory."""
     depth = samples.sizes["layer"] - 1
     for i, sigma_w in enumerate(samples.sigma_w.values):
@@ -124,10 +127,10 @@ def _last_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) -> I
         scales = told.depth_scales()
         if scales.chi_c**depth < SETTLED and scales.fixed_point.c > 0:
             theory = scales.fixed_point.c
-            yield _Quantity("c*", sigma_w, [depth], np.array([theory]), c[:, -1:] - theory)
+            yield Quantity("c*", sigma_w, [depth], np.array([theory]), c[:, -1:] - theory)
         else:
             values, response = _theory(told, depth, c[:, 0])
-            yield _Quantity("c at depth", sigma_w, [depth], values[0, -1:], (c - values[0] - response[0])[:, -1:])
+            yield Quantity("c at depth", sigma_w, [depth], values[0, -1:], (c - values[0] - response[0])[:, -1:])
 
 
 def _mean_c(samples: xr.Dataset) -> np.ndarray:

@@ -10,7 +10,7 @@ from io import StringIO
 from .compare import Comparison
 from .verify import PROMISED_RATE, Case, Verification
 
-SHOWN_LAYERS = (1, 2, 5, 10, 20)
+SHOWN_LAYERS = (1, 2, 5, 10, 20, 40)
 _HEAD = f"  {'quantity':<16}{'sigma_w':>8}{'layer':>7}{'theory':>11}{'measured':>11}{'std. error':>12}{'deviation':>11}"
 
 
@@ -66,7 +66,12 @@ def _verdict(verification: Verification) -> Iterator[str]:
         f"largest deviation: {worst.deviation:+.2f} standard errors "
         f"({worst.quantity}, {worst.case}, sigma_w = {worst.sigma_w:g}, layer {worst.layer})."
     )
-    if failures:
+    for identity in verification.identities:
+        verdict = "holds in every network" if identity.holds else "DOES NOT HOLD"
+        yield f"{identity.case}: {identity.name}: at most {identity.error:.2g}, {verdict}."
+    if verification.passed:
+        yield f"PASS: theory and simulation agree in all {len(rows)} comparisons."
+    elif failures:
         yield f"FAIL: theory and simulation disagree in {len(failures)} of {len(rows)} comparisons."
     else:
-        yield f"PASS: theory and simulation agree in all {len(rows)} comparisons."
+        yield "FAIL: an identity does not hold."

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from .data import Images
 from .samplers import function_of
 from .sampling import plane_rotation
 from .statistics import deviation_limit, false_alarm_rate
+from .verify_full import Identity, compare_fluctuations, compare_jacobians
 
 SIGMA_W = (0.9, 1.0, 1.1, 1.3, 1.5, 2.0, 3.0)
 DEPTH = 20
@@ -70,6 +71,7 @@ class Verification:
     n_networks: int
     cases: Sequence[Case]
     images: str
+    identities: Sequence[Identity] = ()
 
     def of(self, case: Case) -> list[Comparison]:
         return [row for row in self.comparisons if row.case == str(case.ensemble.symmetry)]
@@ -80,7 +82,7 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        return not self.failures
+        return not self.failures and all(identity.holds for identity in self.identities)
 
     def __repr__(self) -> str:
         verdict = "passed" if self.passed else f"{len(self.failures)} failed"
@@ -97,6 +99,7 @@ def verify(
     depth: int = DEPTH,
     theory_of: Theory = lambda ensemble: ensemble,
     sampler: Literal["networks", "collective"] = "networks",
+    full: bool = False,
     device: str = "auto",
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -114,6 +117,7 @@ def verify(
     theory_of : the ensemble whose theory the networks of an ensemble are compared with: the same one, unless a test
         wants to see a wrong theory fail
     sampler : ``"networks"`` draws every weight; ``"collective"`` only Gram matrices
+    full : also compare Jacobians (explicit networks) and the theory of order 1/N (`simulate.verify_full`)
     device, executor, progress : see :func:`simulate.sample_networks`
 
     Raises
@@ -128,6 +132,8 @@ def verify(
     whole_number("seed", seed, 0)
     inputs = images.features(pair_of_one_class(images))
     comparisons: list[Comparison] = []
+    identities: list[Identity] = []
+    run: dict[str, Any] = {"device": device, "executor": executor, "progress": progress}
     for number, case in enumerate(cases):
         k = case.ensemble.symmetry.capsule_dimension
         samples = [
@@ -141,18 +147,21 @@ def verify(
                 sigma_w=sorted({*sigma_w, case.ensemble.sigma_w}),
                 d_0=D_0,
                 group_elements=np.stack([plane_rotation(k, ANGLE), np.eye(k)]),
-                device=device,
-                executor=executor,
-                progress=progress,
+                **run,
             )
             for step, width in enumerate(case.widths)
         ]
         if any(one.partial for one in samples):
             raise RuntimeError("a verification needs all of its networks, and sampling was stopped")
         comparisons += compare(samples, case.ensemble, theory_of)
+        if full:
+            more = (case.ensemble, case.widths, inputs, theory_of, n_networks)
+            rows, exact = compare_jacobians(*more, seed=_seed(seed, number, len(samples)), **run)
+            comparisons += rows + compare_fluctuations(*more, seed=_seed(seed, number, len(samples) + 1), **run)
+            identities += exact
     limit = deviation_limit(NOMINAL_RATE, len(comparisons), n_networks - 1)
     rate = false_alarm_rate(limit, np.array([row.skewness for row in comparisons]), n_networks - 1)
-    return Verification(comparisons, limit, rate, n_networks, cases, images.name)
+    return Verification(comparisons, limit, rate, n_networks, cases, images.name, identities)
 
 
 def pair_of_one_class(images: Images) -> list[int]:

@@ -1,0 +1,160 @@
+"""What ``verify --full`` adds: the Jacobian of the input-output map, and the theory of order 1/N.
+
+All comparisons are of means over independent networks, extrapolated to infinite width like those of `simulate.verify`:
+for what is of order 1/N, of N times it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from meanfield import Ensemble, fixed_point, fluctuations, jacobian_trajectory, phase_diffusion
+
+from .collective import sample_collective
+from .compare import Comparison, Quantity, Theory, extrapolated
+from .jacobians import sample_jacobians
+from .observables import cross_block, in_frame, order_parameters, overlap, polar_angles, polar_factor, turn
+
+JACOBIAN_LAYERS = (1, 2, 5, 10)
+PROBES = 8
+PHASE_LAYERS = (1, 2, 5)
+SETTLED_LAYER = 40  # where nothing is left of the start
+MORE_NETWORKS = 8  # for fluctuations, whose own fluctuations are larger, and which cost little to sample
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An identity that holds in every single network: its largest relative error, and what rounding explains."""
+
+    case: str
+    name: str
+    error: float
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        return self.error <= self.bound
+
+
+def compare_jacobians(
+    ensemble: Ensemble,
+    widths: tuple[int, ...],
+    inputs: np.ndarray,
+    theory_of: Theory,
+    n_networks: int,
+    seed: int,
+    **run,
+) -> tuple[list[Comparison], list[Identity]]:
+    """Norm, parts and protected component of the Jacobian, Eq. (7), (54); and Eq. (52) network by network.
+
+    Parameters
+    ----------
+    widths : N/4, N/2, N and 2N
+    run : device, executor and progress
+    """
+    depth, case = max(JACOBIAN_LAYERS), str(ensemble.symmetry)
+    told = theory_of(ensemble)
+    theory = jacobian_trajectory(depth, told.sigma_w, 1.0, told.symmetry, told.activation)
+    samples = [
+        sample_jacobians(
+            ensemble,
+            inputs[:1],
+            width=width,
+            depth=depth,
+            n_networks=n_networks,
+            seed=seed + step,
+            probes=PROBES,
+            **run,
+        ).isel(sigma_w=0, input=0)
+        for step, width in enumerate(widths)
+    ]
+    rows: list[Comparison] = []
+    for name in ("norm", "protected", "amplitude", "angular"):
+        if name in samples[0] and name in theory:
+            by_width = [_at_layers(one, name, theory, ensemble.sigma_w) for one in samples]
+            rows += extrapolated(case, by_width)
+    if ensemble.symmetry.family == "generic" or "residual" not in samples[0]:
+        return rows, []
+    # rounding grows as any small change does
+    bound = 100.0 * np.finfo(float).eps * np.sqrt(np.maximum(theory.norm, 1.0))
+    worst = max(float((one.residual.max("network") / bound).max()) for one in samples)
+    return rows, [Identity(case, "J A z^0 = A z^l, Eq. (52), in units of 100 eps sqrt(prod chi_J)", worst, 1.0)]
+
+
+def _at_layers(samples: xr.Dataset, name: str, theory: xr.Dataset, sigma_w: float) -> Quantity:
+    at = {"layer": list(JACOBIAN_LAYERS)}
+    expected = theory[name].sel(at).values
+    return Quantity(f"Jacobian {name}", sigma_w, JACOBIAN_LAYERS, expected, samples[name].sel(at).values - expected)
+
+
+def compare_fluctuations(
+    ensemble: Ensemble,
+    widths: tuple[int, ...],
+    inputs: np.ndarray,
+    theory_of: Theory,
+    n_networks: int,
+    seed: int,
+    **run,
+) -> list[Comparison]:
+    """N Var c and N (E c - c*) at the fixed point, and N times the variance by which the phase diffuses."""
+    told, case = theory_of(ensemble), str(ensemble.symmetry)
+    d_0 = ensemble.sigma_w**2 * float(fixed_point(ensemble.sigma_w, ensemble.symmetry, ensemble.activation).c)
+    samples = [
+        sample_collective(
+            ensemble,
+            inputs,
+            width=width,
+            depth=SETTLED_LAYER,
+            n_networks=MORE_NETWORKS * n_networks,
+            seed=seed + step,
+            d_0=d_0,
+            **run,
+        )
+        for step, width in enumerate(widths)
+    ]
+    rows = [*extrapolated(case, [_scatter(one, told) for one in samples])]
+    rows += extrapolated(case, [_bias(one, told) for one in samples])
+    if ensemble.symmetry.family != "generic":
+        directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
+        delta = float(directions[0] @ directions[1]) * d_0
+        rows += extrapolated(case, [_diffusion(one, told, d_0, delta) for one in samples])
+    return rows
+
+
+def _last_c(samples: xr.Dataset) -> np.ndarray:
+    return order_parameters(samples)[:, 0, -1, :1]
+
+
+def _scatter(samples: xr.Dataset, told: Ensemble) -> Quantity:
+    """N Var c at the fixed point, an unbiased contribution from each network."""
+    c = _last_c(samples)
+    each = samples.width * (c - c.mean(axis=0)) ** 2 * len(c) / (len(c) - 1)
+    theory = fluctuations(1, told.sigma_w, told.symmetry, told.activation).var_c.values.reshape(1)
+    return Quantity("N Var c", told.sigma_w, [SETTLED_LAYER], theory, each - theory)
+
+
+def _bias(samples: xr.Dataset, told: Ensemble) -> Quantity:
+    """N (E c - c*)."""
+    found = fluctuations(1, told.sigma_w, told.symmetry, told.activation)
+    theory = found.mean_shift.values.reshape(1)
+    each = samples.width * (_last_c(samples) - float(found.c))
+    return Quantity("N (E c - c*)", told.sigma_w, [SETTLED_LAYER], theory, each - theory)
+
+
+def _diffusion(samples: xr.Dataset, told: Ensemble, d_0: float, delta: float) -> Quantity:
+    """N times the mean square of the angles by which the phase, or polar factor, has turned since layer 0."""
+    q = cross_block(samples)[:, 0, : max(PHASE_LAYERS) + 1]
+    own = in_frame(q, polar_factor(q[:, :1], told.symmetry))
+    if told.symmetry.family == "U(1)":
+        square = np.arctan2(turn(own), overlap(own)) ** 2
+    else:
+        square = (polar_angles(own) ** 2).mean(axis=-1)
+    variance = phase_diffusion(
+        max(PHASE_LAYERS), 1, told.sigma_w, d=d_0, delta=delta, symmetry=told.symmetry, activation=told.activation
+    ).variance.values
+    layers = list(PHASE_LAYERS)
+    theory = variance[layers] - variance[0]
+    return Quantity("N Var phi", told.sigma_w, layers, theory, samples.width * square[:, layers] - theory)
