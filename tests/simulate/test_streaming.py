@@ -40,3 +40,11 @@ def test_merge_goes_quantity_by_quantity():
     left, right = ({"a": Moments.of(part), "b": Moments.of(2.0 * part)} for part in np.split(VALUES, 2))
     both = merge(left, right)
     np.testing.assert_allclose(both["b"].mean, 2.0 * VALUES.mean(axis=0), rtol=1e-14)
+
+
+def test_error_of_the_variance_of_a_few_values_by_hand():
+    """sqrt((m_4 - (n-3)/(n-1) m_2^2)/n) for -1, 0, 0, 2: mean 1/4, m_2 = 19/16, m_4 = 757/256."""
+    values = np.array([[-1.0], [0.0], [0.0], [2.0]])
+    distance = values - 0.25
+    assert np.isclose((distance**4).mean(), 757 / 256)
+    np.testing.assert_allclose(Moments.of(values).variance_error, np.sqrt((757 / 256 - (19 / 16) ** 2 / 3) / 4))
