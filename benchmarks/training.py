@@ -1,0 +1,161 @@
+"""One training step of a deep network: the stack of `training` against plain modules under automatic differentiation.
+
+Every way does the same: loss, gradient and Adam for one U(1) network on one thread. The plain modules differ in how
+they take the radius of a capsule, and in where a state has the components of a capsule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+from training.adam import Adam
+from training.conventions import LEARNING_RATE
+from training.stack import Model, Shape, Stack
+
+from .record import Entry, Job, Scale, Target
+from .timing import measure
+
+IMAGES = 256
+FULL = Shape("U(1)", 64, 100, 784)
+QUICK = Shape("U(1)", 8, 4, 16)
+Radius = Callable[[torch.Tensor, int], torch.Tensor]
+Step = Callable[[], float]
+
+
+class Plain(nn.Module):
+    """The same network as a module, complex numbers as real and imaginary parts.
+
+    `middle`: a state is (capsules, 2, images), as `simulate` has it, or else (images, capsules, 2).
+    """
+
+    def __init__(self, stack: Stack, radius: Radius, middle: bool) -> None:
+        super().__init__()
+        self.width, self.radius, self.axis = stack.shape.width, radius, 1 if middle else 2
+        first, hidden, last, _ = (part[0].clone() for part in stack.views(stack.parameters))
+        real, imaginary = hidden.split(self.width, dim=1)
+        self.first, self.last = nn.Parameter(first), nn.Linear(2 * self.width, stack.shape.classes)
+        self.real, self.imaginary = (nn.ParameterList([w.clone() for w in part]) for part in (real, imaginary))
+        with torch.no_grad():
+            self.last.weight.copy_(last)
+            self.last.bias.zero_()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        start = self.first @ images.T if self.axis == 1 else images @ self.first.T
+        z = torch.stack(start.chunk(2, dim=self.axis - 1), dim=self.axis)
+        for a, b in zip(self.real, self.imaginary, strict=True):
+            x, y = self._phi(z).unbind(self.axis)
+            z = torch.stack([self._act(a, x) - self._act(b, y), self._act(b, x) + self._act(a, y)], dim=self.axis)
+        x, y = self._phi(z).unbind(self.axis)
+        state = torch.cat([x, y], dim=self.axis - 1)
+        return self.last(state.T if self.axis == 1 else state)
+
+    def _act(self, weights: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        return weights @ state if self.axis == 1 else state @ weights.T
+
+    def _phi(self, z: torch.Tensor) -> torch.Tensor:
+        r = self.radius(z, self.axis)
+        return z * (torch.tanh(r) / r)
+
+
+def vector_norm(z: torch.Tensor, axis: int) -> torch.Tensor:
+    return torch.linalg.vector_norm(z, dim=axis, keepdim=True)
+
+
+def root_of_squares(z: torch.Tensor, axis: int) -> torch.Tensor:
+    return z.square().sum(axis, keepdim=True).sqrt()
+
+
+def jobs(scale: Scale) -> Iterator[Job]:
+    """One step each way. Errors are those of the loss after a first step, relative to the stack's in float64.
+
+    "Its matrix products alone" are those of the equivariant layers in one step, forwards and backwards, and nothing
+    else: the ratio is the share of the machine's speed at these products that the whole step reaches.
+    """
+    shape = FULL if scale.full else QUICK
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        right = _second_loss(_stack_step(shape, "float64"))
+        ours = _entry("stack", _stack_step(shape), right, scale)
+        peers = [
+            _entry(
+                f"plain module, {name}, components {where}",
+                _plain_step(shape, radius, where == "in the middle"),
+                right,
+                scale,
+            )
+            for name, radius in (("vector_norm", vector_norm), ("sqrt of the sum of squares", root_of_squares))
+            for where in ("in the middle", "last")
+        ]
+        products = Entry("its matrix products alone", measure(_products(shape), scale.budget)[1], 0.0)
+    finally:
+        torch.set_num_threads(threads)
+    name = f"training step, U(1), N = {shape.width}, L = {shape.depth}, {IMAGES} images"
+    yield Job(
+        name,
+        "step",
+        ours,
+        (*peers, products),
+        Target(ratio=5.0, than="plain module, vector_norm") if scale.full else None,
+    )
+
+
+def _entry(who: str, step: Step, right: float, scale: Scale) -> Entry:
+    error = abs(_second_loss(step) / right - 1.0)
+    return Entry(who, measure(step, scale.budget)[1], error)
+
+
+def _second_loss(step: Step) -> float:
+    """The loss that the first step led to: forward pass, gradient and optimiser all count."""
+    step()
+    return step()
+
+
+def _batch(shape: Shape) -> tuple[torch.Tensor, torch.Tensor]:
+    source = torch.Generator().manual_seed(0)
+    images = torch.randn((IMAGES, shape.features), generator=source)
+    return images, torch.randint(0, shape.classes, (IMAGES,), generator=source)
+
+
+def _stack_step(shape: Shape, dtype: str = "float32") -> Step:
+    stack = Stack(shape, [Model(1.5)], dtype)
+    adam, (images, labels) = Adam(stack), _batch(shape)
+    columns, truth = images.to(stack.parameters.dtype).T[None], labels[None]
+
+    def step() -> float:
+        loss = stack.loss(columns, truth)
+        adam.step()
+        return loss.item()
+
+    return step
+
+
+def _plain_step(shape: Shape, radius: Radius, middle: bool) -> Step:
+    module, (images, labels) = Plain(Stack(shape, [Model(1.5)]), radius, middle), _batch(shape)
+    optimiser = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE, fused=True)  # the same as the stack's
+
+    def step() -> float:
+        optimiser.zero_grad()
+        loss = nn.functional.cross_entropy(module(images), labels)
+        loss.backward()
+        optimiser.step()
+        return loss.item()
+
+    return step
+
+
+def _products(shape: Shape) -> Callable[[], None]:
+    n = shape.components
+    weights, state, change = torch.randn(n, n), torch.randn(n, IMAGES), torch.randn(n, IMAGES)
+    product, gradient = torch.empty(n, IMAGES), torch.empty(n, n)
+
+    def step() -> None:
+        for _ in range(shape.depth):
+            torch.mm(weights, state, out=product)
+            torch.mm(weights.T, change, out=product)
+            torch.mm(change, state.T, out=gradient)
+
+    return step

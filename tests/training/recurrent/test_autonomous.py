@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import torch
+
+import meanfield
+from simulate.tangents import generators
+from training.recurrent.autonomous import _Network, autocorrelation, lyapunov_spectrum, neutral_exponents
+
+EQUIVARIANT = ("U(1)", "O(2)", "O(3)")
+
+
+@pytest.mark.parametrize(("symmetry", "k", "width"), [("O(2)", 2, 4), ("O(3)", 3, 5), ("O(5)", 5, 3), ("O(4)", 4, 1)])
+@pytest.mark.parametrize("rank", range(6))
+def test_orbits_have_as_many_dimensions_as_predicted(symmetry, k, width, rank):
+    """The rank of all tangents A h of a state h of that rank."""
+    if rank > min(k, width):
+        return
+    rng = np.random.default_rng(0)
+    state = rng.standard_normal((width, rank)) @ rng.standard_normal((rank, k))
+    tangents = np.stack([(state @ a.T).ravel() for a in generators(k)])
+    assert np.linalg.matrix_rank(tangents) == neutral_exponents(symmetry, rank)
+
+
+def test_counts():
+    assert [neutral_exponents("U(1)", r) for r in (0, 1)] == [0, 1]
+    assert [neutral_exponents("O(4)", r) for r in range(5)] == [0, 3, 5, 6, 6]
+    assert neutral_exponents("generic(3)", 3) == neutral_exponents("O(1)", 1) == 0
+
+
+@pytest.mark.parametrize("symmetry", EQUIVARIANT)
+def test_group_tangents_are_carried_to_group_tangents(symmetry):
+    """J(h^t) A h^t = A h^{t+1} to rounding, for all generators."""
+    network = _Network(2.5, symmetry, 6, 2, "tanh", 0)
+    k = network.symmetry.capsule_dimension
+
+    def tangents():
+        columns = [(torch.from_numpy(a) @ network.state).flatten(1) for a in generators(k)]
+        return torch.stack(columns, -1)
+
+    for _ in range(5):
+        carried = network.advance(tangents())
+        torch.testing.assert_close(carried, tangents(), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(2)"])
+def test_jacobian_by_differences(symmetry):
+    network = _Network(2.0, symmetry, 4, 1, "tanh", 3)
+    start, size = network.state.clone(), network.state.numel()
+    jacobian = network.advance(torch.eye(size, dtype=torch.float64)[None])[0]
+    for column in range(size):
+        ends = []
+        for sign in (1, -1):
+            network.state = start.clone()
+            network.state.view(-1)[column] += sign * 1e-6
+            ends.append(network.advance().flatten())
+        np.testing.assert_allclose(jacobian[:, column], (ends[0] - ends[1]) / 2e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("symmetry", "width"), [("U(1)", 5), ("O(2)", 5), ("O(3)", 5), ("O(4)", 2)])
+def test_symmetry_makes_neutral_exponents(symmetry, width):
+    """As many exponents vanish as predicted from the rank of the state, or more: a few networks end on a torus."""
+    result = lyapunov_spectrum(6.0, symmetry, width=width, steps=1000, transient=500, n_networks=12)
+    zero = (np.abs(result.exponent.values) < 3e-3).sum(1)
+    assert np.all(result.neutral.values >= 1)
+    assert np.all(zero >= result.neutral.values)
+    assert (zero == result.neutral.values).sum() >= 9
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_generic_networks_lack_them(k):
+    result = lyapunov_spectrum(6.0, f"generic({k})", width=5, steps=1000, transient=500, n_networks=12)
+    assert np.all(result.neutral.values == 0)
+    assert (np.abs(result.exponent.values) > 3e-3).all(1).sum() >= 9
+
+
+def test_neutral_exponents_vanish_as_one_over_steps():
+    short, long = (lyapunov_spectrum(6.0, width=5, steps=steps, transient=100, n_networks=12) for steps in (250, 2000))
+    sizes = [np.abs(result.exponent.values).min(1).max() for result in (short, long)]
+    assert sizes[1] < sizes[0] / 4
+
+
+def test_dead_networks_have_the_exponents_of_their_weights():
+    """Below the transition h dies, J becomes W, and exponents are log |eigenvalues of W|, each k times for O(k)."""
+    result = lyapunov_spectrum(0.6, "O(2)", width=5, steps=2000, transient=0, n_networks=1)
+    weights = _Network(0.6, "O(2)", 5, 1, "tanh", 0)._weights[0].numpy()
+    wanted = np.sort(np.repeat(np.log(np.abs(np.linalg.eigvals(weights))), 2))[::-1]
+    np.testing.assert_allclose(result.exponent[0], wanted, atol=0.01)
+    assert wanted[0] < 0
+    assert result.neutral.values.tolist() == result["rank"].values.tolist() == [0]
+    assert result.c.values[0] < 0.1
+
+
+def test_volume_shrinks_by_the_determinants():
+    """The sum of all exponents is the mean of log |det J|, J the product of phi's derivative and W."""
+    steps = 40
+    result = lyapunov_spectrum(1.7, "O(3)", width=4, steps=steps, transient=0, n_networks=1)
+    network = _Network(1.7, "O(3)", 4, 1, "tanh", 0)
+    log_det = 3 * np.linalg.slogdet(network._weights[0].numpy())[1] * steps
+    for _ in range(steps):
+        network.advance()
+        y = network.state.norm(dim=-2).flatten().numpy()  # |phi| = tanh r
+        r = np.arctanh(y)
+        log_det += np.sum(np.log(1 - y**2) + 2 * np.log(y / r))
+    np.testing.assert_allclose(result.exponent.sum(), log_det / steps, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sigma_w", [2.5, 4.0])
+def test_autocorrelation_is_noise_of_the_predicted_size(sigma_w):
+    """N E|Delta/c|^2 at lags 1 to 4 against 1/(1 - chi_Delta^2), in wide networks; C from half the width."""
+    chi = np.exp(-1.0 / meanfield.depth_scales(sigma_w, symmetry="U(1)").xi_delta)
+    means, errors = [], []
+    for width, networks in ((250, 12), (500, 6)):
+        result = autocorrelation(sigma_w, width=width, lags=4, steps=100, transient=50, n_networks=networks, seed=1)
+        assert np.allclose(result.square.sel(lag=0), 1.0)
+        values = width * result.square.sel(lag=slice(1, 4)).mean("lag")
+        means.append(float(values.mean()))
+        errors.append(float(values.std(ddof=1)) / np.sqrt(networks))
+    # a correction C/N, from both widths; the wider one has half of what the narrower one has
+    correction = abs(means[0] - means[1])
+    assert abs(means[1] - 1.0 / (1.0 - chi**2)) <= 5.0 * np.hypot(*errors) + correction
+    assert np.hypot(*errors) < 0.5 * means[1]
+
+
+def test_autocorrelation_by_hand():
+    result = autocorrelation(1.5, "U(1)", width=4, lags=2, steps=3, transient=2, n_networks=2, seed=5)
+    network = _Network(1.5, "U(1)", 4, 2, "tanh", 5)
+    states = []
+    for _ in range(7):
+        states.append(torch.view_as_complex(network.state[..., 0].clone()).numpy())
+        network.advance()
+    path = np.stack(states)[2:]
+    for lag in range(3):
+        pairs = [(path[t], path[t + lag]) for t in range(3)]
+        values = [abs((a.conj() * b).sum(1)) / np.sqrt((abs(a) ** 2).sum(1) * (abs(b) ** 2).sum(1)) for a, b in pairs]
+        np.testing.assert_allclose(result.overlap.sel(lag=lag), np.mean(values, 0), rtol=1e-12)
+        np.testing.assert_allclose(result.square.sel(lag=lag), np.mean(np.square(values), 0), rtol=1e-12)
+    assert autocorrelation(2.0, "O(3)", width=4, lags=1, steps=2).overlap.sel(lag=0).item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: neutral_exponents("O(3)", 4), r"rank must be at most 3 for O\(3\), got 4"),
+        (lambda: neutral_exponents("U(1)", 2), "rank must be at most 1"),
+        (lambda: lyapunov_spectrum(1.5, width=0, steps=5), "width must be an integer >= 1"),
+        (lambda: lyapunov_spectrum(1.5, width=3, steps=0), "steps must be an integer >= 1"),
+        (lambda: lyapunov_spectrum(-1.5, width=3, steps=5), "sigma_w must be >= 0"),
+        (lambda: autocorrelation(1.5, width=3, lags=-1, steps=5), "lags must be an integer >= 0"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

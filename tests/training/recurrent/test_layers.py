@@ -1,0 +1,264 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import ortho_group
+from torch import nn
+
+from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, SequenceModel, stack, unstack
+from training.recurrent.recurrence import radial_tanh
+
+from .equations import naive, phi
+
+LAYERS = {
+    "U(1) RNN": lambda: CapsuleRNN(3, 4, "U(1)"),
+    "U(1) GRU": lambda: CapsuleGRU(3, 4, "U(1)"),
+    "O(3) RNN": lambda: CapsuleRNN(3, 4, "O(3)"),
+    "O(3) RNN, bias": lambda: CapsuleRNN(3, 4, "O(3)", bias=True),
+    "generic(2) RNN": lambda: CapsuleRNN(3, 4, "generic(2)"),
+    "RNN tanh": lambda: ElmanRNN(3, 4, "tanh"),
+    "RNN ReLU, 2 biases": lambda: ElmanRNN(3, 4, "relu", biases=2),
+    "GRU ReLU": lambda: GRU(3, 4),
+    "GRU tanh, 2 biases": lambda: GRU(3, 4, "tanh", biases=2, update_bias=2.0),
+}
+EQUIVARIANT = {
+    "U(1) RNN": lambda: CapsuleRNN(3, 5, "U(1)"),
+    "O(2) RNN": lambda: CapsuleRNN(3, 5, "O(2)"),
+    "O(4) RNN": lambda: CapsuleRNN(3, 5, "O(4)"),
+    "U(1) GRU": lambda: CapsuleGRU(3, 5, "U(1)"),
+    "O(3) GRU": lambda: CapsuleGRU(3, 5, "O(3)"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def every(layers):
+    return pytest.mark.parametrize("make", layers.values(), ids=layers.keys())
+
+
+def example(layer, batch=2, steps=6, models=1):
+    return torch.randn(batch, steps, 3), torch.randn(models, batch, layer.features)
+
+
+def scrambled(layer):
+    """Parameters away from their initial values, of which some are zero."""
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, 0.0, 0.7)
+    return layer
+
+
+@every(LAYERS)
+def test_states_and_gradients_are_those_of_the_equations(make):
+    """Against the equations written out in complex arithmetic, and their gradients by autograd."""
+    layer = scrambled(make())
+    x, start = (tensor.requires_grad_() for tensor in example(layer))
+    probe = torch.randn(2, 6, layer.features)
+    leaves = [x, start, *layer.parameters()]
+    wanted = naive(layer, x, start)
+    wanted_gradients = torch.autograd.grad((wanted * probe).sum(), leaves)
+    output, last = layer(x, start)
+    torch.testing.assert_close(output, wanted, rtol=1e-11, atol=1e-13)
+    assert torch.equal(last[0], output[:, -1])
+    gradients = torch.autograd.grad((output * probe).sum(), leaves)
+    for found, right in zip(gradients, wanted_gradients, strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-10, atol=1e-12)
+
+
+@every(LAYERS)
+def test_gradient_through_the_last_state_alone(make):
+    layer = scrambled(make())
+    x, start = example(layer)
+    (wanted,) = torch.autograd.grad(naive(layer, x, start)[:, -1].square().sum(), layer.recurrent)
+    (found,) = torch.autograd.grad(layer(x, start)[1].square().sum(), layer.recurrent)
+    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+@every(LAYERS)
+@pytest.mark.parametrize("own_inputs", [False, True])
+def test_a_stack_is_its_models(make, own_inputs):
+    singles = [scrambled(make()) for _ in range(3)]
+    stacked = stack(singles)
+    x, start = example(singles[0], models=3)
+    inputs = torch.randn(3, *x.shape) if own_inputs else x
+    output, last = stacked(inputs, start)
+    (output.square() * torch.arange(1.0, 4.0)[:, None, None, None]).sum().backward()
+    for i, single in enumerate(singles):
+        wanted, wanted_last = single(inputs[i] if own_inputs else x, start[i : i + 1])
+        torch.testing.assert_close(output[i], wanted)
+        torch.testing.assert_close(last[i], wanted_last[0])
+        (wanted.square() * (i + 1)).sum().backward()
+        for name, parameter in single.named_parameters():
+            torch.testing.assert_close(stacked.get_parameter(name).grad[i], parameter.grad)
+    again = unstack(stacked)
+    assert all(torch.equal(again[1].get_parameter(name), p) for name, p in singles[1].named_parameters())
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_rnn_is_pytorchs(nonlinearity):
+    ours, theirs = ElmanRNN(3, 4, nonlinearity, biases=2), nn.RNN(3, 4, nonlinearity=nonlinearity, batch_first=True)
+    pairs = zip((ours.encoder, ours.recurrent, ours.bias[0], ours.bias[1]), theirs.parameters(), strict=True)
+    for mine, other in pairs:
+        other.data = mine.detach().clone()
+    x, start = example(ours)
+    for found, wanted in zip(ours(x, start), theirs(x, start), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_gru_with_tanh_is_pytorchs():
+    ours, theirs = GRU(3, 4, "tanh", biases=2), nn.GRU(3, 4, batch_first=True)
+    theirs.weight_ih_l0.data = torch.cat([ours.gate_encoder, ours.encoder]).detach()
+    theirs.weight_hh_l0.data = torch.cat([ours.gate_recurrent, ours.recurrent]).detach()
+    theirs.bias_ih_l0.data, theirs.bias_hh_l0.data = torch.cat([ours.gate_bias, ours.bias], 1).detach()
+    x, start = example(ours)
+    for found, wanted in zip(ours(x, start), theirs(x, start), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def element(layer, seed):
+    """A group element on capsules (..., D, N): a rotation for U(1), any orthogonal matrix for O(k)."""
+    g = ortho_group.rvs(layer.components, random_state=seed)
+    if layer.symmetry.family == "U(1)":
+        g[:, 0] *= np.linalg.det(g)
+    return torch.from_numpy(g)
+
+
+@every(EQUIVARIANT)
+def test_equivariance(make):
+    """Acting on u^t (through the encoder) and on h^0 acts on all states; lengths, and so gates, stay as they are."""
+    layer = scrambled(make())
+    x, start = example(layer)
+    before = layer.capsules(layer(x, start)[0])
+    for seed in range(3):
+        g = element(layer, seed)
+        turned = unstack(stack([layer]))[0]
+        turned.encoder.data = (g @ layer.encoder.detach().T.unflatten(1, (-1, 5))).flatten(1).T
+        after = layer.capsules(turned(x, (g @ layer.capsules(start)).flatten(-2))[0])
+        torch.testing.assert_close(after, g @ before, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [CapsuleRNN, CapsuleGRU])
+def test_generic_capsules_are_not_equivariant(kind):
+    layer = scrambled(kind(3, 5, "generic(2)"))
+    x, start = torch.zeros(2, 6, 3), torch.randn(1, 2, 10)
+    g = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+    before, after = (layer.capsules(layer(x, h)[0]) for h in (start, (g @ layer.capsules(start)).flatten(-2)))
+    assert (after - g @ before).norm() > 0.1 * before.norm()
+
+
+@every(EQUIVARIANT)
+def test_black_pixels_leave_zero_states_with_finite_gradients(make):
+    """h = 0 exactly until the first input, for float32 as well, and gradients that a naive square root makes NaN."""
+    layer = make().float()
+    x = torch.zeros(2, 8, 3, dtype=torch.float32)
+    x[:, 4:] = torch.randn(2, 4, 3, dtype=torch.float32)
+    x.requires_grad_()
+    output, last = layer(x)
+    assert torch.all(output[:, :4] == 0.0)
+    assert torch.all(output[:, 4:].abs().sum(-1) > 0.0)
+    last.sum().backward()
+    assert all(tensor.grad.isfinite().all() for tensor in (x, *layer.parameters()))
+    output, _ = layer(torch.zeros(2, 8, 3, dtype=torch.float32))
+    output.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e-12, 1e-8, 1e-3, 1.0, 30.0])
+def test_what_epsilon_does(size):
+    """tanh(r) r/(r + epsilon) is the length, and the derivative along the capsule is that of this function."""
+    epsilon = 1e-8
+    layer = CapsuleRNN(1, 1, "U(1)", epsilon=epsilon)
+    layer.encoder.data = torch.tensor([[0.6], [0.8]])
+    x = torch.full((1, 1, 1), size, requires_grad=True)
+    output, _ = layer(x)
+    torch.testing.assert_close(output.norm().item(), np.tanh(size) * size / (size + epsilon), rtol=1e-12, atol=0.0)
+    (output[0, 0] @ torch.tensor([0.6, 0.8])).backward()
+    share = size / (size + epsilon)
+    wanted = share / np.cosh(size) ** 2 + np.tanh(size) * epsilon / (size + epsilon) ** 2
+    torch.testing.assert_close(x.grad.item(), wanted, rtol=1e-9, atol=1e-15)
+
+
+def test_radial_tanh_by_autograd():
+    q = torch.randn(5, 2, 3)
+    q[0, :, 0] = 0.0
+    q.requires_grad_()
+    value = radial_tanh(q)
+    z = torch.complex(q[:, 0], q[:, 1])
+    torch.testing.assert_close(torch.complex(value[:, 0], value[:, 1]), phi(z))
+    assert torch.autograd.grad(value.sum(), q)[0][0, :, 0].abs().max() == 0.0
+    torch.autograd.gradcheck(radial_tanh, torch.randn(2, 3, 2, requires_grad=True))
+
+
+def test_frozen_token_stays_zero_while_training():
+    for layer in (CapsuleGRU(3, 4, frozen_token=1), ElmanRNN(3, 4, frozen_token=1), GRU(3, 4, frozen_token=1)):
+        optimiser = torch.optim.Adam(layer.parameters(), lr=0.1)
+        before = layer.encoder.detach().clone()
+        for _ in range(3):
+            layer(torch.randn(2, 5, 3))[0].square().sum().backward()
+            optimiser.step()
+        assert torch.all(layer.encoder[:, 1] == 0.0)
+        assert torch.all(layer.encoder[:, [0, 2]] != before[:, [0, 2]])
+
+
+def test_a_stack_may_mix_frozen_and_free_models():
+    models = stack([CapsuleRNN(3, 4, frozen_token=0), CapsuleRNN(3, 4)])
+    models(torch.randn(2, 5, 3))[0].square().sum().backward()
+    assert torch.all(models.encoder.grad[0, :, 0] == 0.0)
+    assert torch.all(models.encoder.grad[1] != 0.0)
+
+
+@every(LAYERS)
+def test_time_major(make):
+    layer = make()
+    x, start = example(layer)
+    output, last = layer(x, start)
+    assert output.shape == (2, 6, layer.features)
+    assert last.shape == (1, 2, layer.features)
+    layer.batch_first = False
+    again, last_again = layer(x.transpose(0, 1), start)
+    assert torch.equal(again.transpose(0, 1), output)
+    assert torch.equal(last, last_again)
+
+
+def test_readouts():
+    """Eq. (62): R [Re h; Im h] + c at every step; Eq. (66): R |h| + c; and the last state alone."""
+    layer, x = CapsuleRNN(3, 4), torch.randn(2, 6, 3)
+    h = layer(x)[0]
+    for every_step in (True, False):
+        flat, invariant = (SequenceModel(layer, 5, every_step=every_step, invariant=kind) for kind in (False, True))
+        states = h if every_step else h[:, -1]
+        torch.testing.assert_close(flat(x), states @ flat.readout_weight.T + flat.readout_bias)
+        lengths = torch.complex(states[..., :4], states[..., 4:]).abs()
+        torch.testing.assert_close(invariant(x), lengths @ invariant.readout_weight.T + invariant.readout_bias)
+        models = stack([invariant, invariant])
+        torch.testing.assert_close(models(x), invariant(x).expand(2, *invariant(x).shape))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: CapsuleRNN(0, 4), "input_size must be an integer >= 1, got 0"),
+        (lambda: CapsuleRNN(3, 4, "SU(2)"), "symmetry must be"),
+        (lambda: CapsuleRNN(3, 4, epsilon=0.0), "epsilon must be > 0"),
+        (lambda: CapsuleRNN(3, 4, recurrent="random"), "recurrent must be one of 'identity', 'uniform', got 'random'"),
+        (lambda: CapsuleRNN(3, 4, encoder="low"), "encoder must be one of 'standard', .*, got 'low'"),
+        (lambda: CapsuleRNN(3, 4, frozen_token=3), "frozen_token must be below input_size = 3, got 3"),
+        (lambda: ElmanRNN(3, 4, "sine"), "nonlinearity must be 'tanh' or 'relu', got 'sine'"),
+        (lambda: GRU(3, 4, biases=3), "biases must be 1 or 2, got 3"),
+        (lambda: CapsuleGRU(3, 4, update_bias=np.inf), "update_bias must be finite"),
+        (lambda: SequenceModel(CapsuleRNN(3, 4), 0), "outputs must be an integer >= 1"),
+        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 3)), "x must have 3 axes"),
+        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 0, 3)), "not be empty"),
+        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 5, 3), torch.zeros(2, 8)), r"start must have the shape \(1, 2, 8\)"),
+        (lambda: stack([]), "models must not be empty"),
+        (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 5)]), "models must be alike"),
+        (lambda: stack([stack([CapsuleRNN(3, 4)])]), "models must be single ones"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

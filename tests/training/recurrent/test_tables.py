@@ -1,0 +1,111 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from training.recurrent import CapsuleGRU, CapsuleRNN, ElmanRNN
+from training.recurrent.initial import initial_sigma_w
+from training.recurrent.tables import PAPER_RESULTS, TABLE_1, parameter_count
+
+# counted by hand from Eq. (56) to (67): encoder + recurrent weights + biases + readout
+EXACT = {
+    ("copy", "RNN", 32, None): 1_738,
+    ("copy", "RNN", 64, None): 5_514,
+    ("copy", "GRU", 32, None): 4_490,
+    ("copy", "GRU", 64, None): 15_242,
+    ("copy", "U(1) RNN", 32, None): 3_338,
+    ("copy", "U(1) GRU", 32, None): 6_090,
+    ("psMNIST", "RNN", 128, None): 18_058,
+    ("psMNIST", "RNN", 256, None): 68_874,
+    ("psMNIST", "RNN", 512, None): 268_810,
+    ("psMNIST", "RNN", 1024, None): 1_061_898,
+    ("psMNIST", "GRU", 64, None): 13_514,
+    ("psMNIST", "GRU", 128, None): 51_594,
+    ("psMNIST", "GRU", 256, None): 201_482,
+    ("psMNIST", "GRU", 512, None): 796_170,
+    ("psMNIST", "O(k) RNN", 64, 18): 17_930,
+    ("psMNIST", "O(k) RNN", 128, 8): 28_682,
+    ("psMNIST", "O(k) RNN", 256, 6): 83_978,
+    ("psMNIST", "O(k) RNN", 256, 24): 139_274,
+    ("psMNIST", "O(k) RNN", 256, 48): 213_002,
+    ("psMNIST", "O(k) RNN", 512, 24): 409_610,
+    ("psMNIST", "U(1) GRU", 64, None): 18_058,
+    ("psMNIST", "U(1) GRU", 128, None): 68_874,
+    ("psMNIST", "U(1) GRU", 256, None): 268_810,
+    ("psMNIST", "U(1) GRU", 512, None): 1_061_898,
+}
+
+
+def key(row):
+    return row.task, row.model, row.hidden_size, row.k
+
+
+def rounded(count, printed):
+    """A count with as many digits as the table prints."""
+    unit = {"K": 1e3, "M": 1e6}[printed[-1].upper()]
+    digits = len(printed.partition(".")[2]) - 1 if "." in printed else 0
+    return f"{count / unit:.{digits}f}{printed[-1]}"
+
+
+@pytest.mark.parametrize("row", TABLE_1, ids=lambda row: f"{row.task}-{row.model}-{row.hidden_size}-{row.k}")
+def test_parameter_counts(row):
+    count = parameter_count(row.build())
+    assert count == EXACT[key(row)]
+    assert (rounded(count, row.printed) == row.printed) == row.fits
+
+
+def test_all_rows_are_there():
+    assert [key(row) for row in TABLE_1] == list(EXACT)
+    assert set(PAPER_RESULTS) == set(EXACT)
+
+
+def test_the_frozen_column_counts_and_is_there():
+    rows = [row for row in TABLE_1 if row.task == "copy" and row.encoder != "standard"]
+    assert [row.model for row in rows] == ["GRU", "U(1) RNN", "U(1) GRU"]
+    for row in rows:
+        layer = row.build().layer
+        assert torch.all(layer.encoder[:, 0] == 0.0)
+        assert torch.all(layer.encoder[:, 1:] != 0.0)
+
+
+def test_identity():
+    layer = CapsuleGRU(3, 4, "U(1)", recurrent="identity")
+    assert torch.equal(torch.complex(*layer.recurrent), torch.eye(4, dtype=torch.complex64))
+    assert torch.equal(layer.gate_recurrent, torch.cat([torch.eye(4), torch.eye(4)]))
+    assert torch.equal(layer.gate_bias, torch.tensor([0.0] * 4 + [2.0] * 4))
+    assert torch.equal(CapsuleRNN(3, 4, "generic(2)", recurrent="identity").recurrent, torch.eye(8))
+    assert torch.equal(CapsuleRNN(3, 4, "O(2)", recurrent="identity").recurrent, torch.eye(4))
+
+
+def test_identity_forgets_lengths_as_a_power():
+    """r -> tanh(r) falls as sqrt(3/(2 t)), whatever it was; the direction stays."""
+    layer = CapsuleRNN(1, 1, "U(1)", recurrent="identity")
+    _, last = layer(torch.zeros(1, 4000, 1), torch.tensor([[[0.6, 0.8]]]))
+    np.testing.assert_allclose(last[0, 0].detach(), np.sqrt(3 / 8000) * np.array([0.6, 0.8]), rtol=2e-3)
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(2)"])
+def test_sigma_w_of_the_uniform_initialisation(symmetry):
+    """n E|W_ij|^2 of drawn weights; a uniform number's square has the variance 4/45 bound^4."""
+    torch.manual_seed(0)
+    layer = CapsuleRNN(1, 300, symmetry)
+    square = layer.recurrent.detach().double().square()
+    if symmetry == "U(1)":
+        square = square.sum(0)
+    n = square.shape[-1]
+    error = math.sqrt(layer.recurrent.numel() * 4 / 45) / n**2
+    assert abs(square.sum() / n - initial_sigma_w(symmetry, "uniform") ** 2) < 5 * error
+    assert initial_sigma_w(symmetry, "uniform") < 1.0 == initial_sigma_w(symmetry, "identity")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "deviation"),
+    [("standard", 1 / math.sqrt(3 * 64)), ("variance 0.001", 1e-3**0.5), ("deviation 0.001", 1e-3)],
+)
+def test_encoders(encoder, deviation):
+    torch.manual_seed(0)
+    for layer in (CapsuleRNN(50, 64, encoder=encoder), ElmanRNN(50, 64, encoder=encoder)):
+        values = layer.encoder.detach().double()
+        assert abs(values.std().item() / deviation - 1) < 5 / math.sqrt(2 * values.numel())
+        assert abs(values.mean().item()) < 5 * deviation / math.sqrt(values.numel())

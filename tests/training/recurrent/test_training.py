@@ -1,0 +1,226 @@
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from training.recurrent import CopyTask, ImageTask, Setting, Training
+from training.recurrent.selection import select, summarise, welch
+from training.recurrent.stacked_adam import StackedAdam, clip_norms, clip_values
+
+MIXED = [
+    Setting("U(1) RNN", 4, seed=0, learning_rate=1e-3),
+    Setting("U(1) RNN", 4, seed=1, learning_rate=3e-2, recurrent="uniform"),
+    Setting("U(1) RNN", 4, seed=2, learning_rate=1e-2, encoder="variance 0.001", frozen_blank=True),
+]
+
+
+def alone(setting, task, steps, batch, clip_norm=None, clip_value=None, drop_at=None):
+    """One model trained by torch's own optimiser and clipping."""
+    copying = isinstance(task, CopyTask)
+    model = setting.build(10 if copying else 1, every_step=copying)
+    optimiser = torch.optim.Adam(model.parameters(), lr=setting.learning_rate)
+    for step in range(steps):
+        x, targets = (part[0] for part in task.batch(step, batch, [setting.seed]))
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(model(x).flatten(0, -2), targets.flatten()).backward()
+        if clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        if clip_value is not None:
+            torch.nn.utils.clip_grad_value_(model.parameters(), clip_value)
+        if drop_at is not None and step >= drop_at:
+            optimiser.param_groups[0]["lr"] = 0.1 * setting.learning_rate
+        optimiser.step()
+    return model
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"clip_norm": 0.05}, {"clip_value": 0.01}, {"drop_at": 4}], ids=["plain", "norm", "value", "drop"]
+)
+def test_a_stack_trains_as_its_models_alone(options):
+    task = CopyTask(2)
+    training = Training(task, MIXED, 8, batch=5, **options).run()
+    for i, setting in enumerate(MIXED):
+        single = alone(setting, task, 8, 5, **options)
+        for name, parameter in single.named_parameters():
+            torch.testing.assert_close(training.model.get_parameter(name)[i], parameter, rtol=2e-3, atol=2e-6)
+
+
+def test_images_train_as_alone():
+    task, settings = ImageTask(), [Setting("O(3) RNN", 4, seed=s, biases="tables") for s in (0, 1)]
+    training = Training(task, settings, 4, batch=16).run()
+    single = alone(settings[1], task, 4, 16)
+    for name, parameter in single.named_parameters():
+        torch.testing.assert_close(training.model.get_parameter(name)[1], parameter, rtol=2e-3, atol=2e-6)
+    result = training.result()
+    x, labels = task.test[:]
+    accuracy = (single(x).argmax(-1) == labels).double().mean()
+    np.testing.assert_allclose(result.test_accuracy[1], accuracy, atol=1 / 300 + 1e-9)
+    loss = torch.nn.functional.cross_entropy(single(task.validation[:][0]), task.validation.labels)
+    np.testing.assert_allclose(result.validation_loss[1, -1], loss.detach(), rtol=1e-3)
+
+
+def test_going_on_after_an_interruption_changes_nothing(tmp_path):
+    task = CopyTask(2)
+    whole = Training(task, MIXED, 10, batch=5, test_every=4).run()
+    half = Training(task, MIXED, 10, batch=5, test_every=4).run(5)
+    half.save(tmp_path / "state")
+    again = Training(task, MIXED, 10, batch=5, test_every=4)
+    again.restore(tmp_path / "state")
+    assert again.step == 5
+    xr.testing.assert_identical(again.run().result(), whole.result())
+    with pytest.raises(ValueError, match="must be a checkpoint of"):
+        Training(task, MIXED[:2], 10).restore(tmp_path / "state")
+
+
+def test_what_is_recorded():
+    task = CopyTask(2)
+    training = Training(task, MIXED, 10, batch=5, test_every=4)
+    result = training.run().result()
+    assert result.step.values.tolist() == [4, 8, 10]
+    assert result.learning_rate.values.tolist() == [1e-3, 3e-2, 1e-2]
+    assert all(result[name].attrs["long_name"] for name in result.data_vars)
+    assert result.attrs["task"] == "CopyTask(max_delay=2, fixed=False)"
+    x, targets = task.batch(10, 50, [0, 1, 2], split="test")
+    logits = training.model(x).detach()
+    for i in range(3):
+        loss = torch.nn.functional.cross_entropy(logits[i].flatten(0, 1), targets[i].flatten())
+        np.testing.assert_allclose(result.test_loss[i, -1], loss, rtol=1e-6)
+    # of untrained models the mean training loss is that of the batches themselves
+    still = [Setting("U(1) RNN", 4, seed=s, learning_rate=0.0) for s in (0, 1)]
+    idle = Training(task, still, 3, batch=5)
+    losses = [
+        torch.nn.functional.cross_entropy(idle.model(x)[1].flatten(0, 1), targets[1].flatten()).item()
+        for x, targets in (task.batch(step, 5, [0, 1]) for step in range(3))
+    ]
+    np.testing.assert_allclose(idle.run().result().train_loss[1, -1], np.mean(losses), rtol=1e-6)
+
+
+def test_a_diverged_model_leaves_the_others_alone():
+    wild = [*MIXED[:2], Setting("U(1) RNN", 4, seed=5, learning_rate=1e30)]
+    calm = Training(CopyTask(2), MIXED[:2], 6, batch=5).run().result()
+    result = Training(CopyTask(2), wild, 6, batch=5).run().result()
+    np.testing.assert_allclose(result.test_loss[:2], calm.test_loss, rtol=1e-4)
+    assert not result.test_loss[2, -1] < 10.0
+
+
+def test_the_blank_column_stays_zero():
+    training = Training(CopyTask(2), MIXED, 4, batch=5).run()
+    columns = training.model.layer.encoder[:, :, 0]
+    assert torch.all(columns[2] == 0.0)
+    assert torch.all(columns[:2] != 0.0)
+
+
+def test_learning_a_short_task():
+    """Below what a model without memory can reach."""
+    task = CopyTask(0)
+    settings = [Setting("U(1) GRU", 16, learning_rate=3e-2, recurrent="uniform", encoder="variance 0.001")]
+    result = Training(task, settings, 300, batch=32).run().result()
+    assert result.test_loss[0, -1] < 0.85 * task.loss_without_memory
+
+
+def test_adam_drops_gradients_and_needs_them():
+    parameter = torch.nn.Parameter(torch.ones(2, 3))
+    adam = StackedAdam([parameter], [0.1, 0.0])
+    with pytest.raises(ValueError, match="must all have gradients"):
+        adam.step()
+    parameter.sum().backward()
+    adam.step()
+    assert parameter.grad is None
+    # Adam's first step is the learning rate in size
+    torch.testing.assert_close(parameter.detach(), torch.tensor([[0.9] * 3, [1.0] * 3]))
+
+
+def test_clipping_is_by_model():
+    a, b = (torch.nn.Parameter(torch.zeros(2, n)) for n in (3, 4))
+    a.grad, b.grad = torch.tensor([[3.0, 0, 0], [0.3, 0, 0]]), torch.tensor([[0, 4.0, 0, 0], [0, 0.4, 0, 0]])
+    clip_norms([a, b], 1.0)
+    torch.testing.assert_close(a.grad[:, 0], torch.tensor([0.6, 0.3]))
+    torch.testing.assert_close(b.grad[:, 1], torch.tensor([0.8, 0.4]))
+    clip_values([a, b], 0.5)
+    torch.testing.assert_close(b.grad[:, 1], torch.tensor([0.5, 0.4]))
+
+
+def made_up():
+    """Two kinds, two learning rates, three seeds; the test would choose otherwise than validation does."""
+    rows = [(kind, rate, seed) for kind in ("RNN", "GRU") for rate in (1e-3, 1e-4) for seed in range(3)]
+    validation = {("RNN", 1e-3): 0.5, ("RNN", 1e-4): 0.1, ("GRU", 1e-3): 0.2, ("GRU", 1e-4): np.nan}
+    values = np.array([[9.0, validation[kind, rate] + 0.01 * seed] for kind, rate, seed in rows])
+    test = np.array([[9.0, [3e-5, 2e-4, 9e-5][seed] * (1 if rate == 1e-4 else 2)] for _, rate, seed in rows])
+    coords = {"kind": [r[0] for r in rows], "learning_rate": [r[1] for r in rows], "seed": [r[2] for r in rows]}
+    coords |= {"hidden_size": [8] * 12, "recurrent": ["identity"] * 12}
+    coords |= {"encoder": ["standard"] * 12, "activation": ["tanh"] * 12}
+    return xr.Dataset(
+        {"validation_loss": (("model", "step"), values), "test_loss": (("model", "step"), test)},
+        coords={"step": [1, 2], **{name: ("model", column) for name, column in coords.items()}},
+    )
+
+
+def test_selection_is_by_validation():
+    chosen = select(made_up())
+    assert sorted(set(zip(chosen.kind.values.tolist(), chosen.learning_rate.values.tolist(), strict=True))) == [
+        ("GRU", 1e-3),
+        ("RNN", 1e-4),
+    ]
+    assert chosen.sizes["model"] == 6
+
+
+def test_accuracy_decides_where_there_is_one():
+    results = made_up()
+    results["validation_accuracy"] = -results.validation_loss.where(results.kind != "RNN", -results.validation_loss)
+    chosen = select(results)
+    assert set(chosen.learning_rate.values[chosen.kind.values == "RNN"]) == {1e-3}
+
+
+def test_summary_and_solved():
+    table = summarise(select(made_up()))
+    assert table.group.values.tolist() == ["RNN 8", "GRU 8"]
+    values = np.array([3e-5, 2e-4, 9e-5])
+    np.testing.assert_allclose(table["mean"], [values.mean(), 2 * values.mean()])
+    np.testing.assert_allclose(table["std"], [values.std(ddof=1), 2 * values.std(ddof=1)])
+    assert table.solved.values.tolist() == [2, 1]
+    assert table.seeds.values.tolist() == [3, 3]
+    assert table.diverged.values.tolist() == [0, 0]
+
+
+def test_welch_by_its_formula():
+    results = select(made_up())
+    a = np.array([3e-5, 2e-4, 9e-5])
+    variance = a.var(ddof=1) / 3
+    t = (a.mean() - 2 * a.mean()) / np.sqrt(variance + 4 * variance)
+    table = welch(results)
+    assert table.pair.values.tolist() == ["RNN 8 - GRU 8"]
+    np.testing.assert_allclose(table.t, [t])
+    # Welch-Satterthwaite degrees of freedom, and Student's tail by integration
+    freedom = (5 * variance) ** 2 / ((variance**2 + (4 * variance) ** 2) / 2)
+    x = np.tan(np.linspace(np.arctan(abs(t)), np.pi / 2, 200_001)[:-1])
+    density = (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
+    whole = np.tan(np.linspace(0, np.pi / 2, 200_001)[:-1])
+    p = np.trapezoid(density, x) / np.trapezoid((1 + whole**2 / freedom) ** (-(freedom + 1) / 2), whole)
+    np.testing.assert_allclose(table.p, [p], rtol=1e-3)
+
+
+def test_diverged_seeds_are_counted():
+    results = made_up().isel(model=slice(0, 3)).copy(deep=True)
+    results.test_loss[1, -1] = np.nan
+    table = summarise(results)
+    assert table.diverged.values.tolist() == [1]
+    assert table.seeds.values.tolist() == [3]
+    np.testing.assert_allclose(table["mean"], [(6e-5 + 1.8e-4) / 2])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Setting("LSTM", 4), "kind must be 'RNN', 'GRU' or"),
+        (lambda: Setting("RNN", 4, biases="many"), "biases must be 'equations' or 'tables', got 'many'"),
+        (lambda: Setting("RNN", 4, learning_rate=-1.0), "learning_rate must be >= 0"),
+        (lambda: Training(CopyTask(2), [], 5), "models must not be empty"),
+        (lambda: Training(CopyTask(2), [Setting("RNN", 4), Setting("GRU", 4)], 5), "models must be alike"),
+        (lambda: Training(CopyTask(2), MIXED, 0), "steps must be an integer >= 1"),
+        (lambda: Training(CopyTask(2), MIXED, 5, clip_norm=0.0), "clip_norm must be > 0"),
+        (lambda: StackedAdam([torch.nn.Parameter(torch.ones(2, 3))], [0.1]), "learning_rates must be one for each"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

@@ -1,0 +1,231 @@
+from itertools import permutations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy.stats import ortho_group
+
+from training.recurrent import CopyTask, Setting, Training, stack
+from training.recurrent.convolutional import ConvolutionalRNN
+from training.recurrent.plots import animation, field, filmstrip, losses, spectrum, vortex_counts
+from training.recurrent.vortices import census, pair_distances, winding_numbers
+
+from .equations import phi
+
+
+def vortices_at(places, rows=9, columns=11):
+    """The phase of prod (z - z_v)^charge, z = row + i column, with z_v in the middle of plaquettes."""
+    z = np.arange(rows)[:, None] + 1j * np.arange(columns)
+    field = np.ones_like(z)
+    for row, column, charge in places:
+        factor = z - (row + 0.5 + 1j * (column + 0.5))
+        field = field * (factor if charge > 0 else factor.conj())
+    return np.angle(field)
+
+
+PLACES = [(1, 2, 1), (4, 7, -1), (6, 1, 1), (5, 5, 1)]
+
+
+@pytest.mark.parametrize("turn", [0.0, 1.0, 3.0])
+def test_known_vortices_on_an_open_grid(turn):
+    wanted = np.zeros((8, 10), int)
+    for row, column, charge in PLACES:
+        wanted[row, column] = charge
+    phase = vortices_at(PLACES) + turn
+    assert np.array_equal(winding_numbers(phase, periodic=False), wanted)
+    # the same modulo 2 pi, and mirrored, which changes all signs
+    assert np.array_equal(winding_numbers(np.angle(np.exp(1j * phase)), periodic=False), wanted)
+    assert np.array_equal(winding_numbers(-phase, periodic=False), -wanted)
+    assert np.array_equal(winding_numbers(phase[:, ::-1], periodic=False), -wanted[:, ::-1])
+
+
+def test_known_vortices_on_a_torus():
+    """sin x + i sin y has four zeros, of the signs of cos x cos y."""
+    x, y = np.meshgrid(2 * np.pi * (np.arange(12) + 0.3) / 12, 2 * np.pi * (np.arange(10) + 0.6) / 10, indexing="ij")
+    winding = winding_numbers(np.angle(np.sin(x) + 1j * np.sin(y)), periodic=True)
+    wanted = np.zeros((12, 10), int)
+    # zeros at x = 0, pi and y = 0, pi, just before the first and the middle site; -1 is the last plaquette
+    wanted[-1, -1] = wanted[5, 4] = 1
+    wanted[-1, 4] = wanted[5, -1] = -1
+    assert np.array_equal(winding, wanted)
+
+
+def test_periodic_grids_have_no_winding_in_all():
+    rng = np.random.default_rng(0)
+    for phase in (rng.uniform(-np.pi, np.pi, (20, 7, 8)), np.pi * rng.integers(0, 2, (20, 6, 6)).astype(float)):
+        winding = winding_numbers(phase, periodic=True)
+        assert winding.shape == phase.shape
+        assert np.all(winding.sum((1, 2)) == 0)
+        assert np.abs(winding).max() <= 2
+    assert np.any(winding_numbers(rng.uniform(-np.pi, np.pi, (7, 8)), periodic=True))
+
+
+def test_open_grids_wind_as_their_edge_does():
+    rng = np.random.default_rng(1)
+    for phase in rng.uniform(-np.pi, np.pi, (20, 6, 7)):
+        edge = np.concatenate([phase[:-1, 0], phase[-1, :-1], phase[:0:-1, -1], phase[0, :0:-1]])
+        steps = np.angle(np.exp(1j * (np.roll(edge, -1) - edge)))
+        assert winding_numbers(phase, periodic=False).sum() == np.rint(steps.sum() / (2 * np.pi))
+
+
+def test_pairs_by_trying_all():
+    rng = np.random.default_rng(2)
+    for periodic in (False, True):
+        winding = np.zeros((9, 8), int)
+        cells = rng.choice(72, 7, replace=False)
+        plus, minus = np.stack(np.divmod(cells[:3], 8), 1), np.stack(np.divmod(cells[3:], 8), 1)
+        winding[tuple(plus.T)], winding[tuple(minus.T)] = 1, -1
+
+        def apart(a, b, periodic=periodic):
+            shifts = [(9 * i, 8 * j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if periodic else [(0, 0)]
+            return min(np.hypot(*(a - b + shift)) for shift in shifts)
+
+        best = min(sum(apart(a, b) for a, b in zip(plus, order, strict=True)) for order in permutations(minus, 3))
+        distances = pair_distances(winding, periodic=periodic)
+        assert len(distances) == 3
+        assert sum(distances) == pytest.approx(best, rel=1e-12)
+    assert pair_distances(np.ones((3, 3), int), periodic=False) == []
+
+
+def test_census_of_an_annihilation():
+    """A pair approaches, and is gone; another vortex stays, far away."""
+    paths = [[(2, 2, 1), (2, 6, -1), (6, 8, 1)], [(2, 3, 1), (2, 5, -1), (6, 8, 1)], [(6, 8, 1)]]
+    states = np.exp(1j * np.stack([vortices_at(places) for places in paths]))
+    table = census(states, periodic=False)
+    assert table.positive.values.tolist() == [2, 2, 1]
+    assert table.negative.values.tolist() == [1, 1, 0]
+    np.testing.assert_allclose(table.distance, [4.0, 2.0, np.nan])
+    np.testing.assert_allclose(table.kept, [1.0, 1 / 3, np.nan])
+    assert all(variable.attrs["long_name"] for variable in table.values())
+
+
+def complex_layer(layer, x, h):
+    """The equations with a complex convolution written as shifts: periodic ones by roll, open ones by padding."""
+    n = layer.channels * layer.side**2
+    encoder = torch.complex(layer.encoder[:n], layer.encoder[n:])
+    kernel = torch.complex(*layer.kernel)
+    states = []
+    for t in range(x.shape[1]):
+        total = (x[:, t].to(encoder.dtype) @ encoder.T).unflatten(1, h.shape[1:])
+        for i in (-1, 0, 1):
+            for j in (-1, 0, 1):
+                if layer.padding == "circular":
+                    moved = torch.roll(h, (-i, -j), (-2, -1))
+                else:
+                    wide = torch.nn.functional.pad(h, [1] * 4)
+                    moved = wide[..., 1 + i : 1 + i + layer.side, 1 + j : 1 + j + layer.side]
+                total = total + torch.einsum("oc,bcxy->boxy", kernel[:, :, i + 1, j + 1], moved)
+        h = phi(total)
+        states.append(h)
+    return torch.stack(states, 1)
+
+
+@pytest.fixture
+def _double():
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("_double")
+@pytest.mark.parametrize("padding", ["circular", "zeros"])
+def test_convolution_by_shifts(padding):
+    layer = ConvolutionalRNN(3, 5, 2, padding=padding, recurrent="uniform")
+    x, start = torch.randn(2, 4, 3), torch.randn(1, 2, layer.features)
+    output, last = layer(x, start)
+    wanted = complex_layer(layer, x, layer.grid(start[0]))
+    torch.testing.assert_close(layer.grid(output), wanted)
+    torch.testing.assert_close(layer.grid(last[0]), wanted[:, -1])
+    probe = torch.randn_like(output)
+    found = torch.autograd.grad((output * probe).sum(), layer.kernel)[0]
+    as_features = torch.cat([wanted.real.flatten(2), wanted.imag.flatten(2)], -1)
+    torch.testing.assert_close(found, torch.autograd.grad((as_features * probe).sum(), layer.kernel)[0])
+
+
+@pytest.mark.usefixtures("_double")
+def test_convolution_is_equivariant():
+    layer = ConvolutionalRNN(3, 5, 2, recurrent="uniform")
+    x, start = torch.zeros(2, 4, 3), torch.randn(1, 2, layer.features)
+    g = torch.from_numpy(ortho_group.rvs(2, random_state=0))
+    g[:, 0] *= torch.linalg.det(g)
+    before = layer.capsules(layer(x, start)[0])
+    after = layer.capsules(layer(x, (g @ layer.capsules(start)).flatten(-2))[0])
+    torch.testing.assert_close(after, g @ before)
+    # and moves with the grid
+    h = layer.grid(start[0]).roll((1, 2), (-2, -1))
+    moved = layer(x, torch.cat([h.real.flatten(1), h.imag.flatten(1)], -1)[None])[0]
+    torch.testing.assert_close(layer.grid(moved), layer.grid(layer(x, start)[0]).roll((1, 2), (-2, -1)))
+
+
+def test_identity_kernel_leaves_states_where_they_are():
+    layer = ConvolutionalRNN(2, 4, 3)
+    start = torch.randn(1, 2, layer.features)
+    z = layer.grid(start[0])
+    torch.testing.assert_close(layer.grid(layer(torch.zeros(2, 1, 2), start)[1][0]), phi(z))
+
+
+def test_the_paper_s_grid():
+    layer = ConvolutionalRNN(10)
+    assert layer.features == 2 * 16 * 400
+    assert layer.kernel.numel() == 2 * 16 * 16 * 9
+    output, _ = layer(torch.zeros(1, 2, 10))
+    assert layer.grid(output).shape == (1, 2, 16, 20, 20)
+    assert torch.all(output == 0.0)
+
+
+def test_convolutions_can_be_stacked():
+    torch.manual_seed(1)
+    models = [ConvolutionalRNN(3, 4, 2, recurrent="uniform") for _ in range(2)]
+    x = torch.randn(2, 5, 3)
+    output, last = stack(models)(x)
+    for i, model in enumerate(models):
+        torch.testing.assert_close(output[i], model(x)[0])
+        torch.testing.assert_close(last[i], model(x)[1][0])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: ConvolutionalRNN(3, 2), "side must be an integer >= 3, got 2"),
+        (lambda: ConvolutionalRNN(3, 4, 2, padding="same"), "padding must be 'circular' or 'zeros', got 'same'"),
+        (lambda: winding_numbers(np.zeros((1, 5)), periodic=True), "phase must have at least 2 rows"),
+        (lambda: winding_numbers(np.full((3, 3), np.nan), periodic=True), "phase must be finite real numbers"),
+        (lambda: census(np.zeros((2, 3, 3)), periodic=True), "states must be complex"),
+        (lambda: field(np.zeros((3, 3), complex), "speed", Figure().subplots()), "kind must be one of 'magnitude'"),
+    ],
+)
+def test_bad_input(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_pictures(tmp_path):
+    mpl.use("agg")
+    states = np.exp(1j * np.stack([vortices_at(PLACES), vortices_at(PLACES[:2])]))
+    figure = filmstrip(states, [0, 1], periodic=False)
+    assert len(figure.axes) == 6
+    drawn = figure.axes[4].images[0].get_array()
+    assert np.array_equal(drawn, winding_numbers(np.angle(states[0]), periodic=False))
+    np.testing.assert_allclose(figure.axes[3].images[0].get_array(), np.angle(states[1]))
+    animation(states, periodic=False).save(tmp_path / "vortices.gif", writer="pillow")
+    with Image.open(tmp_path / "vortices.gif") as movie:
+        assert movie.n_frames == 2
+    ax = vortex_counts(census(states, periodic=False), Figure().subplots())
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 1], [1, 1]]
+
+
+def test_curves():
+    from training.recurrent.autonomous import lyapunov_spectrum
+
+    settings = [Setting("U(1) RNN", 4, seed=s) for s in (0, 1)]
+    result = Training(CopyTask(1), settings, 4, batch=2, test_every=2).run().result()
+    ax = losses(result, Figure().subplots())
+    np.testing.assert_allclose([line.get_ydata() for line in ax.lines], result.test_loss)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["U(1) RNN 4"]
+    exponents = lyapunov_spectrum(1.5, width=3, steps=5)
+    ax = spectrum(exponents, Figure().subplots())
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), exponents.exponent[0])

@@ -1,0 +1,125 @@
+import itertools
+import math
+
+import pandas as pd
+import pytest
+
+from training import criteria
+from training.criteria import Check
+from training.experiments import EXPERIMENTS
+from training.job import Row
+
+
+@pytest.mark.parametrize(
+    ("values", "side", "bound", "verdict"),
+    [
+        # mean 0.3, s = 0.1 sqrt(2), t_1 = 12.7062: half width 1.27062
+        ((0.2, 0.4), ">", -1.0, "agrees"),
+        ((0.2, 0.4), ">", -0.95, "undecided"),
+        ((0.2, 0.4), ">", 1.55, "undecided"),
+        ((0.2, 0.4), ">", 1.6, "contradicts"),
+        ((0.2, 0.4), "<", 1.6, "agrees"),
+        ((0.2, 0.4), "<", -1.0, "contradicts"),
+        ((0.3,), ">", -100.0, "undecided"),
+        ((0.3, math.nan), ">", -100.0, "undecided"),
+    ],
+)
+def test_verdicts(values, side, bound, verdict):
+    check = Check("it", values, side, bound)
+    assert check.verdict == verdict
+    if len(values) == 2 and math.isfinite(values[1]):
+        assert check.half_width == pytest.approx(1.270620474, rel=1e-9)
+        assert str(check) == f"it: 0.3 +- 1.27, must be {side} {bound:g}: {verdict}"
+
+
+def test_verdicts_where_every_seed_counts():
+    assert Check("it", (1.0, 2.0), ">", 0.95, every=True).verdict == "agrees"
+    assert Check("it", (0.9, 2.0), ">", 0.95, every=True).verdict == "contradicts"
+    assert str(Check("it", (2.0,), ">", 1.0, every=True)) == "it: 2 (mean of 1, each counts), must be > 1: agrees"
+
+
+def table(value, symmetries, *, depths=(100,), sigma_w=(1.5,), quantities=("accuracy",), steps=(0, 10), layers=(-1,)):
+    """Rows for three seeds; `value` has (symmetry, depth, sigma_w, quantity, step, layer). Earlier steps are noise."""
+    rows = [
+        Row(s, 8, d, w, seed, 1e-3, step, 1.0, layer, q, value(s, d, w, q, step, layer) + 0.001 * seed)
+        for s, d, w, q, step, layer, seed in itertools.product(
+            symmetries, depths, sigma_w, quantities, steps, layers, range(3)
+        )
+    ]
+    return pd.DataFrame(rows, columns=list(Row._fields))
+
+
+def verdicts(name, found):
+    return [check.verdict for check in EXPERIMENTS[name].judge(found)]
+
+
+PAIRS = ("U(1)", "generic(2)", "O(4)", "generic(4)")
+
+
+@pytest.mark.parametrize("name", ["figure3", "figure11"])
+def test_onset(name):
+    def claimed(symmetry, _depth, sigma_w, _quantity, step, _layer):
+        return 0.8 if sigma_w > 1.0 and not symmetry.startswith("generic") and step else 0.1
+
+    def no_gain(symmetry, *rest):
+        return 0.8
+
+    grid = (0.8, 1.0, 1.2, 2.0)
+    assert verdicts(name, table(claimed, PAIRS, sigma_w=grid)) == ["agrees"] * 4
+    assert verdicts(name, table(no_gain, PAIRS, sigma_w=grid)) == ["contradicts"] * 4
+
+
+def test_degradation():
+    lost = {"O(4)": 0.0, "O(8)": 0.0, "U(1)": 0.2, "generic(2)": 0.7}
+
+    def claimed(symmetry, depth, *_):
+        return 0.85 - lost[symmetry] * (depth == 100)
+
+    def opposite(symmetry, depth, *_):
+        return 0.85 - (0.7 - lost[symmetry]) * (depth == 100)
+
+    assert verdicts("figure4", table(claimed, lost, depths=(10, 50, 100))) == ["agrees"] * 3
+    assert verdicts("figure4", table(opposite, lost, depths=(10, 50, 100))) == ["contradicts"] * 3
+
+
+def test_healthy():
+    quantities = ("jacobian_norm", "jacobian_protected", "rank")
+
+    def claimed(symmetry, _depth, _sigma_w, quantity, step, _layer):
+        return 10.0 if symmetry == "U(1)" or step == 0 else 0.01
+
+    def opposite(symmetry, _depth, _sigma_w, quantity, step, _layer):
+        return 10.0 if symmetry != "U(1)" or step == 0 else 0.01
+
+    make = {"symmetries": ("U(1)", "generic(2)"), "quantities": quantities, "steps": (0, 5, 10)}
+    assert verdicts("figure5a", table(claimed, **make)) == ["agrees"] * 3
+    assert verdicts("figure5a", table(opposite, **make)) == ["contradicts"] * 3
+
+
+def test_floor():
+    k = {"U(1)": 2, "O(4)": 4, "O(8)": 8, "generic(2)": 1}
+
+    def at(share):
+        def value(symmetry, _depth, _sigma_w, _quantity, step, layer):
+            # low before training and high in most layers: neither counts
+            return share * k[symmetry] if step and layer == 2 else 50.0 * (step > 0)
+
+        return table(value, k, quantities=("rank",), layers=(0, 1, 2, 3))
+
+    assert verdicts("figure5b", at(1.0)) == ["agrees"] * 3
+    assert verdicts("figure5b", at(0.9)) == ["contradicts"] * 3
+
+
+def test_edge():
+    grid = (0.9, 1.0, 1.05, 1.3)
+
+    def claimed(_symmetry, _depth, sigma_w, *_):
+        return 0.3 if sigma_w == 1.05 else 0.1
+
+    def opposite(_symmetry, _depth, sigma_w, *_):
+        return sigma_w - 0.5
+
+    checks = criteria.edge(table(claimed, ("generic(4)",), sigma_w=grid))
+    assert [check.verdict for check in checks] == ["agrees"] * 2
+    assert "best sigma_w near 1, 1.05, minus at 1.3" in checks[1].text
+    assert verdicts("figure10", table(opposite, ("generic(4)",), sigma_w=grid)) == ["contradicts"] * 2

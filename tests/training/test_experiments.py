@@ -1,0 +1,229 @@
+import json
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from meanfield import fixed_point
+from training import __main__ as command_line
+from training import experiments, plots, table
+from training.data import Source, load
+from training.experiments import EXPERIMENTS, fixed_variance_sigma_w, plan, run_experiment
+from training.job import Interrupted
+from training.presets import PRESETS
+from training.stack import Shape
+
+TINY = {
+    "data": "digits",
+    "train": 64,
+    "test": 40,
+    "batch": 32,
+    "seeds": 2,
+    "epochs": 1,
+}
+SIZES = {
+    "figure3": {"width": 4, "depths": (3,), "sigma_w": (0.8, 1.5), "order_networks": 4},
+    "figure4": {"components": 8, "depths": (1, 2)},
+    "figure5a": {"width": 4, "depths": (3,), "steps": (0, 2)},
+    "figure5b": {"width": 4, "depths": (3,), "steps": (0, 2)},
+    "figure10": {"width": 4, "depths": (3,), "sigma_w": (0.9, 1.0, 1.5), "order_networks": 4},
+    "figure11": {"width": 4, "depths": (3,), "sigma_w": (0.8, 1.5), "order_networks": 4},
+}
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    load.cache_clear()
+    for name, size in SIZES.items():
+        monkeypatch.setitem(PRESETS[name], "quick", replace(PRESETS[name]["quick"], **TINY, **size))
+
+
+def rows(result):
+    return table.frame(result).to_csv(index=False)
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_every_figure_runs_is_kept_judged_and_drawn(name, tmp_path):
+    result = run_experiment(name)
+    attrs = result.attrs
+    assert (attrs["experiment"], attrs["preset"], attrs["data"]) == (name, "quick", "digits")
+    assert attrs["claim"]
+    assert attrs["criterion"]
+    assert attrs["version_torch"]
+    table.write(result, tmp_path / "out.csv")
+    again = table.read(tmp_path / "out.csv")
+    assert rows(again) == rows(result)
+    assert again.attrs == json.loads(json.dumps(attrs))
+    assert np.isfinite(result.value).all()
+    assert EXPERIMENTS[name].judge(table.frame(again))
+    for panel in EXPERIMENTS[name].panels:
+        ax = Figure().subplots()
+        assert panel(again, ax) is ax
+        assert ax.get_lines()
+
+
+def test_the_papers_sizes():
+    """What the text gives: captions of Figures 3, 4, 5, 10, 11 and Appendix D.1."""
+    for name in ("figure3", "figure10", "figure11"):
+        size = PRESETS[name]["paper"]
+        assert (size.width, size.depths, size.epochs, size.seeds, size.batch) == (64, (100,), 5, 5, 256)
+        assert size.order_networks == 100
+    assert PRESETS["figure3"]["paper"].data == PRESETS["figure10"]["paper"].data == "fashion-mnist"
+    assert PRESETS["figure11"]["paper"].data == "mnist"
+    size = PRESETS["figure4"]["paper"]
+    assert (size.components, size.epochs, size.seeds, size.batch) == (128, 4, 3, 256)
+    size = PRESETS["figure5a"]["paper"]
+    assert (size.width, size.depths, size.sigma_w, size.epochs) == (64, (64,), (1.5,), 1)
+    size = PRESETS["figure5b"]["paper"]
+    assert (size.width, size.depths, size.seeds) == (128, (90,), 1)
+
+
+def test_cpu_presets_keep_width_depth_and_the_whole_test_set():
+    for presets in PRESETS.values():
+        paper, cpu = presets["paper"], presets["cpu"]
+        kept = ("data", "symmetries", "width", "components", "batch", "test", "measures", "order_networks")
+        assert [getattr(cpu, key) for key in kept] == [getattr(paper, key) for key in kept]
+        assert set(cpu.depths) <= set(paper.depths)
+
+
+def test_weights_of_a_fixed_variance():
+    """E w^2 = 0.2 for every weight: with the laws of `simulate.layers`, sigma_w^2 over the inputs of a sum."""
+    assert fixed_variance_sigma_w(Shape("O(4)", 32, 1, 1)) ** 2 / 32 == pytest.approx(0.2)
+    assert fixed_variance_sigma_w(Shape("U(1)", 64, 1, 1)) ** 2 / 64 == pytest.approx(0.2)
+    assert fixed_variance_sigma_w(Shape("generic(2)", 64, 1, 1)) ** 2 / 128 == pytest.approx(0.2)
+
+
+def test_plan():
+    source = Source()
+    jobs = plan(PRESETS["figure4"]["quick"], source, load(source), "cpu")
+    assert [(job.shape.symmetry, job.shape.width, job.shape.depth) for job in jobs] == [
+        (symmetry, width, depth)
+        for symmetry, width in (("generic(2)", 4), ("U(1)", 4), ("O(4)", 2), ("O(8)", 1))
+        for depth in (1, 2)
+    ]
+    assert all([model.seed for model in job.models] == [0, 1] for job in jobs)
+    with pytest.raises(ValueError, match=r"components must be a multiple of 8 for O\(8\), got 12"):
+        plan(replace(PRESETS["figure4"]["quick"], components=12), source, load(source), "cpu")
+
+
+def test_results_do_not_depend_on_how_the_work_is_shared(monkeypatch):
+    straight = rows(run_experiment("figure3"))
+    monkeypatch.setattr(experiments, "ON_CPU", 1)
+    with ThreadPoolExecutor(2) as threads:
+        assert rows(run_experiment("figure3", executor=threads)) == straight
+
+
+def test_other_processes():
+    straight, told = rows(run_experiment("figure5a")), []
+    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+        result = run_experiment("figure5a", executor=processes, progress=lambda done, total: told.append((done, total)))
+    assert rows(result) == straight
+    assert sum(done for done, _ in told) == pytest.approx(told[0][1])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_run_that_is_stopped_goes_on(tmp_path, shared):
+    straight, work, told = rows(run_experiment("figure3")), tmp_path / "work", []
+
+    def stop_later(done, total):
+        told.append(done)
+        if len(told) == 6:
+            raise Interrupted
+
+    with ThreadPoolExecutor(1) as threads:
+        executor = threads if shared else None
+        with pytest.raises(Interrupted):
+            run_experiment("figure3", work=work, executor=executor, time_budget=0.0)
+        with pytest.raises(Interrupted):
+            run_experiment("figure3", work=work, executor=executor, progress=stop_later)
+        assert list(work.glob("stack_*.pt"))
+        assert rows(run_experiment("figure3", work=work, executor=executor)) == straight
+    assert not work.exists()
+
+
+def test_the_order_parameter_is_beside_the_theory():
+    found = table.frame(run_experiment("figure10")).query("seed == -1")
+    star = found[found.quantity == "c_star"].set_index("sigma_w").value
+    np.testing.assert_allclose(star, fixed_point(np.array([0.9, 1.0, 1.5]), "generic(4)").c, rtol=1e-14)
+    assert set(found.quantity) == {"c", "c_se", "c_star"}
+
+
+def test_plot_of_a_known_table():
+    result = run_experiment("figure5b")
+    ax = plots.plot_rank_of_layers(result, Figure().subplots())
+    drawn = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
+    mine = table.frame(result).query("symmetry == 'O(4)' and quantity == 'rank' and step == 2")
+    np.testing.assert_allclose(drawn["O(4)"], mine.groupby("layer").value.mean(), rtol=1e-14)
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match=r"name must be one of figure3, .*, got 'figure6'"):
+        run_experiment("figure6")
+    with pytest.raises(ValueError, match=r"preset must be one of quick, cpu, paper, got 'huge'"):
+        run_experiment("figure3", "huge")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="device must be one that is here, got 'cuda'"):
+            run_experiment("figure3", device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must be a result of training"),
+        ("symmetry,width\n", "must be a result of training"),
+        ('# {"a": 1}\nsymmetry,width\nU(1),2\n', "must have the columns symmetry, width, depth"),
+    ],
+    ids=["empty", "no-attributes", "columns"],
+)
+def test_files_that_are_no_results(tmp_path, text, message):
+    (tmp_path / "file.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        table.read(tmp_path / "file.csv")
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["training", *map(str, arguments)])
+    return command_line.main()
+
+
+def test_command_line(monkeypatch, capsys, tmp_path):
+    assert call(monkeypatch, "list") == 0
+    assert "figure5b: The effective rank" in capsys.readouterr().out
+    run = ("run", "figure5a", "--results", tmp_path)
+    assert call(monkeypatch, *run, "--time-budget", 0) == 3
+    assert "the same command goes on" in capsys.readouterr().out
+    assert call(monkeypatch, *run) == 0
+    assert "protected component, U(1): " in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["figure5a_quick.csv", "figure5a_quick.png"]
+    (tmp_path / "figure5a_quick.png").unlink()
+    assert call(monkeypatch, "report", "figure5a", "--results", tmp_path) == 0
+    assert (tmp_path / "figure5a_quick.png").exists()
+    assert table.read(tmp_path / "figure5a_quick.csv").attrs["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("report", "figure4", "--results", "nowhere"), "no figure4_quick.csv in nowhere: run it first"),
+        (("run", "figure3", "--executor", "cloud"), "executor must be 'threads', 'processes' or a dask"),
+        (("run", "figure3", "--device", "tpu"), "device must be 'auto', 'cpu', 'cuda'"),
+        (("run", "figure3", "--preset", "cpu", "--data-dir", "nowhere"), "data_dir must be a folder"),
+    ],
+    ids=["report", "executor", "device", "data"],
+)
+def test_errors_on_the_command_line(monkeypatch, capsys, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_simulate_and_meanfield_do_not_import_training():
+    code = "import sys, meanfield, simulate; print('training' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"

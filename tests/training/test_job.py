@@ -1,0 +1,193 @@
+import math
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training.adam import Adam
+from training.conventions import ADAM_BETAS, ADAM_EPS
+from training.data import Source, load
+from training.job import Interrupted, Job, run
+from training.measure import evaluate
+from training.stack import Model, Shape, Stack
+
+from .idx_files import SIDE, write
+
+MODELS = (Model(1.5, 0), Model(0.7, 1), Model(1.5, 0, learning_rate=3e-3), Model(1.5, 0, clip=0.05))
+SHAPE = Shape("U(1)", 8, 3, SIDE**2)
+
+
+@pytest.fixture
+def job(tmp_path):
+    load.cache_clear()
+    write(tmp_path / "data")
+    measures = ("jacobian", "rank_at_readout", "rank_of_layers")
+    return Job(Source("mnist", str(tmp_path / "data")), SHAPE, MODELS, 2, 16, measures, (0, 5))
+
+
+def values(rows, quantity):
+    return np.array([row.value for row in rows if row.quantity == quantity])
+
+
+def test_a_stack_gives_what_separate_runs_give_to_the_last_bit(job):
+    together = run(job)
+    alone = [run(replace(job, models=(model,))) for model in MODELS]
+    assert sorted(together) == sorted(row for rows in alone for row in rows)
+    # 3 of the Jacobian, 1 rank and 4 of layers at two steps; 4 numbers after each of two epochs of 4 steps
+    assert [len(rows) for rows in alone] == [24] * 4
+    assert len({tuple(values(rows, "test_loss")) for rows in alone}) == 4
+
+
+def test_measurements_are_noted_when_they_were_taken(job):
+    rows = run(replace(job, models=MODELS[:1]))
+    assert [(r.step, r.epoch) for r in rows if r.quantity == "accuracy"] == [(4, 1.0), (8, 2.0)]
+    assert [(r.step, r.epoch, r.layer) for r in rows if r.quantity == "jacobian_norm"] == [(0, 0.0, 3), (5, 1.25, 3)]
+    assert [r.layer for r in rows if r.quantity == "rank" and r.step == 5] == [3, 0, 1, 2, 3]
+
+
+def test_it_learns(job):
+    rows = run(replace(job, models=(Model(1.5, 0, learning_rate=1e-2),), epochs=30))
+    assert values(rows, "accuracy")[-1] >= 0.9
+    assert values(rows, "loss")[-1] < 0.1
+
+
+def test_an_epoch_sees_every_image_once(job):
+    """With a learning rate of 0 the mean loss over an epoch is that of the train set; the last batch is smaller."""
+    still = replace(job, models=(Model(1.2, 3, learning_rate=0.0),), batch=25)
+    data = load(job.source)
+    stack = Stack(SHAPE, still.models)
+    _, loss = evaluate(stack, torch.from_numpy(data.train), torch.from_numpy(data.train_labels))
+    np.testing.assert_allclose(values(run(still), "loss"), [loss.item()] * 2, rtol=1e-6)
+
+
+def test_deep_below_the_transition_all_is_finite(job):
+    rows = run(replace(job, shape=replace(SHAPE, depth=150), models=(Model(0.3),), measures=("jacobian",)))
+    assert np.isfinite([row.value for row in rows]).all()
+    # chi_J tends to sigma_w^2 = 0.09 at c = 0
+    assert values(rows, "jacobian_norm")[0] < 1e-100
+    assert abs(values(rows, "loss")[0] - math.log(10.0)) < 0.05
+
+
+def test_a_model_that_diverges_says_so_and_leaves_the_others_alone(job):
+    job = replace(job, models=(Model(1.5, 0, learning_rate=1e38), Model(1.5, 0)), at=(8,))
+    rows = run(job)
+    wild, tame = ([row for row in rows if row.learning_rate == rate] for rate in (1e38, 1e-3))
+    assert values(wild, "diverged")[-1] == 1.0
+    assert np.isnan(values(wild, "rank")).all()
+    assert tame == run(replace(job, models=job.models[1:]))
+    assert not values(tame, "diverged").any()
+
+
+def test_settings_of_torch_are_put_back(job):
+    before = torch.get_num_threads()
+    run(replace(job, epochs=0, measures=()))
+    assert torch.get_num_threads() == before
+    assert (torch.tensor(1e-40) * 1.0).item() > 0.0
+
+
+def test_adam_by_hand():
+    """Adam's formula in numpy, and what clipping does to the gradient."""
+    models = (Model(1.5, learning_rate=1e-3), Model(1.5, learning_rate=0.1), Model(1.5, clip=1.0), Model(1.5, clip=9.0))
+    stack = Stack(Shape("O(1)", 2, 1, 2, 2), models, dtype="float64")
+    adam, start = Adam(stack), stack.parameters.numpy().copy()
+    source = np.random.default_rng(0)
+    given = source.standard_normal((3, *start.shape))
+    given *= 3.0 / np.linalg.norm(given, axis=2, keepdims=True)
+    for gradient in given:
+        stack.gradients.copy_(torch.from_numpy(gradient))
+        adam.step()
+    np.testing.assert_allclose(np.linalg.norm(stack.gradients, axis=1), [3.0, 3.0, 1.0, 3.0], rtol=1e-12)
+    given[:, 2] /= 3.0
+    mean, square, expected = np.zeros_like(start), np.zeros_like(start), start
+    for t, gradient in enumerate(given, start=1):
+        mean = ADAM_BETAS[0] * mean + (1.0 - ADAM_BETAS[0]) * gradient
+        square = ADAM_BETAS[1] * square + (1.0 - ADAM_BETAS[1]) * gradient**2
+        step = mean / (1.0 - ADAM_BETAS[0] ** t) / (np.sqrt(square / (1.0 - ADAM_BETAS[1] ** t)) + ADAM_EPS)
+        expected = expected - np.array([[1e-3], [0.1], [1e-3], [1e-3]]) * step
+    np.testing.assert_allclose(stack.parameters, expected, rtol=1e-10)
+    stack.gradients.zero_()
+    adam.step()  # a gradient of zero is clipped to itself
+    assert stack.parameters.isfinite().all()
+
+
+def test_going_on_after_every_step(job, tmp_path):
+    """Interrupted at once, and then again and again one step further on."""
+    straight, checkpoint = run(job), tmp_path / "work" / "stack.pt"
+    done = []
+    with pytest.raises(Interrupted):
+        run(job, checkpoint, deadline=0.0)
+    for _ in range(7):
+        done.clear()
+        with pytest.raises(KeyboardInterrupt):
+            run(job, checkpoint, every=0.0, progress=lambda flops: _stop_after(flops, done))
+    assert run(job, checkpoint) == straight
+    assert run(job, checkpoint) == straight  # finished: nothing is left to do
+
+
+def _stop_after(flops, done):
+    """Interrupt on the third report: what the checkpoint had, a step, and one that is lost."""
+    done.append(flops)
+    if len(done) == 3:
+        raise KeyboardInterrupt
+
+
+def test_a_checkpoint_of_something_else(job, tmp_path):
+    checkpoint = tmp_path / "stack.pt"
+    with pytest.raises(Interrupted):
+        run(job, checkpoint, deadline=0.0)
+    with pytest.raises(ValueError, match=r"must be a checkpoint of Job\(.*epochs=3.*, got one of Job\(.*epochs=2"):
+        run(replace(job, epochs=3), checkpoint)
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from training.data import Source
+from training.job import Job, run
+from training.stack import Model, Shape
+{job}
+run(job, Path(sys.argv[1]), every=0.0)
+"""
+
+
+def test_killed_at_random_moments_and_resumed(job, tmp_path):
+    job = replace(job, epochs=150, models=MODELS[:2])
+    checkpoint, code = tmp_path / "stack.pt", CHILD.format(job=f"job = {job!r}")
+    moments = np.random.default_rng(11).uniform(0.05, 0.4, 2)
+    steps = []
+    for moment in moments:
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        child = subprocess.Popen([sys.executable, "-c", code, str(checkpoint)])
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+            assert child.poll() is None
+            time.sleep(0.01)
+        time.sleep(moment)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL  # it was still at work
+        steps.append(torch.load(checkpoint, weights_only=True)["step"])
+    assert 0 < steps[0] < steps[1] < 600
+    assert run(job, checkpoint) == run(job)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": -1}, "epochs must be an integer >= 0, got -1"),
+        ({"batch": 0}, "batch must be an integer >= 1, got 0"),
+        ({"measures": ("accuracy",)}, "measures must be of rank_at_readout, .*, got 'accuracy'"),
+    ],
+    ids=["epochs", "batch", "measures"],
+)
+def test_bad_jobs(job, change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(job, **change)
+
+
+def test_a_shape_that_does_not_fit_the_images(job):
+    with pytest.raises(ValueError, match=r"shape must have 36 features for Data\(mnist: .*, got 7"):
+        run(replace(job, shape=replace(SHAPE, features=7)))

@@ -1,0 +1,33 @@
+"""Adam on a stack: each model with its own learning rate and its own clipping."""
+
+from __future__ import annotations
+
+import torch
+
+from .conventions import ADAM_BETAS, ADAM_EPS
+from .stack import Stack
+
+
+class Adam:
+    """PyTorch's Adam, whose fused form goes through a model's parameters once, with one group for each model.
+
+    Attributes
+    ----------
+    optimiser : torch.optim.Adam
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        groups = []
+        for model, row, gradient in zip(stack.models, stack.parameters, stack.gradients, strict=True):
+            parameter = torch.nn.Parameter(row)  # shares the stack's memory
+            parameter.grad = gradient
+            groups.append({"params": [parameter], "lr": model.learning_rate})
+        self.optimiser = torch.optim.Adam(groups, betas=ADAM_BETAS, eps=ADAM_EPS, fused=True)
+
+    def step(self) -> None:
+        """Clip each model's gradient, and change its parameters."""
+        for model, gradient in zip(self._stack.models, self._stack.gradients, strict=True):
+            if model.clip is not None:
+                gradient.mul_((model.clip / torch.linalg.vector_norm(gradient)).clamp(max=1.0))
+        self.optimiser.step()

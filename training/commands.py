@@ -1,0 +1,162 @@
+"""The commands of ``python -m training``."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from matplotlib.figure import Figure
+from tqdm.std import tqdm
+
+from meanfield.files import atomic_path
+from simulate.devices import as_device
+
+from . import table
+from .experiments import EXPERIMENTS, run_experiment
+from .job import Interrupted
+from .presets import PRESETS
+
+Name = Literal["figure3", "figure4", "figure5a", "figure5b", "figure10", "figure11"]
+PresetName = Literal["quick", "cpu", "paper"]
+COMMITTED = Path(__file__).parent / "results"
+MINE = Path("results/training")
+
+
+@contextmanager
+def as_executor(name: str, device: str) -> Iterator[Executor]:
+    """``"threads"`` or ``"processes"``, one for each core (one in all for a GPU), or a dask scheduler's address.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
+    workers = os.cpu_count() if as_device(device).type == "cpu" else 1
+    if name == "threads":
+        with ThreadPoolExecutor(workers) as threads:
+            yield threads
+    elif name == "processes":
+        # a fork would inherit locks that torch's threads hold
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as processes:
+            yield processes
+    elif "://" in name:
+        from distributed import Client  # an extra
+
+        with Client(name) as client:
+            yield client.get_executor()
+    else:
+        raise ValueError(f"executor must be 'threads', 'processes' or a dask scheduler's address, got {name!r}")
+
+
+@dataclass
+class List:
+    """The figures, what the paper claims, and what their presets train."""
+
+    def run(self) -> int:
+        for name, experiment in EXPERIMENTS.items():
+            print(f"{name}: {experiment.claim}\n  judged by: {experiment.criterion}")
+            for preset, size in PRESETS[name].items():
+                points = len(size.sigma_w or (0.0,)) * len(size.depths) * len(size.symmetries)
+                depths = ", ".join(map(str, size.depths))
+                print(f"  {preset:<6} {size.data}, L = {depths}: {points * size.seeds} networks, {size.epochs} epochs")
+        return 0
+
+
+@dataclass
+class Run:
+    """Run a figure, or go on with it where it was interrupted; exit code 3 when the time budget ended first."""
+
+    name: Annotated[Name, tyro.conf.Positional]
+    preset: PresetName = "quick"
+    data_dir: str | None = None
+    """Folder with MNIST or Fashion-MNIST as IDX files; downloaded if left out. `quick` presets use digits."""
+    device: Literal["auto", "cpu", "cuda"] | str = "cpu"
+    executor: str = "threads"
+    """Where stacks of networks run: threads, processes, or the address of a dask scheduler (tcp://host:port)."""
+    time_budget: float = math.inf
+    """Seconds after which to save everything and stop."""
+    results: Path = MINE
+    """Folder for the table, the figure, and checkpoints while it runs."""
+
+    def run(self) -> int:
+        work = self.results / f".{self.name}_{self.preset}"
+        with (
+            tqdm(unit="FLOP", unit_scale=True, leave=False) as bar,
+            as_executor(self.executor, self.device) as executor,
+        ):
+            try:
+                result = run_experiment(
+                    self.name,
+                    self.preset,
+                    work=work.absolute(),
+                    data_dir=self.data_dir,
+                    device=self.device,
+                    executor=executor,
+                    time_budget=self.time_budget,
+                    progress=lambda done, total: _advance(bar, done, total),
+                )
+            except Interrupted:
+                bar.close()
+                print(f"stopped before the end; the same command goes on from {work}")
+                return 3
+        out = self.results / f"{self.name}_{self.preset}.csv"
+        table.write(result, out)
+        print(f"wrote {out}")
+        return Report(self.name, self.preset, self.results).run()
+
+
+@dataclass
+class Report:
+    """Judge a figure's table by its criterion, and draw it."""
+
+    name: Annotated[Name, tyro.conf.Positional]
+    preset: PresetName = "quick"
+    results: Path | None = None
+    """Folder with the table; results/training, then the package's own, if left out."""
+
+    def run(self) -> int:
+        path = find(self.name, self.preset, self.results)
+        result = table.read(path)
+        print(f"{self.name} ({self.preset}): {result.attrs['claim']}\n  judged by: {result.attrs['criterion']}")
+        for check in EXPERIMENTS[self.name].judge(table.frame(result)):
+            print(f"  {check}")
+        panels = EXPERIMENTS[self.name].panels
+        figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
+        for panel, ax in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+            panel(result, ax)
+        with atomic_path(path.with_suffix(".png")) as temporary:
+            figure.savefig(temporary, dpi=160)
+        print(f"wrote {path.with_suffix('.png')}")
+        return 0
+
+
+def find(name: str, preset: str, folder: Path | None) -> Path:
+    """The table of a run.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is none.
+    """
+    folders = (MINE, COMMITTED) if folder is None else (folder,)
+    paths = [place / f"{name}_{preset}.csv" for place in folders]
+    for path in paths:
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"no {paths[0].name} in {', '.join(map(str, folders))}: run it first")
+
+
+def _advance(bar: tqdm, done: float, total: float) -> None:
+    bar.total = total
+    bar.update(done)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {"list": List, "run": Run, "report": Report}

@@ -1,0 +1,61 @@
+"""What the paper leaves open about its trained networks, what is done here, and why: all of it in this one place.
+
+Only the paper's text was at hand, not its plots and not its code.
+
+**The network.** Section 2.1 has a general first and last layer around the equivariant ones. Here
+
+    z^0 = V x,    z^{l+1} = W^l phi(z^l)  (l < L),    logits = R phi(z^L) + b    (Eq. (4), (19), (21)),
+
+with L equivariant layers W^l without biases (a bias would break the symmetry). "One O(k) layer consists of a single
+nonlinearity and a single linear layer" (Appendix B), so the last layer too reads phi(z). V has no bias, as in
+`simulate`; R has one, which starts at zero. The text mentions neither.
+
+**Initialisation.** V and W^l have the laws of `simulate.sample_networks`: W^l as in `simulate.layers` (so that the
+transition is at sigma_w = 1, as Figure 3's caption asks), V such that E|z_i^0|^2 = D0. R has independent Gaussian
+entries of variance 1/(N D). The text gives none of this except the normalisation of sigma_w. Models that differ in
+sigma_w only start from the same random numbers.
+
+**Input scale.** Each image is divided by its norm, so that z^0 has the same law for each image, as in `simulate`, and
+then multiplied by sqrt(features), with the variance of V divided by as much. The factor leaves z^0 as it is and sets
+how far one step of Adam moves it: with it the entries have size 1, as those of images standardised in the common way.
+No mean is subtracted.
+
+**"64 features".** Appendix D.1 says "N = 64 features" for Figures 3, 10, 11 and "Nk = 128" for Figure 4, so N counts
+capsules in the first and Nk real components in the second, as in Appendix B (Section 2.1 has N/k blocks instead).
+Figure 5 says N = 64 and N = 128: capsules again.
+
+**"A fixed variance for the initial weights of 0.20"** (Figure 4). Read literally, as the variance of each weight, this
+is sigma_w^2 = 0.2 N for O(k), hence 5.1 for O(1) down to 1.8 for O(8) at Nk = 128, and sigma_w^2 = 0.2 Nk for generic
+networks. The text adds that this "is always deep in the SSB phase for all architectures", which it then is. It means
+that sigma_w falls as k grows. For U(1) the complex weight is given the variance 0.20, E|W_ij|^2 = 0.2.
+
+**Optimiser.** Adam at 1e-3 and batches of 256 are the paper's; its betas and eps are PyTorch's. There is no weight
+decay, and, since Appendix D.1 mentions none, no gradient clipping; where clipping is asked for it is by the global norm
+of one model's gradient. The order of images is drawn anew each epoch from the model's seed, and the last, smaller batch
+counts.
+
+**Order parameter.** Figure 3 takes c* from Eq. (6) and Figure 11 from Eq. (8). Both are given for both: c of 100
+networks at initialisation, averaged over the last 30 layers, beside the fixed point. "Averaged over 100 instantiations"
+is read as 100 independent networks fed with one image each.
+
+**Jacobian** (Figure 5a): dz^L/dz^0 between the equivariant layers, at images of the test set, in float64. Its norm is
+given as |J|_F^2/(N D), the mean squared singular value, and its protected component as (1/N) sum_A |J A z^0|^2 over the
+generators A of the rotations of a capsule, which for U(1) is Eq. (7). The text does not say at which inputs, nor which
+norm.
+
+**Effective rank**, Eq. (55): of the matrix phi(z^l), (images, N D), of 256 images of the test set, not centred. The
+"second-to-last layer" (Figure 5a) is what the last layer R reads, phi(z^L).
+
+**Grids.** The text gives no grid of sigma_w, of depths or of recorded steps. Those in `training.experiments` are ours.
+"""
+
+ADAM_BETAS = (0.9, 0.999)
+ADAM_EPS = 1e-8
+BATCH = 256
+LEARNING_RATE = 1e-3
+D0 = 1.0  # E|z_i^0|^2
+WEIGHT_VARIANCE = 0.20  # Figure 4, for each weight
+ORDER_NETWORKS = 100
+ORDER_LAYERS = 30
+RANK_IMAGES = 256
+JACOBIAN_IMAGES = 8

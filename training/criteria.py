@@ -1,0 +1,157 @@
+"""By what each figure's claim is judged, fixed before it is run: an effect, with its interval over seeds, and a bound.
+
+The intervals are Student's at 95 %, over seeds (independent weights and orders of images). A check agrees when the
+whole interval is on the right side of its bound, contradicts when it is on the wrong one, and is undecided otherwise,
+as it is with a single seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+Judge = Callable[[pd.DataFrame], list["Check"]]
+Verdict = Literal["agrees", "contradicts", "undecided"]
+LEVEL = 0.95
+BROKEN, UNBROKEN = 1.15, 0.95  # sigma_w clearly above, and below, the transition
+PARTNERS = {"U(1)": "generic(2)", "O(4)": "generic(4)"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One statement: the mean of `values`, one for each seed, is on a side of `bound`; with `every`, each of them."""
+
+    text: str
+    values: tuple[float, ...]
+    side: Literal[">", "<"]
+    bound: float
+    every: bool = False
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.values))
+
+    @property
+    def half_width(self) -> float:
+        """Of the interval; infinite for one seed, and none where every seed counts."""
+        n = len(self.values)
+        if self.every:
+            return 0.0
+        if n < 2:
+            return math.inf
+        return float(stats.t.ppf((1.0 + LEVEL) / 2.0, n - 1) * np.std(self.values, ddof=1) / math.sqrt(n))
+
+    @property
+    def verdict(self) -> Verdict:
+        if not np.isfinite(self.values).all():
+            return "undecided"
+        sign = 1.0 if self.side == ">" else -1.0
+        of_all = min if self.every else np.mean
+        distance = float(of_all([sign * (value - self.bound) for value in self.values]))
+        if abs(distance) <= self.half_width:
+            return "undecided"
+        return "agrees" if distance > 0 else "contradicts"
+
+    def __str__(self) -> str:
+        spread = f"+- {self.half_width:.3g}" if math.isfinite(self.half_width) else "(one seed, no interval)"
+        if self.every:
+            spread = f"(mean of {len(self.values)}, each counts)"
+        return f"{self.text}: {self.mean:.3g} {spread}, must be {self.side} {self.bound:g}: {self.verdict}"
+
+
+def onset(table: pd.DataFrame) -> list[Check]:
+    """Figures 3 and 11."""
+    accuracy = last(table, "accuracy")
+    checks = []
+    for symmetry, generic in PARTNERS.items():
+        above = _over(accuracy, symmetry, accuracy.sigma_w > BROKEN)
+        below = _over(accuracy, symmetry, accuracy.sigma_w < UNBROKEN)
+        other = _over(accuracy, generic, accuracy.sigma_w > BROKEN)
+        name = f"mean accuracy of {symmetry} at sigma_w > {BROKEN}"
+        checks.append(Check(f"{name} minus that of {generic}", _tuple(above - other), ">", 0.10))
+        checks.append(Check(f"{name} minus at sigma_w < {UNBROKEN}", _tuple(above - below), ">", 0.30))
+    return checks
+
+
+def degradation(table: pd.DataFrame) -> list[Check]:
+    """Figure 4."""
+    accuracy = last(table, "accuracy")
+    shallow, deep = accuracy.depth.min(), accuracy.depth.max()
+
+    def lost(symmetry: str) -> pd.Series:
+        at = [_over(accuracy, symmetry, accuracy.depth == depth) for depth in (shallow, deep)]
+        return at[0] - at[1]
+
+    text = f"accuracy lost from L = {shallow} to {deep}"
+    return [
+        Check(f"{text}, O(4)", _tuple(lost("O(4)")), "<", 0.05),
+        Check(f"{text}, generic(2)", _tuple(lost("generic(2)")), ">", 0.10),
+        Check(f"{text}, U(1) minus O(8)", _tuple(lost("U(1)") - lost("O(8)")), ">", 0.0),
+    ]
+
+
+def healthy(table: pd.DataFrame) -> list[Check]:
+    """Figure 5a."""
+
+    def change(symmetry: str, quantity: str) -> tuple[float, ...]:
+        mine = table[(table.quantity == quantity) & (table.symmetry == symmetry)]
+        first, final = (mine[mine.step == step].set_index("seed").value for step in (mine.step.min(), mine.step.max()))
+        return _tuple(np.log10(final / first))
+
+    rank = last(table, "rank")
+    everything = pd.Series(True, index=rank.index)
+    ranks = {symmetry: _over(rank, symmetry, everything) for symmetry in ("U(1)", "generic(2)")}
+    return [
+        Check("log10 of the change of |J|^2, generic(2)", change("generic(2)", "jacobian_norm"), "<", -1.0),
+        Check("log10 of the change of the protected component, U(1)", change("U(1)", "jacobian_protected"), ">", -1.0),
+        Check(
+            "effective rank at the end, U(1) minus generic(2)", _tuple(ranks["U(1)"] - ranks["generic(2)"]), ">", 0.0
+        ),
+    ]
+
+
+def floor(table: pd.DataFrame) -> list[Check]:
+    """Figure 5b, which the paper shows for one seed."""
+    rank = last(table, "rank")
+    checks = []
+    for symmetry, k in (("U(1)", 2), ("O(4)", 4), ("O(8)", 8)):
+        lowest = rank[rank.symmetry == symmetry].groupby("seed").value.min()
+        checks.append(
+            Check(f"lowest effective rank of any layer over k, {symmetry}", _tuple(lowest / k), ">", 0.95, every=True)
+        )
+    return checks
+
+
+def edge(table: pd.DataFrame) -> list[Check]:
+    """Figure 10."""
+    accuracy = last(table, "accuracy")
+    lowest, highest = accuracy.sigma_w.min(), accuracy.sigma_w.max()
+    at = {s: _over(accuracy, "generic(4)", accuracy.sigma_w == s) for s in (lowest, highest)}
+    near = accuracy[(accuracy.sigma_w - 1.0).abs() <= 0.11]
+    best = near.groupby("sigma_w").value.mean().idxmax()
+    gain = _over(accuracy, "generic(4)", accuracy.sigma_w == best) - at[highest]
+    return [
+        Check(f"accuracy at sigma_w = {highest:g} minus at {lowest:g}", _tuple(at[highest] - at[lowest]), "<", 0.10),
+        Check(f"accuracy at the best sigma_w near 1, {best:g}, minus at {highest:g}", _tuple(gain), ">", 0.0),
+    ]
+
+
+def last(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """The rows of a quantity at the last step at which it was measured."""
+    rows = table[table.quantity == quantity]
+    return rows[rows.step == rows.step.max()]
+
+
+def _over(rows: pd.DataFrame, symmetry: str, where: pd.Series) -> pd.Series:
+    """Means for each seed."""
+    return rows[where & (rows.symmetry == symmetry)].groupby("seed").value.mean()
+
+
+def _tuple(values: pd.Series) -> tuple[float, ...]:
+    return tuple(values.to_list())

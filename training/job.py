@@ -1,0 +1,296 @@
+"""One stack trained from beginning to end: batches, measurements, checkpoints, and going on after an interruption."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from meanfield.checks import whole_number
+from meanfield.files import atomic_path
+from simulate.devices import as_device
+
+from . import measure
+from .adam import Adam
+from .conventions import BATCH, JACOBIAN_IMAGES, RANK_IMAGES
+from .data import Data, Source, load
+from .stack import Model, Shape, Stack
+
+NO_LAYER = -1
+Progress = Callable[[float], object]
+
+
+class Row(NamedTuple):
+    """One number of a result. Training means (`loss`) are over the epoch that ends at `step`.
+
+    `diverged` is 1 for a model with parameters that are no longer finite: what else is said of it may be NaN.
+    """
+
+    symmetry: str
+    width: int
+    depth: int
+    sigma_w: float
+    seed: int
+    learning_rate: float
+    step: int
+    epoch: float
+    layer: int
+    quantity: str
+    value: float
+
+
+def rank_at_readout(stack: Stack, images: torch.Tensor) -> Iterator[tuple[str, int, torch.Tensor]]:
+    """The effective rank of what the last layer reads."""
+    *_, last = measure.ranks(stack, images[:RANK_IMAGES])
+    yield "rank", stack.shape.depth, last
+
+
+def rank_of_layers(stack: Stack, images: torch.Tensor) -> Iterator[tuple[str, int, torch.Tensor]]:
+    """The effective rank of every layer."""
+    for layer, values in enumerate(measure.ranks(stack, images[:RANK_IMAGES])):
+        yield "rank", layer, values
+
+
+def jacobian(stack: Stack, images: torch.Tensor) -> Iterator[tuple[str, int, torch.Tensor]]:
+    """The Jacobian's norm, its protected component, and d^L."""
+    for name, values in measure.jacobian(stack, images[:JACOBIAN_IMAGES]).items():
+        yield f"jacobian_{name}" if name != "d" else name, stack.shape.depth, values
+
+
+MEASURES = {"rank_at_readout": rank_at_readout, "rank_of_layers": rank_of_layers, "jacobian": jacobian}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A stack and what is done with it, in plain values, so that it can be sent to another process.
+
+    Attributes
+    ----------
+    source : the images
+    shape, models : the stack
+    epochs : times that each train image is seen
+    batch : images in a step
+    measures : of `MEASURES`, taken at the steps `at` (0: before training; steps past the end are ignored)
+    device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
+    """
+
+    source: Source
+    shape: Shape
+    models: tuple[Model, ...]
+    epochs: int
+    batch: int = BATCH
+    measures: tuple[str, ...] = ()
+    at: tuple[int, ...] = ()
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        whole_number("epochs", self.epochs, 0)
+        whole_number("batch", self.batch, 1)
+        for name in self.measures:
+            if name not in MEASURES:
+                raise ValueError(f"measures must be of {', '.join(MEASURES)}, got {name!r}")
+
+    def steps(self, images: int) -> int:
+        """Steps in all, with so many train images."""
+        return self.epochs * math.ceil(images / self.batch)
+
+    @property
+    def cost(self) -> float:
+        """Floating-point operations of one step, about: three products for each weight."""
+        k = self.shape.group.capsule_dimension
+        columns = k if self.shape.group.family == "O" else 1
+        square = self.shape.width**2 if self.shape.group.family == "O" else self.shape.components**2
+        weights = self.shape.depth * square * columns + self.shape.components * self.shape.features
+        return 6.0 * len(self.models) * self.batch * weights
+
+
+class Interrupted(Exception):
+    """The deadline came before the end; the checkpoint has all that was done."""
+
+
+def run(
+    job: Job,
+    checkpoint: Path | None = None,
+    *,
+    deadline: float = math.inf,
+    every: float = 30.0,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Train a stack and return what was measured.
+
+    Parameters
+    ----------
+    checkpoint : file to go on from where it is there, and to keep up to date; None keeps none
+    deadline : by `time.time`; when it has passed, the state is saved and Interrupted is raised
+    every : seconds between checkpoints
+    progress : called with the floating-point operations done, step by step
+
+    Raises
+    ------
+    Interrupted
+        At the deadline.
+    ValueError
+        When the checkpoint is of another job; as :func:`training.data.load`.
+    """
+    data = load(job.source)
+    if data.features != job.shape.features:
+        raise ValueError(f"shape must have {data.features} features for {data!r}, got {job.shape.features}")
+    with _settings(job.device):
+        training = Training(job, data)
+        if checkpoint is not None and checkpoint.exists():
+            training.restore(checkpoint)
+            if progress is not None:
+                progress(job.cost * training.step)
+        saved = time.monotonic()
+        while training.step < training.steps:
+            if time.time() >= deadline:
+                _save(training, checkpoint)
+                raise Interrupted
+            training.advance()
+            if progress is not None:
+                progress(job.cost)
+            if time.monotonic() - saved >= every:
+                _save(training, checkpoint)
+                saved = time.monotonic()
+        _save(training, checkpoint)
+    return training.rows
+
+
+def _save(training: Training, checkpoint: Path | None) -> None:
+    if checkpoint is not None:
+        training.save(checkpoint)
+
+
+@contextmanager
+def _settings(device: str) -> Iterator[None]:
+    """One thread, as several for each of these small products do not help, and zero for what is too small to be normal.
+
+    Below the transition states vanish, and a CPU is many times slower on subnormal numbers.
+    """
+    threads = torch.get_num_threads()
+    if as_device(device).type == "cpu":
+        torch.set_num_threads(1)
+    flushed = (torch.tensor(1e-40) * 1.0).item() == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        torch.set_num_threads(threads)
+
+
+class Training:
+    """A job under way.
+
+    Attributes
+    ----------
+    stack : Stack
+    step, steps : done, and in all
+    rows : what was measured so far
+    """
+
+    def __init__(self, job: Job, data: Data) -> None:
+        self.job = job
+        device = as_device(job.device)
+        self.stack = Stack(job.shape, job.models, device=job.device)
+        self._train, self._test = (torch.from_numpy(x).to(device) for x in (data.train, data.test))
+        self._truth, self._test_truth = (torch.from_numpy(y).to(device) for y in (data.train_labels, data.test_labels))
+        self._adam = Adam(self.stack)
+        self.step, self.steps = 0, job.steps(len(data.train))
+        self._in_epoch = math.ceil(len(data.train) / job.batch)
+        self._loss = torch.zeros(len(job.models), dtype=torch.float64, device=device)
+        self._order: torch.Tensor | None = None
+        self.rows: list[Row] = []
+        self._measure()
+
+    def advance(self) -> None:
+        """One step of all models."""
+        epoch, number = divmod(self.step, self._in_epoch)
+        if number == 0 or self._order is None:
+            self._order = self._permutations(epoch)
+        chosen = self._order[:, number * self.job.batch : (number + 1) * self.job.batch]
+        self._loss += self.stack.loss(self._train[chosen].mT, self._truth[chosen]) * chosen.shape[1]
+        self._adam.step()
+        self.step += 1
+        self._measure()
+
+    def save(self, path: Path) -> None:
+        """Write everything that the rest depends on, whole or not at all."""
+        state = {
+            "job": repr(self.job),
+            "step": self.step,
+            "parameters": self.stack.parameters,
+            "adam": self._adam.optimiser.state_dict(),
+            "loss": self._loss,
+            "rows": [tuple(row) for row in self.rows],
+        }
+        with atomic_path(path) as temporary:
+            torch.save(state, temporary)
+
+    def restore(self, path: Path) -> None:
+        """Take up the state that :meth:`save` wrote.
+
+        Raises
+        ------
+        ValueError
+            When it is that of another job.
+        """
+        state = torch.load(path, map_location=self.stack.parameters.device, weights_only=True)
+        if state["job"] != repr(self.job):
+            raise ValueError(f"{path} must be a checkpoint of {self.job!r}, got one of {state['job']}")
+        self.step = state["step"]
+        self.stack.parameters.copy_(state["parameters"])
+        self._adam.optimiser.load_state_dict(state["adam"])
+        self._loss.copy_(state["loss"])
+        self._order = None
+        self.rows = [Row(*row) for row in state["rows"]]
+
+    def _permutations(self, epoch: int) -> torch.Tensor:
+        """The order of images, (models, images): a function of seed and epoch alone, so that there is none to save."""
+        seeds = [model.seed for model in self.job.models]
+        orders = {
+            seed: np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, epoch))).permutation(
+                len(self._train)
+            )
+            for seed in set(seeds)
+        }
+        return torch.from_numpy(np.stack([orders[seed] for seed in seeds])).to(self._train.device)
+
+    def _measure(self) -> None:
+        if self.step in self.job.at:
+            for name in self.job.measures:
+                for quantity, layer, values in MEASURES[name](self.stack, self._test):
+                    self._note(quantity, values, layer)
+        if self.step and self.step % self._in_epoch == 0:
+            accuracy, loss = measure.evaluate(self.stack, self._test, self._test_truth)
+            self._note("accuracy", accuracy)
+            self._note("test_loss", loss)
+            self._note("loss", self._loss / len(self._train))
+            self._note("diverged", 1.0 - self.stack.parameters.isfinite().all(1).double())
+            self._loss.zero_()
+
+    def _note(self, quantity: str, values: torch.Tensor, layer: int = NO_LAYER) -> None:
+        shape, epoch = self.job.shape, self.step / self._in_epoch
+        for model, value in zip(self.job.models, values.tolist(), strict=True):
+            self.rows.append(
+                Row(
+                    shape.symmetry,
+                    shape.width,
+                    shape.depth,
+                    model.sigma_w,
+                    model.seed,
+                    model.learning_rate,
+                    self.step,
+                    epoch,
+                    layer,
+                    quantity,
+                    value,
+                )
+            )

@@ -1,0 +1,118 @@
+"""What is measured of a stack of models: accuracy and loss, the Jacobian between the equivariant layers, ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from simulate.activations import torch_activation
+from simulate.layers import linear
+from simulate.tangents import Capsules, generators, torch_derivative
+
+from .stack import HIDDEN, INPUT, Shape, Stack, cross_entropy
+
+EVALUATION_BATCH = 256
+
+
+def evaluate(stack: Stack, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Accuracy (the share of images classified right) and mean cross-entropy of each model, both (models,).
+
+    A model that has diverged, with outputs that are not numbers, always answers class 0; its loss is NaN.
+
+    Parameters
+    ----------
+    images : (images, features)
+    labels : int64 (images,)
+    """
+    models = len(stack.models)
+    right = torch.zeros(models, dtype=torch.float64, device=images.device)
+    loss = torch.zeros_like(right)
+    for some, truth in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+        logits = stack.logits(some.T.expand(models, -1, -1))
+        truth = truth.expand(models, -1)
+        right += (logits.argmax(1) == truth).sum(-1)
+        loss += cross_entropy(logits, truth)[0] * truth.shape[-1]
+    return right / len(labels), loss / len(labels)
+
+
+def jacobian(stack: Stack, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The Jacobian J = dz^L/dz^0 of each model, means over images, in float64.
+
+    Directions are carried forward along with the state, v -> W^l D(z^l) v, all N D of a basis and A z^0 of each
+    generator A of the rotations of a capsule.
+
+    Parameters
+    ----------
+    images : (images, features)
+
+    Returns
+    -------
+    dict of tensors (models,)
+        `norm`: |J|_F^2/(N D), the mean squared singular value. `protected`: (1/N) sum_A |J A z^0|^2, Eq. (7); 0 where
+        capsules have one component, which has no rotations. `d`: (1/N) sum_i |z_i^L|^2, so that an equivariant network
+        has protected = (D - 1) d, Eq. (54).
+    """
+    shape = stack.shape
+    found = {name: torch.zeros(len(stack.models), dtype=torch.float64) for name in ("norm", "protected", "d")}
+    for number in range(len(stack.models)):  # a basis for each of several models would be large
+        weights = [part[number : number + 1].double() for part in stack.views(stack.parameters)]
+        z = shape.capsules(weights[INPUT] @ images.T.double())
+        last, directions = _carry(shape, weights[HIDDEN], z, _directions(z))
+        squares = directions.square().sum((0, 1, 2)).mean(0)
+        found["norm"][number] = squares[: shape.components].sum() / shape.components
+        found["protected"][number] = squares[shape.components :].sum() / shape.width
+        found["d"][number] = last.square().sum() / (shape.width * len(images))
+    return found
+
+
+def _directions(z: torch.Tensor) -> torch.Tensor:
+    """A basis and the A z of all generators A, (1, N, D, images, directions)."""
+    _, n, k, images = z.shape
+    basis = torch.eye(n * k, dtype=z.dtype, device=z.device).view(1, n, k, 1, n * k).expand(-1, -1, -1, images, -1)
+    turned = torch.einsum("ade,mnei->mndia", torch.from_numpy(generators(k)).to(z), z)
+    return torch.cat([basis, turned], -1)
+
+
+def _carry(shape: Shape, hidden: torch.Tensor, z: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """State and directions at the last layer."""
+    f, slope = torch_activation(shape.activation), torch_derivative(shape.activation)
+    for layer in range(shape.depth):
+        capsules = Capsules(f, slope, z)
+        z = linear(shape.group, hidden[:, layer], capsules.angular * z)
+        v = linear(shape.group, hidden[:, layer], capsules(v).flatten(3)).view_as(v)
+    return z, v
+
+
+def effective_rank(matrix: torch.Tensor) -> torch.Tensor:
+    """exp(H), H = -sum_i p_i log p_i, p_i = s_i/sum_j s_j, s the singular values of (..., rows, columns), Eq. (55).
+
+    Between 1 and the rank of the matrix; 0 for a matrix of zeros, which has no direction at all.
+
+    Raises
+    ------
+    ValueError
+        When the matrix is not finite.
+    """
+    if not matrix.isfinite().all():
+        raise ValueError("matrix must be finite, got infinities or NaN in it")
+    matrix = matrix.double()
+    largest = matrix.abs().amax((-2, -1), keepdim=True)
+    # states far below the transition are so small that their singular values would be lost
+    values = torch.linalg.svdvals(matrix / torch.where(largest > 0, largest, 1.0))
+    p = values / values.sum(-1, keepdim=True).clamp(min=torch.finfo(values.dtype).tiny)
+    rank = torch.special.entr(p).sum(-1).exp()
+    return torch.where(largest[..., 0, 0] > 0, rank, 0.0)
+
+
+def ranks(stack: Stack, images: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Effective rank of phi(z^l), (images, N D), at l = 0..L, each (models,); NaN for a model that has diverged.
+
+    Parameters
+    ----------
+    images : (images, features)
+    """
+    for state in stack.states(images.T.expand(len(stack.models), -1, -1)):
+        matrix = state.flatten(1, 2).mT
+        fine = matrix.isfinite().all(-1).all(-1)
+        yield torch.where(fine, effective_rank(torch.where(fine[:, None, None], matrix, 0.0)), torch.nan)

@@ -1,0 +1,99 @@
+"""The paper's trained figures from their tables. Every function draws on an `ax` that it is given and returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from meanfield import as_symmetry, fixed_point
+from meanfield.plots import LAYER_LABEL, SIGMA_LABEL
+
+from .criteria import last
+from .table import frame
+
+COLOURS = {"U(1)": "#0072B2", "O(4)": "#009E73", "O(8)": "#CC79A7", "generic(2)": "#D55E00", "generic(4)": "#E69F00"}
+QUANTITIES = {
+    "jacobian_norm": "$|J|^2$",
+    "jacobian_protected": "protected",
+    "rank": "effective rank",
+}
+
+
+def plot_transition(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Axes:
+    """A panel of Figures 3, 10 and 11: test accuracy of some symmetries at the end, against sigma_w.
+
+    On a second axis is the order parameter of the first of them at initialisation: as measured, Eq. (6), with standard
+    errors, and the fixed point of Eq. (8).
+    """
+    _accuracy(result, ax, "sigma_w", symmetries)
+    ax.set_xlabel(SIGMA_LABEL)
+    rows = frame(result).query("symmetry == @symmetries[0]")
+    c, error = (rows[rows.quantity == name].set_index("sigma_w").value for name in ("c", "c_se"))
+    grid = np.linspace(c.index.min(), c.index.max(), 201)
+    other = ax.twinx()
+    other.plot(grid, fixed_point(grid, symmetries[0]).c, color="0.6", lw=1.0, label="$c^*$, Eq. (8)")
+    other.errorbar(c.index, c, error, fmt="s", color="0.6", ms=3.0, label="$c$, Eq. (6)")
+    other.set_ylabel("order parameter")
+    other.set_ylim(0.0, 1.0)
+    handles = [*ax.get_lines()[::2], *other.get_legend_handles_labels()[0]]
+    ax.legend(handles=handles, frameon=False, fontsize="small")
+    return ax
+
+
+def plot_depth(result: xr.Dataset, ax: Axes) -> Axes:
+    """Figure 4: test accuracy at the end against the number of layers."""
+    _accuracy(result, ax, "depth", list(COLOURS))
+    ax.set_xlabel("equivariant layers $L$")
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_along_training(result: xr.Dataset, ax: Axes, quantities: Sequence[str]) -> Axes:
+    """A panel of Figure 5a: quantities against the step, geometric means over seeds, and every seed as a thin line."""
+    rows = frame(result)
+    for symmetry, own in rows.groupby("symmetry", sort=False):
+        for style, quantity in zip(("-", ":"), quantities, strict=False):
+            wide = own[own.quantity == quantity].pivot(index="step", columns="seed", values="value")
+            label = f"{symmetry}, {QUANTITIES[quantity]}"
+            mean = np.exp(np.log(wide).mean(axis=1))
+            ax.plot(wide.index, mean, style, color=COLOURS[symmetry], label=label)
+            ax.plot(wide.index, wide, style, color=COLOURS[symmetry], lw=0.5, alpha=0.5)
+    ax.set_yscale("log")
+    ax.set_xlabel("step")
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_rank_of_layers(result: xr.Dataset, ax: Axes) -> Axes:
+    """Figure 5b: effective rank, Eq. (55), against the layer, before (thin) and after training; dotted, the floor k."""
+    rows = frame(result)
+    rows = rows[rows.quantity == "rank"]
+    for symmetry, own in rows.groupby("symmetry", sort=False):
+        for step, at in own.groupby("step"):
+            mean, final = at.groupby("layer").value.mean(), step == own.step.max()
+            label = symmetry if final else None
+            ax.plot(mean.index, mean, color=COLOURS[symmetry], lw=1.5 if final else 0.5, label=label)
+        group = as_symmetry(symmetry)
+        if group.family != "generic":
+            ax.axhline(group.capsule_dimension, color=COLOURS[symmetry], ls=":", lw=0.8)
+    ax.set_yscale("log")
+    ax.set_xlabel(LAYER_LABEL)
+    ax.set_ylabel(QUANTITIES["rank"])
+    ax.legend(frameon=False)
+    return ax
+
+
+def _accuracy(result: xr.Dataset, ax: Axes, axis: str, symmetries: Sequence[str]) -> None:
+    """Means over seeds as lines (dashed: generic), each followed by its seeds as dots."""
+    rows = last(frame(result), "accuracy")
+    for symmetry, own in rows.groupby("symmetry", sort=False):
+        if symmetry in symmetries:
+            mean = own.groupby(axis).value.mean()
+            style = "--" if symmetry.startswith("generic") else "-"
+            ax.plot(mean.index, mean, style, color=COLOURS[symmetry], label=symmetry)
+            ax.plot(own[axis], own.value, ".", color=COLOURS[symmetry], alpha=0.5)
+    ax.set_ylim(0.0, 1.0)
+    ax.set_ylabel("test accuracy")

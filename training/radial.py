@@ -1,0 +1,86 @@
+"""The radial nonlinearity and its backward pass by hand, in memory that is there already.
+
+phi(x) = f(r) x/r with r = |x| (paper Eq. (5), (20)). Its derivative is symmetric. With y = phi(x), what comes back is
+
+    dx = (f/r) dy + ((f' - f/r)/f^2) y (y.dy),
+
+so that y, f/r and the factor of the second term, two numbers for each capsule, are all that has to be kept.
+Automatic differentiation would go through the norm, the quotient and the product one by one, and keep all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from meanfield.activations import Activation, as_activation
+from simulate.activations import torch_activation
+from simulate.tangents import torch_derivative
+
+ValueAndSlope = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+def value_and_slope(activation: str | Activation | Callable) -> ValueAndSlope:
+    """f(r) and f'(r) as one function of torch tensors. The backward pass needs f(r) > 0 for r > 0.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`simulate.activations.torch_activation`.
+    """
+    activation = as_activation(activation)
+    if activation.guaranteed and activation.name == "tanh":
+        return _tanh
+    f, derivative = torch_activation(activation), torch_derivative(activation)
+    return lambda r: (f(r), derivative(r))
+
+
+def _tanh(r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    # tanh r = m/(m + 2), m = e^{2r} - 1, to rounding at any r, in less time than torch.tanh takes; 1 beyond r = 20
+    m = torch.expm1((r + r).clamp_(max=40.0))
+    value = m / (m + 2.0)
+    return value, (value * value).neg_().add_(1.0)
+
+
+class Radial:
+    """The nonlinearity of one layer, at work in one piece of memory.
+
+    Parameters
+    ----------
+    state : (models, N, D, columns), in any order in memory. x is put here; :meth:`forward` turns it into y.
+    gain, bend : (models, N, columns), for f/r and (f' - f/r)/f^2
+    scratch : (models, N, columns), which many layers may share
+    """
+
+    def __init__(self, state: torch.Tensor, gain: torch.Tensor, bend: torch.Tensor, scratch: torch.Tensor) -> None:
+        # views are made once: making them takes as long as some of the arithmetic
+        self._y, self._components = state, state.unbind(2)
+        self._gain, self._gains = gain, gain[:, :, None]
+        self._bend, self._scratch, self._scratches = bend, scratch, scratch[:, :, None]
+        self._least = torch.finfo(state.dtype).tiny ** 0.5
+
+    def forward(self, pair: ValueAndSlope) -> None:
+        """From x to y; `pair` gives f and f'."""
+        square = self._scratch
+        # a sum over few components, one by one: no reduction over a short axis, and the same bits for any models
+        torch.mul(self._components[0], self._components[0], out=square)
+        for component in self._components[1:]:
+            square.addcmul_(component, component)
+        # below it f(r)/r is f'(0) to the last bit, and a zero capsule stays one
+        r = square.clamp_(min=self._least).sqrt_()
+        value, slope = pair(r)
+        torch.div(value, r, out=self._gain)
+        self._y.mul_(self._gains)
+        torch.sub(slope, self._gain, out=self._bend)
+        self._bend.div_(torch.mul(value, value, out=self._scratch))
+
+    def backward(self, dy: torch.Tensor, changes: Sequence[torch.Tensor], dx: torch.Tensor) -> None:
+        """Write dx to `dx`, like the state. `changes` are the components of `dy`, dy.unbind(2)."""
+        along = self._scratch
+        torch.mul(self._components[0], changes[0], out=along)
+        for component, change in zip(self._components[1:], changes[1:], strict=True):
+            along.addcmul_(component, change)
+        along.mul_(self._bend)
+        torch.mul(dy, self._gains, out=dx)
+        dx.addcmul_(self._y, self._scratches)

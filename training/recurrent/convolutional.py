@@ -1,0 +1,81 @@
+"""The U(1) RNN on a grid, Appendix D.3: its recurrent matrix is a complex convolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from meanfield.checks import real_array, whole_number
+
+from .initial import uniform_
+from .layer import Recurrent, affine
+from .recurrence import EPSILON, radial_tanh
+
+KERNEL = 3
+PADDINGS = ("circular", "zeros")
+
+
+class ConvolutionalRNN(Recurrent):
+    """h^t = phi(E x^t + K * h^{t-1}) with complex h (channels, side, side) and a complex 3 x 3 kernel K.
+
+    The paper states neither the padding nor the kernel's initialisation. Here the grid is periodic by default, on
+    which the total winding of the phase is always zero; ``"zeros"`` is an open grid, whose edge vortices can cross.
+    "Uniform" draws from U(-1/sqrt(n), 1/sqrt(n)) with n = 9 channels, the numbers that one unit sums, so that
+    sigma_w^2 = 2/3 as for the dense layer; "identity" leaves each state where it is.
+
+    Parameters
+    ----------
+    input_size, recurrent, encoder, frozen_token, batch_first : see :class:`Recurrent`
+    side : length of the grid, >= 3; the paper's is 20
+    channels : the paper's are 16
+    padding : ``"circular"`` or ``"zeros"``
+    epsilon : float > 0, of Eq. (61)
+
+    Raises
+    ------
+    ValueError
+        As :class:`Recurrent`; for a grid smaller than the kernel, or an unknown padding.
+    """
+
+    def __init__(
+        self, input_size: int, side: int = 20, channels: int = 16, *, padding: str = "circular",
+        epsilon: float = EPSILON, recurrent: str = "identity", encoder: str = "standard",
+        frozen_token: int | None = None, batch_first: bool = True,
+    ) -> None:  # fmt: skip
+        size = whole_number("side", side, KERNEL) ** 2 * whole_number("channels", channels, 1)
+        super().__init__(input_size, size, 2, recurrent, encoder, frozen_token, batch_first)
+        if padding not in PADDINGS:
+            raise ValueError(f"padding must be 'circular' or 'zeros', got {padding!r}")
+        self.side, self.channels, self.padding = side, channels, padding
+        self.epsilon = float(real_array("epsilon", epsilon, minimum=0.0, strict=True))
+        self.kernel = nn.Parameter(torch.zeros(2, channels, channels, KERNEL, KERNEL))
+        if recurrent == "uniform":
+            uniform_(self.kernel, channels * KERNEL**2)
+        else:
+            with torch.no_grad():
+                self.kernel[0, :, :, KERNEL // 2, KERNEL // 2] = torch.eye(channels)
+        self._draw_encoder()
+
+    def grid(self, states: torch.Tensor) -> torch.Tensor:
+        """States (..., features) as complex (..., channels, side, side)."""
+        real, imaginary = self.capsules(states).unflatten(-1, (self.channels, self.side, self.side)).unbind(-4)
+        return torch.complex(real, imaginary)
+
+    def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        drive = affine(x, self._encoder())
+        if self.n_models is None:
+            return self._run(drive, start, self.kernel)
+        return torch.stack([self._run(*each) for each in zip(drive, start, self.kernel, strict=True)])
+
+    def _run(self, drive: torch.Tensor, h: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        """One model's states (steps, batch, features)."""
+        real, imaginary = kernel
+        weight = torch.cat([torch.cat([real, -imaginary], 1), torch.cat([imaginary, real], 1)])
+        mode = "circular" if self.padding == "circular" else "constant"
+        states = []
+        for u in drive:
+            image = h.unflatten(-1, (2 * self.channels, self.side, self.side))
+            product = nn.functional.conv2d(nn.functional.pad(image, [KERNEL // 2] * 4, mode=mode), weight)
+            h = radial_tanh(self.capsules(u + product.flatten(1)), self.epsilon).flatten(-2)
+            states.append(h)
+        return torch.stack(states)

@@ -1,0 +1,134 @@
+"""What the recurrent layers share, which stand where `nn.RNN` or `nn.GRU` would.
+
+All are called like those: ``output, last = layer(x, start)``. Their features are the real numbers of the hidden state,
+component-major: [Re h; Im h] for U(1) as in Eq. (62), the first components of all capsules, then the second ones, ...
+for O(k). :meth:`Recurrent.capsules` gives the components an axis of their own.
+
+A stack of models of one shape (`stack`) has a leading axis (models,) in all parameters, in `output` and in `last`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from meanfield.checks import whole_number
+
+from .initial import check_schemes, encoder_
+
+
+def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """x W^T + b for x (..., steps, batch, in), W (..., out, in), b (..., out); a stack may share its x."""
+    if weight.ndim == 2:
+        return nn.functional.linear(x, weight, bias)
+    flat = x.flatten(-3, -2).expand(len(weight), -1, -1)
+    product = flat @ weight.mT if bias is None else torch.baddbmm(bias.unsqueeze(-2), flat, weight.mT)
+    return product.unflatten(-2, x.shape[-3:-1])
+
+
+class Recurrent(nn.Module):
+    """What all layers share: shapes, the encoder E, and its column that may be kept at zero.
+
+    Parameters
+    ----------
+    input_size : d_in
+    hidden_size : N, the number of capsules (of units for the ordinary layers)
+    components : D, real numbers in a capsule
+    recurrent : ``"uniform"`` or ``"identity"``
+    encoder : ``"standard"``, ``"variance 0.001"`` or ``"deviation 0.001"``
+        See `initial`. It concerns the weights into the hidden state (for gated layers into the candidate); the gates'
+        input weights are always standard.
+    frozen_token : int, optional
+        The encoder's column of this input is zero and stays so: the paper's rule for the blank token of the copy task.
+        It counts as a parameter, as in the paper's tables.
+    batch_first : bool
+        Whether x is (batch, steps, input_size), or (steps, batch, input_size).
+
+    Raises
+    ------
+    ValueError
+        For sizes below 1, an unknown scheme, or a frozen token that is no input.
+    """
+
+    encoder_mask: torch.Tensor
+
+    def __init__(
+        self, input_size: int, hidden_size: int, components: int, recurrent: str, encoder: str,
+        frozen_token: int | None, batch_first: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        check_schemes(recurrent, encoder)
+        self.input_size = whole_number("input_size", input_size, 1)
+        self.hidden_size = whole_number("hidden_size", hidden_size, 1)
+        self.components, self.batch_first = components, batch_first
+        self.schemes = recurrent, encoder
+        self.encoder = nn.Parameter(torch.empty(components * hidden_size, input_size))
+        mask = torch.ones(1, input_size)
+        if frozen_token is not None:
+            if not 0 <= whole_number("frozen_token", frozen_token, 0) < input_size:
+                raise ValueError(f"frozen_token must be below input_size = {input_size}, got {frozen_token}")
+            mask[:, frozen_token] = 0.0
+        self.register_buffer("encoder_mask", mask)
+
+    @property
+    def features(self) -> int:
+        """Real numbers of the hidden state, D N."""
+        return self.components * self.hidden_size
+
+    @property
+    def n_models(self) -> int | None:
+        """Models in the stack; None for a single one."""
+        return len(self.encoder) if self.encoder.ndim == 3 else None
+
+    def capsules(self, states: torch.Tensor) -> torch.Tensor:
+        """States (..., features) as (..., D, N)."""
+        return states.unflatten(-1, (self.components, self.hidden_size))
+
+    def forward(self, x: torch.Tensor, start: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Hidden states for sequences of inputs.
+
+        Parameters
+        ----------
+        x : (batch, steps, input_size), or (steps, batch, input_size) without `batch_first`
+            A stack takes these for all its models, or one more axis in front for each its own.
+        start : h^0, (1, batch, features), for a stack (models, batch, features); zero by default
+
+        Returns
+        -------
+        output : h^1 to h^steps, shaped as x with `features` last (a stack's with its models first)
+        last : h^steps, shaped as `start`
+
+        Raises
+        ------
+        ValueError
+            For other shapes.
+        """
+        models = self.n_models
+        axes = (3,) if models is None else (3, 4)
+        if x.ndim not in axes or x.shape[-1] != self.input_size or (x.ndim == 4 and len(x) != models) or not x.numel():
+            raise ValueError(
+                f"x must have 3 axes (for a stack also 4, the first of its {models} models), the last of them "
+                f"input_size = {self.input_size}, and not be empty, got shape {tuple(x.shape)}"
+            )
+        if self.batch_first:
+            x = x.transpose(-3, -2)
+        shape = (models or 1, x.shape[-2], self.features)
+        if start is None:
+            start = x.new_zeros(shape)
+        elif start.shape != shape:
+            raise ValueError(f"start must have the shape {shape}, got {tuple(start.shape)}")
+        states = self._states(x, start[0] if models is None else start)
+        last = states[..., -1, :, :]
+        return states.transpose(-3, -2) if self.batch_first else states, last if models else last.unsqueeze(0)
+
+    def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        """(..., steps, batch, features) from (..., steps, batch, input_size) and (..., batch, features)."""
+        raise NotImplementedError
+
+    def _encoder(self) -> torch.Tensor:
+        return self.encoder * self.encoder_mask
+
+    @torch.no_grad()
+    def _draw_encoder(self) -> None:
+        encoder_(self.encoder, self.schemes[1], self.hidden_size)
+        self.encoder.mul_(self.encoder_mask)

@@ -1,0 +1,133 @@
+"""Hidden states of the ungated models along time, Eq. (13), (56), (60), (64), with hand-written backward passes.
+
+Whatever does not depend on the state before is done for all steps at once: input projections by the caller, slopes and
+weight gradients here. What is left of a step, forwards and backwards, is one matrix product and a few elementwise
+operations into buffers, without a synchronisation, so that a CUDA graph can capture the loop as it is. Weights are
+tied: all steps use the same ones. Gradients of gradients are not available.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from .steps import POINTWISE, add_product, rows, slope, stretch, weight_gradient, with_start
+
+EPSILON = 1e-8  # of Eq. (61), (65)
+
+
+def radial_tanh(q: torch.Tensor, epsilon: float = EPSILON) -> torch.Tensor:
+    """phi(q) = tanh(|q|) / (|q| + epsilon) q, Eq. (61) and (65), for q of shape (..., D, N).
+
+    epsilon changes tanh(|q|) q/|q| by the relative amount epsilon/|q|. A capsule much shorter than epsilon is
+    multiplied by |q|/epsilon, and at q = 0 both the value and its derivative vanish, where without epsilon the
+    derivative would be 1. The gradient is finite everywhere.
+    """
+    square = (q * q).sum(-2, keepdim=True)
+    # the square root has no gradient at zero: there it is taken of 1, and left out
+    zero = square == 0.0
+    radius = torch.where(zero, torch.ones_like(square), square).sqrt()
+    return torch.where(zero, torch.zeros_like(q), q * (torch.tanh(radius) / (radius + epsilon)))
+
+
+def capsule_states(
+    drive: torch.Tensor, start: torch.Tensor, weight: torch.Tensor, epsilon: float = EPSILON
+) -> torch.Tensor:
+    """h^t = phi(u^t + h^{t-1} W) with the radial tanh, Eq. (13), (60), (64).
+
+    Parameters
+    ----------
+    drive : u, (..., steps, batch, D, N)
+    start : h^0, (..., batch, D, N)
+    weight : (..., D N, D N) or (..., N, N)
+
+    Returns
+    -------
+    h^1 to h^steps, (..., steps, batch, D, N)
+    """
+    return _CapsuleStates.apply(drive, start, weight, epsilon)
+
+
+def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Tensor, name: str) -> torch.Tensor:
+    """h^t = psi(u^t + h^{t-1} W), Eq. (56).
+
+    Parameters
+    ----------
+    drive : u, (..., steps, batch, N)
+    start : h^0, (..., batch, N)
+    weight : (..., N, N)
+    name : ``"tanh"`` or ``"relu"``
+
+    Returns
+    -------
+    h^1 to h^steps, (..., steps, batch, N)
+    """
+    return _PointwiseStates.apply(drive, start, weight, name)
+
+
+class _CapsuleStates(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, drive, start, weight, epsilon):
+        drive, n = drive.contiguous(), weight.shape[-1]
+        states, q = with_start(start, drive.shape[-4], axes=3), torch.empty_like(drive)
+        radius, gain = torch.empty_like(q[..., 0, :]), torch.empty_like(q[..., 0, :])
+        square, size = torch.empty_like(start), torch.empty_like(start[..., 0, :])
+        before, after = rows(states, n).unbind(-3), states.unbind(-4)[1:]
+        drives, products, qs = rows(drive, n).unbind(-3), rows(q, n).unbind(-3), q.unbind(-4)
+        for t, (r, g) in enumerate(zip(radius.unbind(-3), gain.unbind(-3), strict=True)):
+            add_product(drives[t], before[t], weight, out=products[t])
+            torch.mul(qs[t], qs[t], out=square)
+            torch.sum(square, -2, out=r)
+            r.sqrt_()
+            torch.tanh(r, out=g)
+            g.div_(torch.add(r, epsilon, out=size))
+            torch.mul(qs[t], g.unsqueeze(-2), out=after[t])
+        ctx.save_for_backward(states, q, radius, gain, weight)
+        ctx.epsilon = epsilon
+        return states.narrow(-4, 1, drive.shape[-4])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        states, q, radius, gain, weight = ctx.saved_tensors
+        gradient, n, transposed = gradient.contiguous(), weight.shape[-1], weight.mT.contiguous()
+        dq, dh = torch.empty_like(q), gradient.select(-4, -1).clone()
+        product, along = torch.empty_like(dh), torch.empty_like(dh[..., 0, :])
+        gradients, dqs, dh_rows = rows(gradient, n).unbind(-3), rows(dq, n).unbind(-3), rows(dh, n)
+        curves = stretch(radius, gain, ctx.epsilon).unbind(-3)
+        steps = list(zip(q.unbind(-4), dq.unbind(-4), gain.unsqueeze(-2).unbind(-4), curves, strict=True))
+        for t in range(len(steps) - 1, -1, -1):
+            q_t, dq_t, gain_t, curve = steps[t]
+            torch.sum(torch.mul(dh, q_t, out=product), -2, out=along)
+            along.mul_(curve)
+            torch.mul(dh, gain_t, out=dq_t)
+            dq_t.addcmul_(q_t, along.unsqueeze(-2))
+            if t:
+                add_product(gradients[t - 1], dqs[t], transposed, out=dh_rows)
+        before = rows(states.narrow(-4, 0, len(steps)), n)
+        return dq, (dqs[0] @ transposed).view_as(dh), weight_gradient(before, rows(dq, n)), None
+
+
+class _PointwiseStates(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, drive, start, weight, name):
+        states, activation = with_start(start, drive.shape[-3], axes=2), POINTWISE[name]
+        each = states.unbind(-3)
+        for t, u in enumerate(drive.contiguous().unbind(-3)):
+            activation(add_product(u, each[t], weight, out=each[t + 1]))
+        ctx.save_for_backward(states, weight)
+        ctx.name = name
+        return states.narrow(-3, 1, drive.shape[-3])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        states, weight = ctx.saved_tensors
+        transposed, steps = weight.mT.contiguous(), gradient.shape[-3]
+        dq = slope(states.narrow(-3, 1, steps), ctx.name).contiguous()
+        dh, dqs, gradients = gradient.select(-3, -1).clone(), dq.unbind(-3), gradient.contiguous().unbind(-3)
+        for t in range(steps - 1, -1, -1):
+            dqs[t].mul_(dh)
+            if t:
+                add_product(gradients[t - 1], dqs[t], transposed, out=dh)
+        return dq, dqs[0] @ transposed, weight_gradient(states.narrow(-3, 0, steps), dq), None

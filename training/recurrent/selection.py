@@ -1,0 +1,108 @@
+"""From many trained models to a table: the best setting by validation, solved seeds, and tests between models."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import xarray as xr
+from scipy.stats import ttest_ind
+
+from .training import SOLVED
+
+SEPARATE = ("kind", "hidden_size")  # never selected between
+
+
+def select(results: xr.Dataset, swept: tuple[str, ...] = ("recurrent", "encoder", "activation", "learning_rate")):
+    """For each kind and size the setting whose validation is best on average over seeds, at the last step.
+
+    Accuracy decides where there is one, cross-entropy otherwise. A setting with a diverged seed is never chosen, unless
+    all have one: then the kind is left out. The test set has no say.
+
+    Parameters
+    ----------
+    results : from :meth:`Training.result`, joined along `model`
+    swept : coordinates that settings of one kind differ in
+
+    Returns
+    -------
+    xarray.Dataset
+        The models of the chosen settings, all their seeds.
+    """
+    by_accuracy = "validation_accuracy" in results
+    score = results["validation_accuracy" if by_accuracy else "validation_loss"].isel(step=-1).values
+    score = score if by_accuracy else -score
+    settings = _labels(results, (*SEPARATE, *swept))
+    chosen = []
+    for kind in dict.fromkeys(_labels(results, SEPARATE)):
+        means = {
+            setting: score[np.array([each == setting for each in settings])].mean()
+            for setting in dict.fromkeys(settings)
+            if setting[: len(SEPARATE)] == kind
+        }
+        finite = {setting: mean for setting, mean in means.items() if np.isfinite(mean)}
+        if finite:
+            chosen.append(max(finite, key=finite.__getitem__))
+    return results.isel(model=[i for i, setting in enumerate(settings) if setting in chosen])
+
+
+def summarise(results: xr.Dataset) -> xr.Dataset:
+    """Mean and standard deviation over seeds of the last test, and how many seeds solved the copy task.
+
+    Returns
+    -------
+    xarray.Dataset
+        By `group` (kind and hidden size): `mean`, `std` (with n - 1; NaN for one seed), `seeds`, `solved` (test
+        cross-entropy below 1e-4) and `diverged` (seeds that ended in NaN, which mean and std leave out).
+    """
+    groups, kinds = _groups(results)
+    finite = [values[np.isfinite(values)] for values in groups]
+    seeds = np.array([len(values) for values in groups])
+    loss, _ = _groups(results, "test_loss")
+    data = {
+        "mean": ([v.mean() if v.size else np.nan for v in finite], "mean over seeds"),
+        "std": ([v.std(ddof=1) if v.size > 1 else np.nan for v in finite], "standard deviation over seeds"),
+        "seeds": (seeds, "trained models"),
+        "solved": ([int((v < SOLVED).sum()) for v in loss], f"seeds with test cross-entropy below {SOLVED:g}"),
+        "diverged": (seeds - [len(v) for v in finite], "seeds that ended in NaN"),
+    }
+    return xr.Dataset(
+        {name: ("group", np.asarray(values), {"long_name": text}) for name, (values, text) in data.items()},
+        coords={"group": [f"{kind} {size}" for kind, size in kinds]},
+        attrs=dict(results.attrs),
+    )
+
+
+def welch(results: xr.Dataset) -> xr.Dataset:
+    """Welch's two-sided t-test between every two groups, of the last test.
+
+    Returns
+    -------
+    xarray.Dataset
+        `p` and `t` by `pair`; NaN where a group has fewer than two finite seeds.
+    """
+    groups, kinds = _groups(results)
+    names = [f"{kind} {size}" for kind, size in kinds]
+    rows = []
+    for i, j in combinations(range(len(names)), 2):
+        a, b = (values[np.isfinite(values)] for values in (groups[i], groups[j]))
+        test = ttest_ind(a, b, equal_var=False) if min(a.size, b.size) > 1 else (np.nan, np.nan)
+        rows.append((f"{names[i]} - {names[j]}", *map(float, test)))
+    pairs, t, p = zip(*rows, strict=True) if rows else ((), (), ())
+    return xr.Dataset(
+        {"t": ("pair", list(t), {"long_name": "Welch's t"}), "p": ("pair", list(p), {"long_name": "two-sided p"})},
+        coords={"pair": list(pairs)},
+    )
+
+
+def _labels(results: xr.Dataset, names: tuple[str, ...]) -> list[tuple]:
+    return list(zip(*(results[name].values.tolist() for name in names), strict=True))
+
+
+def _groups(results: xr.Dataset, name: str | None = None) -> tuple[list[np.ndarray], list[tuple]]:
+    """The last test of each kind and size: accuracy where there is one, or the variable `name`."""
+    value = results[name or ("test_accuracy" if "test_accuracy" in results else "test_loss")]
+    values = (value.isel(step=-1) if "step" in value.dims else value).values
+    labels = _labels(results, SEPARATE)
+    kinds = list(dict.fromkeys(labels))
+    return [values[np.array([label == kind for label in labels])] for kind in kinds], kinds

@@ -1,0 +1,55 @@
+"""A recurrent layer with a readout: what is trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from meanfield.checks import whole_number
+
+from .layer import Recurrent, affine
+
+
+class SequenceModel(nn.Module):
+    """A recurrent layer and a linear readout to logits, Eq. (56), (62), (66).
+
+    Parameters
+    ----------
+    layer : Recurrent
+    outputs : number of logits
+    every_step : bool
+        Read out every state (copy task), or the last one only (image classification).
+    invariant : bool
+        Read the capsules' lengths, Eq. (66), instead of all their components, Eq. (62).
+
+    Raises
+    ------
+    ValueError
+        When there are no outputs.
+    """
+
+    def __init__(self, layer: Recurrent, outputs: int, *, every_step: bool = True, invariant: bool = False) -> None:
+        super().__init__()
+        self.layer, self.every_step, self.invariant = layer, every_step, invariant
+        features = layer.hidden_size if invariant else layer.features
+        readout = nn.Linear(features, whole_number("outputs", outputs, 1))
+        self.readout_weight, self.readout_bias = readout.weight, readout.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits: (batch, steps, outputs) in the order of x, or (batch, outputs); a stack's with its models first."""
+        states, last = self.layer(x)
+        if not self.every_step:
+            states = last if self.layer.n_models is None else last.unsqueeze(-3)
+        if self.invariant:
+            states = lengths(self.layer.capsules(states))
+        logits = affine(states, self.readout_weight, self.readout_bias)
+        if self.every_step:
+            return logits
+        return logits[0] if self.layer.n_models is None else logits.squeeze(-3)
+
+
+def lengths(capsules: torch.Tensor) -> torch.Tensor:
+    """|h| of capsules (..., D, N), with gradient zero at h = 0."""
+    square = (capsules * capsules).sum(-2)
+    zero = square == 0.0
+    return torch.where(zero, 0.0, torch.where(zero, 1.0, square).sqrt())

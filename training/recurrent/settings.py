@@ -1,0 +1,87 @@
+"""One model and how it is trained, in plain values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from meanfield.checks import real_array, whole_number
+from meanfield.symmetry import as_symmetry
+
+from .baselines import GRU, ElmanRNN
+from .capsule_layers import CapsuleGRU, CapsuleRNN
+from .convolutional import ConvolutionalRNN
+from .copy_task import BLANK
+from .layer import Recurrent
+from .sequence import SequenceModel
+
+CLASSES = 10
+GRID = "grid RNN"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One model and how it is trained; models of one `kind`, `hidden_size` and `activation` can share a stack.
+
+    Attributes
+    ----------
+    kind : ``"RNN"``, ``"GRU"``, or a symmetry and one of these, as in ``"U(1) RNN"``, ``"generic(2) GRU"``
+        ``"grid RNN"`` is the convolutional U(1) RNN on a periodic grid.
+    hidden_size : N; the number of sites of a grid, a square
+    seed : of the initial weights and of the batches
+    learning_rate : Adam's
+    recurrent, encoder : schemes of `initial`
+    activation : ``"tanh"`` or ``"relu"``, of ordinary models; capsules have the radial tanh
+    update_bias : b_z at the start; None is the model's own, uniform for ``"GRU"`` and 2 for equivariant ones
+    frozen_blank : whether the encoder's column of the blank token is held at zero
+    biases : ``"equations"``, as the paper's equations have them, or ``"tables"``
+        What its parameter counts need: two vectors for ordinary models, one on the encoder of O(k). See `tables`.
+    channels : of a grid
+    """
+
+    kind: str
+    hidden_size: int
+    seed: int = 0
+    learning_rate: float = 1e-3
+    recurrent: str = "identity"
+    encoder: str = "standard"
+    activation: str = "tanh"
+    update_bias: float | None = None
+    frozen_blank: bool = False
+    biases: str = "equations"
+    channels: int = 16
+
+    def __post_init__(self) -> None:
+        whole_number("seed", self.seed, 0)
+        real_array("learning_rate", self.learning_rate, minimum=0.0)
+        if self.kind == GRID and math.isqrt(self.hidden_size) ** 2 != self.hidden_size:
+            raise ValueError(f"hidden_size must be a square for a grid, got {self.hidden_size}")
+        if self.biases not in ("equations", "tables"):
+            raise ValueError(f"biases must be 'equations' or 'tables', got {self.biases!r}")
+        if self.kind.split(" ")[-1] not in ("RNN", "GRU"):
+            raise ValueError(f"kind must be 'RNN', 'GRU' or a symmetry and one of these, got {self.kind!r}")
+
+    def build(self, inputs: int, *, every_step: bool) -> SequenceModel:
+        """The model with initial weights drawn from its seed; torch's own random state stays as it is."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return SequenceModel(self._layer(inputs), CLASSES, every_step=every_step)
+
+    def _layer(self, inputs: int) -> Recurrent:
+        options: dict = {
+            "recurrent": self.recurrent,
+            "encoder": self.encoder,
+            "frozen_token": BLANK if self.frozen_blank else None,
+        }
+        if self.kind == GRID:
+            return ConvolutionalRNN(inputs, math.isqrt(self.hidden_size), self.channels, **options)
+        symmetry, _, cell = self.kind.rpartition(" ")
+        if cell == "GRU" and self.update_bias is not None:
+            options["update_bias"] = self.update_bias
+        if not symmetry:
+            options["biases"] = 2 if self.biases == "tables" else 1
+            return (GRU if cell == "GRU" else ElmanRNN)(inputs, self.hidden_size, self.activation, **options)
+        options["bias"] = self.biases == "tables" and as_symmetry(symmetry).family == "O"
+        return (CapsuleGRU if cell == "GRU" else CapsuleRNN)(inputs, self.hidden_size, symmetry, **options)

@@ -1,0 +1,99 @@
+"""Adam for a stack of models: each with its own learning rate and its own clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+
+from meanfield.checks import real_array
+
+BETAS, EPS = (0.9, 0.999), 1e-8  # PyTorch's defaults, which the paper names
+
+
+class StackedAdam:
+    """Adam on parameters with a leading axis of models, as if each model had its own optimiser.
+
+    Parameters
+    ----------
+    parameters : tensors (models, ...)
+    learning_rates : one for each model, >= 0
+
+    Raises
+    ------
+    ValueError
+        When there is not one learning rate for each model.
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], learning_rates) -> None:
+        self.parameters = list(parameters)
+        rates = real_array("learning_rates", learning_rates, minimum=0.0)
+        models = {len(parameter) for parameter in self.parameters}
+        if models != {rates.size} or rates.ndim != 1:
+            raise ValueError(f"learning_rates must be one for each of {models} models, got shape {rates.shape}")
+        self.learning_rates = torch.from_numpy(rates).to(self.parameters[0])
+        self.step_count = 0
+        self._mean = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self._square = [torch.zeros_like(parameter) for parameter in self.parameters]
+
+    @torch.no_grad()
+    def step(self, factor: float = 1.0) -> None:
+        """Change all parameters by their gradients, learning rates times `factor`; gradients are dropped.
+
+        Raises
+        ------
+        ValueError
+            When a parameter has no gradient.
+        """
+        gradients = _gradients(self.parameters)
+        self.step_count += 1
+        first, second = (1.0 - beta**self.step_count for beta in BETAS)
+        torch._foreach_lerp_(self._mean, gradients, 1.0 - BETAS[0])
+        torch._foreach_mul_(self._square, BETAS[1])
+        torch._foreach_addcmul_(self._square, gradients, gradients, 1.0 - BETAS[1])
+        for parameter, mean, square in zip(self.parameters, self._mean, self._square, strict=True):
+            rates = along_models(self.learning_rates * (factor / first), parameter)
+            parameter.sub_(rates * mean / square.div(second).sqrt_().add_(EPS))
+            parameter.grad = None
+
+    def state(self) -> dict:
+        """All that :meth:`restore` needs."""
+        return {"step_count": self.step_count, "mean": self._mean, "square": self._square}
+
+    def restore(self, state: dict) -> None:
+        """Go on from a state."""
+        self.step_count = state["step_count"]
+        for own, saved in ((self._mean, state["mean"]), (self._square, state["square"])):
+            for tensor, value in zip(own, saved, strict=True):
+                tensor.copy_(value)
+
+
+@torch.no_grad()
+def clip_norms(parameters: Iterable[torch.nn.Parameter], largest: float) -> None:
+    """Scale each model's gradient so that its norm over all parameters is at most `largest`."""
+    gradients = _gradients(parameters)
+    squares = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients])
+    scale = (largest / squares.sum(0).sqrt()).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(along_models(scale, gradient))
+
+
+@torch.no_grad()
+def clip_values(parameters: Iterable[torch.nn.Parameter], largest: float) -> None:
+    """Cut every component of the gradients at +- `largest`."""
+    for gradient in _gradients(parameters):
+        gradient.clamp_(-largest, largest)
+
+
+def along_models(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """(models,) shaped to multiply (models, ...)."""
+    return values.view(-1, *[1] * (like.ndim - 1))
+
+
+def _gradients(parameters: Iterable[torch.nn.Parameter]) -> list[torch.Tensor]:
+    """All gradients; a model's parameters without one would be a mistake."""
+    gradients = [parameter.grad for parameter in parameters]
+    if any(gradient is None for gradient in gradients):
+        raise ValueError("parameters must all have gradients: call backward first")
+    return cast(list[torch.Tensor], gradients)

@@ -1,0 +1,68 @@
+"""Many models of one shape as one program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from .sequence import SequenceModel
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def stack(models: Sequence[Module]) -> Module:
+    """Models of one shape as one model whose parameters have an axis (models,) in front.
+
+    The models may differ in their initial weights and in whether a token is frozen, in nothing else. All are run by one
+    batched product a step.
+
+    Raises
+    ------
+    ValueError
+        For no models, or models that differ in class, options or shapes.
+    """
+    if not models:
+        raise ValueError("models must not be empty, got none")
+    kinds = {_kind(model) for model in models}
+    if len(kinds) > 1:
+        raise ValueError(f"models must be alike to be stacked, got {' and '.join(sorted(kinds))}")
+    if any(tensor.ndim == 3 for model in models for name, tensor in model.named_parameters() if "encoder" in name):
+        raise ValueError("models must be single ones, got a stack")
+    return _with_tensors(models[0], {name: torch.stack(each) for name, each in _named_tensors(models)})
+
+
+def unstack(models: Module) -> list[Module]:
+    """The single models of a stack."""
+    tensors = {**dict(models.named_parameters()), **dict(models.named_buffers())}
+    count = len(next(iter(tensors.values())))
+    return [_with_tensors(models, {name: each[i] for name, each in tensors.items()}) for i in range(count)]
+
+
+def _named_tensors(models: Sequence[nn.Module]):
+    each = [{**dict(model.named_parameters()), **dict(model.named_buffers())} for model in models]
+    for name in each[0]:
+        yield name, [tensors[name].detach() for tensors in each]
+
+
+def _with_tensors(model: Module, tensors: dict[str, torch.Tensor]) -> Module:
+    """A copy of a model with other parameters and buffers."""
+    copied = deepcopy(model)
+    for name, tensor in tensors.items():
+        path, _, leaf = name.rpartition(".")
+        owner = copied.get_submodule(path)
+        value = tensor.detach().clone()
+        setattr(owner, leaf, nn.Parameter(value) if leaf in owner._parameters else value)
+    return copied
+
+
+def _kind(model: nn.Module) -> str:
+    """Everything that models in a stack must share."""
+    shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in model.named_parameters())
+    layer = model.layer if isinstance(model, SequenceModel) else model
+    options = [getattr(layer, name, None) for name in ("symmetry", "nonlinearity", "epsilon", "batch_first")]
+    readout = [getattr(model, name, None) for name in ("every_step", "invariant")]
+    return f"{type(layer).__name__}({', '.join(map(str, options + readout))}; {shapes})"

@@ -1,0 +1,351 @@
+"""Networks of one shape that differ in sigma_w, seed and learning rate, trained as one program.
+
+Everything has a leading axis of models. Each model's numbers are what they would be if it were alone: on a CPU to the
+last bit, as every product and every sum is of one model, in the same order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from meanfield.activations import as_activation
+from meanfield.checks import real_array, sigma_w_array, whole_number
+from meanfield.symmetry import Symmetry, as_symmetry
+from simulate.blocks import generator
+from simulate.devices import as_device, as_dtype
+from simulate.layers import weight_shape, weight_std
+
+from .conventions import D0, LEARNING_RATE
+from .radial import Radial, value_and_slope
+
+CACHE = 2**18  # bytes of one layer's state that a CPU works on at a time
+INPUT, HIDDEN, READOUT, BIAS = range(4)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the models of a stack share: the layers of Eq. (4), (19), (21) between a general first and last one.
+
+    Attributes
+    ----------
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    width : N, capsules in a layer
+    depth : L, layers between the first and the last one
+    features : length of an input
+    classes : length of an output
+    activation : f, of a capsule's radius
+    """
+
+    symmetry: str
+    width: int
+    depth: int
+    features: int
+    classes: int = 10
+    activation: str = "tanh"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symmetry", str(as_symmetry(self.symmetry)))
+        as_activation(self.activation)
+        for name, least in (("width", 1), ("depth", 0), ("features", 1), ("classes", 2)):
+            whole_number(name, getattr(self, name), least)
+
+    @property
+    def group(self) -> Symmetry:
+        return as_symmetry(self.symmetry)
+
+    @property
+    def components(self) -> int:
+        """N D, the real numbers of one state."""
+        return self.width * self.group.capsule_dimension
+
+    @property
+    def parts(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of one model's V, W^0..W^{L-1}, R and b."""
+        hidden = weight_shape(self.group, self.width, self.width)
+        outer = ((self.components, self.features), (self.classes, self.components), (self.classes,))
+        return outer[0], (self.depth, *hidden), *outer[1:]
+
+    def capsules(self, flat: torch.Tensor) -> torch.Tensor:
+        """A state as V makes it, (models, N D, columns), as capsules (models, N, D, columns)."""
+        k, columns = self.group.capsule_dimension, flat.shape[-1]
+        if self.group.family == "U(1)":
+            return flat.view(-1, k, self.width, columns).transpose(1, 2)
+        return flat.view(-1, self.width, k, columns)
+
+    @property
+    def parameters(self) -> int:
+        """Real parameters of one model."""
+        return sum(map(math.prod, self.parts))
+
+
+@dataclass(frozen=True)
+class Model:
+    """What may differ between the models of a stack.
+
+    Attributes
+    ----------
+    sigma_w : weight scale at initialisation
+    seed : of the initial weights, and of the order of images
+    learning_rate : Adam's
+    clip : largest norm of the gradient; a longer one is scaled down to it. None leaves gradients as they are.
+    """
+
+    sigma_w: float
+    seed: int = 0
+    learning_rate: float = LEARNING_RATE
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        whole_number("seed", self.seed, 0)
+        for name in ("sigma_w", "learning_rate", "clip"):
+            value = getattr(self, name)
+            if value is None and name == "clip":
+                continue
+            if real_array(name, value, minimum=0.0, strict=name == "clip").ndim:
+                raise ValueError(f"{name} must be one number, got {value!r}")
+
+
+class Stack:
+    """The parameters of some models, their outputs and their gradients.
+
+    Parameters
+    ----------
+    shape : what the models share
+    models : one or more
+    dtype : ``"float32"`` or ``"float64"``; weights are drawn in float32
+    device : ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:i"``; weights are drawn on the CPU, the same for each
+
+    Attributes
+    ----------
+    parameters, gradients : tensors (models, parameters); one model's V, W, R and b follow each other (`views`). They
+        are changed in place, never replaced.
+
+    Raises
+    ------
+    ValueError
+        Without models; for a device or dtype that there is not.
+    """
+
+    def __init__(self, shape: Shape, models: Sequence[Model], dtype: str = "float32", device: str = "cpu") -> None:
+        if not models:
+            raise ValueError("models must name at least one model, got none")
+        self.shape, self.models = shape, tuple(models)
+        sigma_w_array([model.sigma_w for model in models], as_activation(shape.activation))
+        place = as_device(device)
+        drawn = torch.stack([initial(shape, model) for model in models])
+        self.parameters = drawn.to(as_dtype(dtype)).to(place)
+        self.gradients = torch.zeros_like(self.parameters)
+        self._memory: dict[tuple[int, int], Memory] = {}
+        self._passes: dict[tuple[int, int], Pass] = {}
+
+    def __repr__(self) -> str:
+        return f"Stack({len(self.models)} of {self.shape}, {self.parameters.dtype}, {self.parameters.device})"
+
+    def views(self, flat: torch.Tensor) -> list[torch.Tensor]:
+        """V, W, R and b in a tensor like `parameters`, each with its leading axis of models.
+
+        Rows of V and columns of R count through the capsules, and in each through its components; for U(1) as weights
+        do, through all real parts and then through all imaginary parts.
+        """
+        sizes = [math.prod(part) for part in self.shape.parts]
+        parts = zip(flat.split(sizes, dim=-1), self.shape.parts, strict=True)
+        return [piece.view(*flat.shape[:-1], *part) for piece, part in parts]
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Outputs (models, classes, images) for images (models, features, images)."""
+        out = images.new_empty(len(self.models), self.shape.classes, images.shape[-1])
+        for some, one in self._shares(images.shape[-1]):
+            out[some] = one.forward(images[some])
+        return out
+
+    def states(self, images: torch.Tensor) -> Iterator[torch.Tensor]:
+        """phi(z^l) for l = 0..L, each (models, N, D, images), for images as in :meth:`logits`."""
+        shares = list(self._shares(images.shape[-1]))
+        if len(shares) == 1:
+            shares[0][1].forward(images)
+            yield from (state.clone() for state in shares[0][1].memory.states)
+            return
+        # models that are worked on one after the other use the same memory
+        found = []
+        for some, one in shares:
+            one.forward(images[some])
+            found.append([state.clone() for state in one.memory.states])
+        yield from (torch.cat(layer) for layer in zip(*found, strict=True))
+
+    def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy of each model, (models,), leaving its gradient in `gradients`.
+
+        Parameters
+        ----------
+        images : (models, features, images)
+        labels : int64 (models, images)
+        """
+        losses = images.new_empty(len(self.models))
+        for some, one in self._shares(images.shape[-1]):
+            losses[some], change = cross_entropy(one.forward(images[some]), labels[some])
+            one.backward(images[some], change)
+        return losses
+
+    def _shares(self, columns: int) -> Iterator[tuple[slice, Pass]]:
+        """Models that are worked on at a time: all on a GPU, as many as its cache likes on a CPU."""
+        count = len(self.models)
+        if self.parameters.device.type == "cpu":
+            state = self.shape.components * columns * self.parameters.element_size()
+            count = max(1, CACHE // state)
+        for first in range(0, len(self.models), count):
+            some = slice(first, min(first + count, len(self.models)))
+            yield some, self._pass(some, columns)
+
+    def _pass(self, some: slice, columns: int) -> Pass:
+        if (some.start, columns) not in self._passes:
+            key = some.stop - some.start, columns
+            if key not in self._memory:
+                self._memory[key] = Memory(self.shape, *key, like=self.parameters)
+            weights, gradients = self.views(self.parameters[some]), self.views(self.gradients[some])
+            self._passes[some.start, columns] = Pass(self.shape, weights, gradients, self._memory[key])
+        return self._passes[some.start, columns]
+
+
+class Memory:
+    """Room for the states of some models, used again for every batch.
+
+    Attributes
+    ----------
+    states : of each layer, (models, N, D, columns); for U(1) all real parts lie before all imaginary parts
+    dx, dy : like one of them
+    dense, changes : for U(1), (models, L, 2 N, 2 N), the matrices behind the complex weights and their gradients
+    """
+
+    def __init__(self, shape: Shape, models: int, columns: int, like: torch.Tensor) -> None:
+        k, n, layers = shape.group.capsule_dimension, shape.width, shape.depth + 1
+        unitary = shape.group.family == "U(1)"
+        order = (models, k, n, columns) if unitary else (models, n, k, columns)
+        room = like.new_empty(layers + 2, *order)
+        *self.states, self.dx, self.dy = room.transpose(2, 3).unbind() if unitary else room.unbind()
+        gains, bends = like.new_empty(2, layers, models, n, columns).unbind()
+        scratch = torch.empty_like(gains[0])
+        self.radial = [Radial(*one, scratch) for one in zip(self.states, gains, bends, strict=True)]
+        size = 2 * n if unitary else 0
+        self.dense, self.changes = like.new_empty(2, models, shape.depth, size, size).unbind()
+
+
+class Pass:
+    """Some models' way forwards and backwards, through weights, gradients and memory that stay where they are."""
+
+    def __init__(
+        self, shape: Shape, weights: list[torch.Tensor], gradients: list[torch.Tensor], memory: Memory
+    ) -> None:
+        self._weights, self._gradients, self.memory = weights, gradients, memory
+        self._pair = value_and_slope(shape.activation)
+        self._unitary = shape.group.family == "U(1)"
+        self._flat = [_flat(shape, state) for state in (memory.states[0], memory.states[-1], memory.dx, memory.dy)]
+        self._changes = memory.dy.unbind(2)
+        dense, changes = (memory.dense, memory.changes) if self._unitary else (weights[HIDDEN], gradients[HIDDEN])
+        rows = [_rows(shape, state) for state in memory.states]
+        dx, dy = _rows(shape, memory.dx), _rows(shape, memory.dy)
+        self._onwards, self._weight_gradients, self._back = [], [], []
+        for layer in range(shape.depth):
+            self._onwards.append(Product(dense[:, layer], rows[layer], rows[layer + 1]))
+            self._weight_gradients.append(Product(dx, rows[layer].mT, changes[:, layer]))
+            self._back.append(Product(dense[:, layer].mT, dx, dy))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (models, classes, images), leaving the states in the memory."""
+        first, last, _, _ = self._flat
+        if self._unitary:
+            _expand(self._weights[HIDDEN], self.memory.dense)
+        Product(self._weights[INPUT], images, first)()
+        self.memory.radial[0].forward(self._pair)
+        for product, radial in zip(self._onwards, self.memory.radial[1:], strict=True):
+            product()
+            radial.forward(self._pair)
+        logits = self._weights[BIAS][:, :, None].repeat(1, 1, images.shape[-1])
+        return logits.add_(Product(self._weights[READOUT], last)())
+
+    def backward(self, images: torch.Tensor, change: torch.Tensor) -> None:
+        """Gradients, from `change`, that with respect to the logits of the last :meth:`forward`."""
+        _, last, dx, dy = self._flat
+        memory = self.memory
+        Product(change, last.mT, self._gradients[READOUT])()
+        torch.sum(change, -1, out=self._gradients[BIAS])
+        Product(self._weights[READOUT].mT, change, dy)()
+        for layer in range(len(self._back) - 1, -1, -1):
+            memory.radial[layer + 1].backward(memory.dy, self._changes, memory.dx)
+            self._weight_gradients[layer]()
+            self._back[layer]()
+        memory.radial[0].backward(memory.dy, self._changes, memory.dx)
+        Product(dx, images.mT, self._gradients[INPUT])()
+        if self._unitary:
+            _fold(memory.changes, self._gradients[HIDDEN])
+
+
+class Product:
+    """One matrix product for each model, each into its place: a b into `out`, which is made where it is left out."""
+
+    def __init__(self, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None = None) -> None:
+        self._out = a.new_empty(len(a), a.shape[-2], b.shape[-1]) if out is None else out
+        self._together = a.is_cuda
+        # the call, and so the bits, of a model that is alone; views of each are made once
+        self._parts = [(a, b, self._out)] if self._together else list(zip(a, b, self._out, strict=True))
+
+    def __call__(self) -> torch.Tensor:
+        multiply = torch.bmm if self._together else torch.mm
+        for a, b, out in self._parts:
+            multiply(a, b, out=out)
+        return self._out
+
+
+def _flat(shape: Shape, state: torch.Tensor) -> torch.Tensor:
+    """A state as V and R see it, (models, N D, columns), in the order in which it lies in memory."""
+    return (state.transpose(1, 2) if shape.group.family == "U(1)" else state).flatten(1, 2)
+
+
+def _rows(shape: Shape, state: torch.Tensor) -> torch.Tensor:
+    """A state as the matrix that a layer's weights act on."""
+    if shape.group.family == "O":
+        return state.flatten(2, 3)  # w_ij times the identity: components are so many more columns
+    return _flat(shape, state)
+
+
+def _expand(weights: torch.Tensor, dense: torch.Tensor) -> None:
+    """From [a; b] to [[a, -b], [b, a]], which acts on real above imaginary parts."""
+    n = weights.shape[-1]
+    dense[..., :n] = weights
+    torch.neg(weights[..., n:, :], out=dense[..., :n, n:])
+    dense[..., n:, n:] = weights[..., :n, :]
+
+
+def _fold(changes: torch.Tensor, gradients: torch.Tensor) -> None:
+    """What a change of [[a, -b], [b, a]] means for [a; b]."""
+    n = gradients.shape[-1]
+    torch.add(changes[..., :n, :n], changes[..., n:, n:], out=gradients[..., :n, :])
+    torch.sub(changes[..., n:, :n], changes[..., :n, n:], out=gradients[..., n:, :])
+
+
+def initial(shape: Shape, model: Model) -> torch.Tensor:
+    """One model's parameters in a row, in float32: see `training.conventions` for their laws."""
+    source = generator(model.seed, 0, torch.device("cpu"))
+    k = shape.group.capsule_dimension
+    stds = (
+        math.sqrt(D0 / (k * shape.features)),
+        model.sigma_w * weight_std(shape.group, shape.width),
+        1.0 / math.sqrt(shape.components),
+        0.0,
+    )
+    drawn = [std * torch.randn(part, generator=source) for std, part in zip(stds, shape.parts, strict=True)]
+    return torch.cat([part.flatten() for part in drawn])
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean cross-entropy (models,) over images, and its gradient, for logits (models, classes, images)."""
+    shifted = logits - logits.amax(1, keepdim=True)
+    weights = shifted.exp()
+    total = weights.sum(1)
+    picked = shifted.gather(1, labels[:, None])[:, 0]
+    change = weights / total[:, None]
+    change.scatter_add_(1, labels[:, None], -torch.ones_like(labels, dtype=change.dtype)[:, None])
+    return (total.log() - picked).mean(-1), change / labels.shape[-1]
