@@ -1,0 +1,129 @@
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from meanfield import precise
+from simulate import explorer
+from simulate.explorer import Point, diagram, length, overlap, readout, scales, view
+
+POINT = Point("O(3)", "tanh", 1.5, width=8, depth=6, rho=0.5)
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_theory_starts_at_a_random_input_layer():
+    """Layer 0 by Monte Carlo: Gaussian capsules of unit mean square with overlap rho."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 400_000, 3)) / np.sqrt(3)
+    y = 0.5 * x + np.sqrt(0.75) * y
+    phi_x, phi_y = (np.tanh(r) * z / r for z in (x, y) for r in [np.linalg.norm(z, axis=1, keepdims=True)])
+    theory = POINT.theory()
+    assert float(theory.c[0]) == pytest.approx(np.mean(np.sum(phi_x**2, 1)), abs=2e-3)
+    assert float(theory.delta[0]) == pytest.approx(np.mean(np.sum(phi_x * phi_y, 1)), abs=3e-3)
+
+
+def test_samples_are_of_the_point():
+    samples = Point("U(1)", width=256, depth=3, rho=0.8).sampled(64)
+    assert samples.attrs["width"] == 256
+    theory = Point("U(1)", width=256, depth=3, rho=0.8).theory()
+    assert np.all(np.abs(samples.c.isel(input=0) - theory.c) < 5 * samples.c_se.isel(input=0) + 1.0 / 256)
+    assert np.all(np.abs(samples.overlap - theory.delta) < 5 * samples.overlap_se + 1.0 / 256)
+
+
+def test_length_has_theory_as_a_line_and_samples_as_points(ax):
+    samples = POINT.sampled(8)
+    length(POINT, POINT.theory(), ax, samples)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), POINT.theory().c)
+    np.testing.assert_array_equal(ax.containers[0].lines[0].get_ydata(), samples.c.isel(input=0))
+    exact = float(precise.fixed_point(1.5, symmetry="O(3)", digits=15))
+    assert ax.lines[1].get_ydata()[0] == pytest.approx(exact, rel=1e-12)
+
+
+def test_overlap_is_relative_to_c(ax):
+    samples = POINT.sampled(8)
+    overlap(POINT, POINT.theory(), ax, samples)
+    expected = samples.overlap / samples.c.mean("input")
+    np.testing.assert_allclose(np.asarray(ax.containers[0].lines[0].get_ydata(), float), expected.values)
+
+
+def test_the_point_lies_on_the_diagram(ax):
+    diagram(POINT, ax)
+    line, dot = ax.lines
+    assert dot.get_ydata()[0] == pytest.approx(np.interp(1.5, line.get_xdata(), line.get_ydata()), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("point", "phase", "kept"),
+    [
+        (Point("U(1)", sigma_w=1.5), "broken", "the phase"),
+        (Point("O(4)", sigma_w=0.9), "unbroken", "6 angles"),
+        (Point("generic(2)", sigma_w=1.5), "broken", "a sign"),
+    ],
+)
+def test_readout(point, phase, kept, ax):
+    told = readout(point)
+    assert told["phase"].startswith(phase)
+    assert told["conserved between two inputs"] == kept
+    assert kept in scales(point, ax).texts[0].get_text()
+
+
+def test_linear_networks_have_no_fixed_point():
+    told = readout(Point(activation="linear", sigma_w=1.5))
+    assert "no fixed point" in told["phase"]
+    assert isinstance(view(Point(activation="linear", sigma_w=1.5)), Figure)
+
+
+def test_view_is_a_figure_with_and_without_samples():
+    assert len(view(POINT).axes) == 4
+    assert len(view(POINT, POINT.sampled(8)).axes) == 4
+
+
+def test_sliders_move_the_figure(monkeypatch):
+    pytest.importorskip("ipywidgets")
+    drawn = []
+    monkeypatch.setattr(explorer, "view", lambda point, samples=None: drawn.append((point, samples)) or plt.figure())
+    box = explorer.explorer()
+    controls = {child.description: child for child in box.children[0].children}
+    controls["sigma_w"].value = 2.0
+    controls["symmetry"].value = "O(k)"
+    controls["width N"].value = 16
+    controls["depth L"].value = 10
+    controls["sample networks"].click()
+    point, samples = drawn[-1]
+    assert point == Point("O(4)", "tanh", 2.0, 16, 10, 0.9)
+    assert samples.attrs["width"] == 16
+    assert drawn[0][0] == Point()
+    assert drawn[1][0].sigma_w == 2.0
+
+
+def test_without_ipywidgets_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.raises(ImportError, match="pip install ipywidgets"):
+        explorer.explorer()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 0}, "width must be an integer >= 1, got 0"),
+        ({"depth": 0}, "depth must be an integer >= 1, got 0"),
+        ({"rho": 1.5}, r"rho must be one number in \[0, 1\], got 1.5"),
+        ({"symmetry": "SU(2)"}, "symmetry must be"),
+        ({"sigma_w": -1.0}, "sigma_w must be >= 0, got -1"),
+    ],
+)
+def test_bad_points(options, message):
+    with pytest.raises(ValueError, match=message):
+        Point(**options)
