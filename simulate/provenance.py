@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +13,12 @@ PACKAGES = ("goldstone-propagation", "numpy", "torch", "xarray")
 
 def provenance() -> dict[str, str]:
     """Versions of what computed a result, and the commit where the code lies in a git checkout."""
+    return dict(_found())
+
+
+@lru_cache(maxsize=1)
+def _found() -> dict[str, str]:
+    # once for a process: it asks git, and the code that runs is the code that was loaded
     versions = {f"version_{name.replace('-', '_')}": version(name) for name in PACKAGES}
     return {"version_python": platform.python_version(), **versions, **_commit()}
 

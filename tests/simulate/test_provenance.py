@@ -6,6 +6,13 @@ import simulate.provenance
 from simulate.provenance import provenance
 
 
+@pytest.fixture(autouse=True)
+def _asked_anew():
+    simulate.provenance._found.cache_clear()
+    yield
+    simulate.provenance._found.cache_clear()
+
+
 def test_versions_are_named():
     found = provenance()
     assert {"version_python", "version_numpy", "version_torch", "version_xarray"} <= found.keys()
