@@ -112,7 +112,7 @@ def overlap(point: Point, theory: xr.Dataset, ax: Axes, samples: xr.Dataset | No
         points(ratio, "rho", ax, color="C1")
     ax.set_xlabel(LAYER_LABEL)
     ax.set_ylabel(r"overlap $\rho^l = \Delta^l/c^l$")
-    ax.set_ylim(1e-3, 1.3)
+    ax.set_ylim(min(0.3, 0.5 * max(float(theory.rho.min()), 1e-4)), 1.3)
     return ax
 
 
