@@ -118,7 +118,7 @@ def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
         For a wrong magic number, an empty, truncated or overlong file, or a damaged gzip stream.
     """
     path = Path(path)
-    raw = _unpacked(path)
+    raw = unpacked(path)
     header = 4 * (1 + dimensions)
     wanted = 0x0800 + dimensions
     magic = int.from_bytes(raw[:4], "big")
@@ -137,7 +137,7 @@ def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
 
 
-def _unpacked(path: Path) -> bytes:
+def unpacked(path: Path) -> bytes:
     raw = path.read_bytes()
     if raw[:2] != b"\x1f\x8b":
         return raw

@@ -1,1 +1,32 @@
-"""Trained networks of the paper (not written yet: see the open issues)."""
+"""Deep networks with equivariant layers, trained: the paper's Figures 3, 4, 5, 10 and 11.
+
+>>> from training import Model, Shape, Stack, run_experiment
+>>> result = run_experiment("figure5a")  # doctest: +SKIP
+>>> # or by hand: networks that differ in sigma_w and seed, as one program
+>>> stack = Stack(Shape("U(1)", width=64, depth=100, features=784), [Model(1.5, seed) for seed in range(5)])
+>>> # what the paper leaves open, and what is done here, is in training.conventions
+"""
+
+from .data import Source, load
+from .experiments import run_experiment
+from .job import Interrupted, Job, run
+from .measure import effective_rank, evaluate, jacobian, ranks
+from .order import order_parameter
+from .stack import Model, Shape, Stack
+
+__all__ = [
+    "Interrupted",
+    "Job",
+    "Model",
+    "Shape",
+    "Source",
+    "Stack",
+    "effective_rank",
+    "evaluate",
+    "jacobian",
+    "load",
+    "order_parameter",
+    "ranks",
+    "run",
+    "run_experiment",
+]

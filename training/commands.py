@@ -10,6 +10,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -72,7 +73,7 @@ class List:
 
 @dataclass
 class Run:
-    """Run a figure, or go on with it where it was interrupted; exit code 3 when the time budget ended first."""
+    """Run a figure, or go on with it where it was interrupted; exit code 3 when the time ended first, or Ctrl-C."""
 
     name: Annotated[Name, tyro.conf.Positional]
     preset: PresetName = "quick"
@@ -88,6 +89,14 @@ class Run:
 
     def run(self) -> int:
         work = self.results / f".{self.name}_{self.preset}"
+        stopped = Event()
+
+        def tell(done: float, total: float) -> None:
+            if stopped.is_set():
+                raise Interrupted
+            bar.total = total
+            bar.update(done)
+
         with (
             tqdm(unit="FLOP", unit_scale=True, leave=False) as bar,
             as_executor(self.executor, self.device) as executor,
@@ -101,9 +110,10 @@ class Run:
                     device=self.device,
                     executor=executor,
                     time_budget=self.time_budget,
-                    progress=lambda done, total: _advance(bar, done, total),
+                    progress=tell,
                 )
-            except Interrupted:
+            except (Interrupted, KeyboardInterrupt):
+                stopped.set()  # threads that are still at work end with their next step
                 bar.close()
                 print(f"stopped before the end; the same command goes on from {work}")
                 return 3
@@ -152,11 +162,6 @@ def find(name: str, preset: str, folder: Path | None) -> Path:
         if path.exists():
             return path
     raise FileNotFoundError(f"no {paths[0].name} in {', '.join(map(str, folders))}: run it first")
-
-
-def _advance(bar: tqdm, done: float, total: float) -> None:
-    bar.total = total
-    bar.update(done)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {"list": List, "run": Run, "report": Report}

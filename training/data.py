@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from meanfield.checks import whole_number
-from simulate.data import IDX_NAMES, Images, _unpacked, load_images
+from simulate.data import IDX_NAMES, Images, unpacked, load_images
 
 CLASSES = 10
 
@@ -147,7 +147,7 @@ def checksum(path: str | Path) -> str:
     ValueError
         For a damaged gzip stream.
     """
-    return hashlib.sha256(_unpacked(Path(path))).hexdigest()
+    return hashlib.sha256(unpacked(Path(path))).hexdigest()
 
 
 def _identify(name: str, folder: Path) -> bool:

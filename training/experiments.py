@@ -224,11 +224,9 @@ def _run_all(
 
 def _gather(jobs: Sequence[Job], futures: Sequence[Future[list[Row]]], progress: Progress | None) -> list[Row]:
     numbers = {future: number for number, future in enumerate(futures)}
-    stopped = False
     try:
         for future in as_completed(numbers):
             error = future.exception()
-            stopped = stopped or isinstance(error, Interrupted)
             if error is not None and not isinstance(error, Interrupted):
                 raise error
             if progress is not None and error is None:
@@ -237,8 +235,7 @@ def _gather(jobs: Sequence[Job], futures: Sequence[Future[list[Row]]], progress:
     finally:
         for future in futures:
             future.cancel()
-    if stopped:
-        raise Interrupted
+    # at the deadline every stack has saved its state by now, and the first result raises Interrupted
     return [row for future in futures for row in future.result()]
 
 

@@ -235,7 +235,7 @@ class Training:
             torch.save(state, temporary)
 
     def restore(self, path: Path) -> None:
-        """Take up the state that :meth:`save` wrote.
+        """Take up the state that :meth:`save` wrote, before the first step.
 
         Raises
         ------
@@ -249,7 +249,6 @@ class Training:
         self.stack.parameters.copy_(state["parameters"])
         self._adam.optimiser.load_state_dict(state["adam"])
         self._loss.copy_(state["loss"])
-        self._order = None
         self.rows = [Row(*row) for row in state["rows"]]
 
     def _permutations(self, epoch: int) -> torch.Tensor:

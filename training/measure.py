@@ -96,13 +96,10 @@ def effective_rank(matrix: torch.Tensor) -> torch.Tensor:
     """
     if not matrix.isfinite().all():
         raise ValueError("matrix must be finite, got infinities or NaN in it")
-    matrix = matrix.double()
-    largest = matrix.abs().amax((-2, -1), keepdim=True)
-    # states far below the transition are so small that their singular values would be lost
-    values = torch.linalg.svdvals(matrix / torch.where(largest > 0, largest, 1.0))
-    p = values / values.sum(-1, keepdim=True).clamp(min=torch.finfo(values.dtype).tiny)
-    rank = torch.special.entr(p).sum(-1).exp()
-    return torch.where(largest[..., 0, 0] > 0, rank, 0.0)
+    values = torch.linalg.svdvals(matrix.double())
+    total = values.sum(-1, keepdim=True)
+    p = values / torch.where(total > 0, total, 1.0)
+    return torch.where(total[..., 0] > 0, torch.special.entr(p).sum(-1).exp(), 0.0)
 
 
 def ranks(stack: Stack, images: torch.Tensor) -> Iterator[torch.Tensor]:

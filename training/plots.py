@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from meanfield import as_symmetry, fixed_point
+from meanfield import as_symmetry, depth_scales, fixed_point
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL
 
 from .criteria import last
@@ -44,8 +44,11 @@ def plot_transition(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> 
 
 
 def plot_depth(result: xr.Dataset, ax: Axes) -> Axes:
-    """Figure 4: test accuracy at the end against the number of layers."""
+    """Figure 4: test accuracy at the end against the number of layers; dotted, the depth scale xi_Delta in theory."""
     _accuracy(result, ax, "depth", list(COLOURS))
+    for symmetry, own in frame(result).groupby("symmetry", sort=False):
+        xi = float(depth_scales(own.sigma_w.iloc[0], symmetry=symmetry).xi_delta)
+        ax.axvline(xi, color=COLOURS[symmetry], ls=":", lw=0.8)
     ax.set_xlabel("equivariant layers $L$")
     ax.legend(frameon=False)
     return ax

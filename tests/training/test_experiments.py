@@ -1,4 +1,5 @@
 import json
+import math
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -162,6 +163,15 @@ def test_plot_of_a_known_table():
     np.testing.assert_allclose(drawn["O(4)"], mine.groupby("layer").value.mean(), rtol=1e-14)
 
 
+def test_the_depth_scale_of_the_theory_is_beside_the_accuracy():
+    ax = plots.plot_depth(run_experiment("figure4"), Figure().subplots())
+    marks = [line.get_xdata()[0] for line in ax.get_lines() if line.get_linestyle() == ":"]
+    # N = 2 capsules of O(4) with weights of variance 0.2: sigma_w^2 = 0.4, where xi_Delta = -1/log chi_Delta and all
+    # susceptibilities are sigma_w^2 below the transition
+    assert len(marks) == 4
+    assert marks[2] == pytest.approx(-1.0 / math.log(0.4), rel=1e-6)
+
+
 def test_unknown_names():
     with pytest.raises(ValueError, match=r"name must be one of figure3, .*, got 'figure6'"):
         run_experiment("figure6")
@@ -205,6 +215,20 @@ def test_command_line(monkeypatch, capsys, tmp_path):
     assert call(monkeypatch, "report", "figure5a", "--results", tmp_path) == 0
     assert (tmp_path / "figure5a_quick.png").exists()
     assert table.read(tmp_path / "figure5a_quick.csv").attrs["device"] == "cpu"
+
+
+def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys, tmp_path):
+    """Pressed while the first stack is at work: the second thread's next report ends it."""
+    monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10_000))
+    monkeypatch.setattr(experiments, "_gather", _pressed)
+    assert call(monkeypatch, "run", "figure3", "--results", tmp_path) == 3
+    assert "the same command goes on" in capsys.readouterr().out
+
+
+def _pressed(_jobs, futures, _progress):
+    for future in futures[2:]:
+        future.cancel()
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(

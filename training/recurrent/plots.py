@@ -91,6 +91,25 @@ def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
     return ax
 
 
+def versus_parameters(summary: xr.Dataset, ax: Axes) -> Axes:
+    """Mean and standard deviation over seeds against the number of parameters, as in Figure 7.
+
+    From :func:`training.recurrent.selection.summarise`; sizes of one kind are joined.
+    """
+    kinds = [str(group).rpartition(" ")[0] for group in summary.group.values]
+    families = ["O(k) RNN" if kind.startswith("O(") else kind for kind in kinds]
+    for family in dict.fromkeys(families):
+        some = summary.isel(group=[i for i, each in enumerate(families) if each == family]).sortby("parameters")
+        ax.errorbar(
+            some.parameters.values, some["mean"].values, some["std"].values, marker="o", ms=4, capsize=2, label=family
+        )
+    ax.set_xscale("log")
+    ax.set_xlabel(summary.parameters.attrs["long_name"])
+    ax.set_ylabel(summary["mean"].attrs["long_name"])
+    ax.legend()
+    return ax
+
+
 def spectrum(result: xr.Dataset, ax: Axes, *, label: str = "") -> Axes:
     """Lyapunov exponents of all networks, from :func:`training.recurrent.autonomous.lyapunov_spectrum`."""
     for number, exponents in enumerate(result.exponent.values):

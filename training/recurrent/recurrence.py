@@ -20,8 +20,9 @@ def radial_tanh(q: torch.Tensor, epsilon: float = EPSILON) -> torch.Tensor:
     """phi(q) = tanh(|q|) / (|q| + epsilon) q, Eq. (61) and (65), for q of shape (..., D, N).
 
     epsilon changes tanh(|q|) q/|q| by the relative amount epsilon/|q|. A capsule much shorter than epsilon is
-    multiplied by |q|/epsilon, and at q = 0 both the value and its derivative vanish, where without epsilon the
-    derivative would be 1. The gradient is finite everywhere.
+    multiplied by |q|/epsilon, so that a state which has shrunk that far is gone within a few steps, and at q = 0 both
+    the value and its derivative vanish, where without epsilon the derivative would be 1. That blocks no gradient worth
+    having: behind h = 0 there is no input yet. The gradient is finite everywhere.
     """
     square = (q * q).sum(-2, keepdim=True)
     # the square root has no gradient at zero: there it is taken of 1, and left out

@@ -53,17 +53,19 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         By `group` (kind and hidden size): `mean`, `std` (with n - 1; NaN for one seed), `seeds`, `solved` (test
-        cross-entropy below 1e-4) and `diverged` (seeds that ended in NaN, which mean and std leave out).
+        cross-entropy below 1e-4), `diverged` (seeds that ended in NaN, which mean and std leave out) and `parameters`.
     """
     groups, kinds = _groups(results)
     finite = [values[np.isfinite(values)] for values in groups]
     seeds = np.array([len(values) for values in groups])
     loss, _ = _groups(results, "test_loss")
+    sizes, _ = _groups(results, "parameters")
     data = {
         "mean": ([v.mean() if v.size else np.nan for v in finite], "mean over seeds"),
         "std": ([v.std(ddof=1) if v.size > 1 else np.nan for v in finite], "standard deviation over seeds"),
         "seeds": (seeds, "trained models"),
         "solved": ([int((v < SOLVED).sum()) for v in loss], f"seeds with test cross-entropy below {SOLVED:g}"),
+        "parameters": ([values[0] for values in sizes], "trainable real parameters"),
         "diverged": (seeds - [len(v) for v in finite], "seeds that ended in NaN"),
     }
     return xr.Dataset(

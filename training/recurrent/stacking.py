@@ -63,6 +63,8 @@ def _kind(model: nn.Module) -> str:
     """Everything that models in a stack must share."""
     shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in model.named_parameters())
     layer = model.layer if isinstance(model, SequenceModel) else model
-    options = [getattr(layer, name, None) for name in ("symmetry", "nonlinearity", "epsilon", "batch_first")]
+    options = [
+        getattr(layer, name, None) for name in ("symmetry", "nonlinearity", "epsilon", "batch_first", "padding", "side")
+    ]
     readout = [getattr(model, name, None) for name in ("every_step", "invariant")]
     return f"{type(layer).__name__}({', '.join(map(str, options + readout))}; {shapes})"

@@ -73,7 +73,8 @@ class Training:
         device: str = "cpu",
     ) -> None:
         copying = isinstance(task, CopyTask)
-        self.task, self.settings, self.device = task, tuple(settings), as_device(device)
+        self.settings, self.device = tuple(settings), as_device(device)
+        self.task = task.to(self.device) if isinstance(task, ImageTask) else task
         self.steps, self.batch = whole_number("steps", steps, 1), whole_number("batch", batch, 1)
         self.test_every, self.drop_at = whole_number("test_every", test_every, 1), drop_at
         for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
@@ -120,7 +121,8 @@ class Training:
         -------
         xarray.Dataset
             `train_loss` (model, step), the mean since the step before, and for each of ``validation`` and ``test`` the
-            cross-entropy, for images also the accuracy; settings as coordinates of `model`. Images are tested at the
+            cross-entropy, for images also the accuracy; settings, and
+            `parameters`, their number, as coordinates of `model`. Images are tested at the
             end only. A model that diverged has NaN.
         """
         names = {"train_loss": "training cross-entropy", "validation_loss": "validation cross-entropy"}
@@ -134,7 +136,10 @@ class Training:
                 once = len(array) != len(steps)
                 dims = ("model",) if once else ("model", "step")
                 values[name] = (dims, array[-1] if once else array.T, {"long_name": names[name]})
+        count = sum(parameter[0].numel() for parameter in self._parameters)
         columns = {
+            "parameters": ("model", [count] * len(self.settings), {"long_name": "trainable real parameters"})
+        } | {
             name: ("model", [np.nan if value is None else value for value in column])
             for name, column in self._columns()
         }
@@ -206,8 +211,8 @@ class Training:
 
     def _note_images(self, split: str, images: ImageSet) -> None:
         loss, right = torch.zeros_like(self._train_loss), torch.zeros_like(self._train_loss)
-        for first in range(0, len(images), 1000):
-            x, labels = (part.to(self.device) for part in images[first : first + 1000])
+        for first in range(0, len(images), self.batch):  # no more memory than training takes
+            x, labels = (part.to(self.device) for part in images[first : first + self.batch])
             logits = self.model(x)
             shared = labels.expand(len(self.settings), -1)
             loss += cross_entropy(logits, shared) * len(labels)

@@ -175,7 +175,10 @@ def test_what_epsilon_does(size):
     layer.encoder.data = torch.tensor([[0.6], [0.8]])
     x = torch.full((1, 1, 1), size, requires_grad=True)
     output, _ = layer(x)
-    torch.testing.assert_close(output.norm().item(), np.tanh(size) * size / (size + epsilon), rtol=1e-12, atol=0.0)
+    length = np.tanh(size) * size / (size + epsilon)
+    torch.testing.assert_close(output.norm().item(), length, rtol=1e-12, atol=0.0)
+    by_autograd = radial_tanh(torch.tensor([[0.6 * size], [0.8 * size]]), epsilon)
+    torch.testing.assert_close(by_autograd.norm().item(), length, rtol=1e-12, atol=0.0)
     (output[0, 0] @ torch.tensor([0.6, 0.8])).backward()
     share = size / (size + epsilon)
     wanted = share / np.cosh(size) ** 2 + np.tanh(size) * epsilon / (size + epsilon) ** 2

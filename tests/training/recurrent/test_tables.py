@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.recurrent import CapsuleGRU, CapsuleRNN, ElmanRNN
+from training.recurrent import CapsuleGRU, CapsuleRNN, ElmanRNN, Setting
 from training.recurrent.initial import initial_sigma_w
 from training.recurrent.tables import PAPER_RESULTS, TABLE_1, parameter_count
 
@@ -109,3 +109,14 @@ def test_encoders(encoder, deviation):
         values = layer.encoder.detach().double()
         assert abs(values.std().item() / deviation - 1) < 5 / math.sqrt(2 * values.numel())
         assert abs(values.mean().item()) < 5 * deviation / math.sqrt(values.numel())
+
+
+def test_biases_of_equations_and_tables():
+    """Of 3 inputs and N = 4: Eq. (59) has no bias, (56) has N, (57) has 4 N; the tables have N k, 2 N and 6 N."""
+    counts = {
+        (kind, biases): parameter_count(Setting(kind, 4, biases=biases).build(3, every_step=True).layer)
+        for kind in ("RNN", "GRU", "O(2) RNN", "U(1) RNN")
+        for biases in ("equations", "tables")
+    }
+    assert [counts[kind, "equations"] for kind in ("RNN", "GRU", "O(2) RNN", "U(1) RNN")] == [32, 100, 40, 56]
+    assert [counts[kind, "tables"] for kind in ("RNN", "GRU", "O(2) RNN", "U(1) RNN")] == [36, 108, 48, 56]

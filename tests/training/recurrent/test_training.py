@@ -78,6 +78,8 @@ def test_what_is_recorded():
     result = training.run().result()
     assert result.step.values.tolist() == [4, 8, 10]
     assert result.learning_rate.values.tolist() == [1e-3, 3e-2, 1e-2]
+    # encoder 8 x 10, complex 4 x 4, readout 10 x 8 and 10
+    assert result.parameters.values.tolist() == [80 + 32 + 90] * 3
     assert all(result[name].attrs["long_name"] for name in result.data_vars)
     assert result.attrs["task"] == "CopyTask(max_delay=2, fixed=False)"
     x, targets = task.batch(10, 50, [0, 1, 2], split="test")
@@ -147,7 +149,7 @@ def made_up():
     values = np.array([[9.0, validation[kind, rate] + 0.01 * seed] for kind, rate, seed in rows])
     test = np.array([[9.0, [3e-5, 2e-4, 9e-5][seed] * (1 if rate == 1e-4 else 2)] for _, rate, seed in rows])
     coords = {"kind": [r[0] for r in rows], "learning_rate": [r[1] for r in rows], "seed": [r[2] for r in rows]}
-    coords |= {"hidden_size": [8] * 12, "recurrent": ["identity"] * 12}
+    coords |= {"parameters": [5] * 12, "hidden_size": [8] * 12, "recurrent": ["identity"] * 12}
     coords |= {"encoder": ["standard"] * 12, "activation": ["tanh"] * 12}
     return xr.Dataset(
         {"validation_loss": (("model", "step"), values), "test_loss": (("model", "step"), test)},
@@ -180,6 +182,7 @@ def test_summary_and_solved():
     assert table.solved.values.tolist() == [2, 1]
     assert table.seeds.values.tolist() == [3, 3]
     assert table.diverged.values.tolist() == [0, 0]
+    assert table.parameters.values.tolist() == [5, 5]
 
 
 def test_welch_by_its_formula():

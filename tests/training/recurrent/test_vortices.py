@@ -4,13 +4,14 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import ortho_group
 
 from training.recurrent import CopyTask, Setting, Training, stack
 from training.recurrent.convolutional import ConvolutionalRNN
-from training.recurrent.plots import animation, field, filmstrip, losses, spectrum, vortex_counts
+from training.recurrent.plots import animation, field, filmstrip, losses, spectrum, versus_parameters, vortex_counts
 from training.recurrent.vortices import census, pair_distances, winding_numbers
 
 from .equations import phi
@@ -71,18 +72,19 @@ def test_open_grids_wind_as_their_edge_does():
         assert winding_numbers(phase, periodic=False).sum() == np.rint(steps.sum() / (2 * np.pi))
 
 
-def test_pairs_by_trying_all():
+@pytest.mark.parametrize("periodic", [False, True])
+def test_pairs_by_trying_all(periodic):
     rng = np.random.default_rng(2)
-    for periodic in (False, True):
+    shifts = [(9 * i, 8 * j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if periodic else [(0, 0)]
+
+    def apart(a, b):
+        return min(np.hypot(*(a - b + shift)) for shift in shifts)
+
+    for _ in range(10):
         winding = np.zeros((9, 8), int)
         cells = rng.choice(72, 7, replace=False)
         plus, minus = np.stack(np.divmod(cells[:3], 8), 1), np.stack(np.divmod(cells[3:], 8), 1)
         winding[tuple(plus.T)], winding[tuple(minus.T)] = 1, -1
-
-        def apart(a, b, periodic=periodic):
-            shifts = [(9 * i, 8 * j) for i in (-1, 0, 1) for j in (-1, 0, 1)] if periodic else [(0, 0)]
-            return min(np.hypot(*(a - b + shift)) for shift in shifts)
-
         best = min(sum(apart(a, b) for a, b in zip(plus, order, strict=True)) for order in permutations(minus, 3))
         distances = pair_distances(winding, periodic=periodic)
         assert len(distances) == 3
@@ -216,6 +218,16 @@ def test_pictures(tmp_path):
         assert movie.n_frames == 2
     ax = vortex_counts(census(states, periodic=False), Figure().subplots())
     assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 1], [1, 1]]
+
+
+def test_accuracy_against_parameters():
+    data = {"mean": ("group", [3.0, 1.0, 2.0]), "std": ("group", [0.1] * 3), "parameters": ("group", [40, 10, 20])}
+    summary = xr.Dataset(data, coords={"group": ["O(3) RNN 8", "GRU 4", "O(2) RNN 4"]})
+    for variable in summary.values():
+        variable.attrs["long_name"] = "text"
+    ax = versus_parameters(summary, Figure().subplots())
+    assert [container.get_label() for container in ax.containers] == ["O(k) RNN", "GRU"]
+    np.testing.assert_allclose(ax.containers[0][0].get_data(), [[20, 40], [2.0, 3.0]])
 
 
 def test_curves():
