@@ -1,4 +1,4 @@
-"""Command line: ``python -m training list | run | report``."""
+"""Command line: ``python -m training list | run | report | summarise``."""
 
 from __future__ import annotations
 

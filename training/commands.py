@@ -24,6 +24,7 @@ from . import table
 from .experiments import EXPERIMENTS, run_experiment
 from .job import Interrupted
 from .presets import PRESETS
+from .summary import summary
 
 Name = Literal["figure3", "figure4", "figure5a", "figure5b", "figure10", "figure11"]
 PresetName = Literal["quick", "cpu", "paper"]
@@ -148,6 +149,20 @@ class Report:
         return 0
 
 
+@dataclass
+class Summarise:
+    """Write one table of all results in a folder, README.md beside them."""
+
+    results: Path = COMMITTED
+
+    def run(self) -> int:
+        out = self.results / "README.md"
+        with atomic_path(out) as path:
+            path.write_text(summary(self.results))
+        print(f"wrote {out}")
+        return 0
+
+
 def find(name: str, preset: str, folder: Path | None) -> Path:
     """The table of a run.
 
@@ -164,4 +179,4 @@ def find(name: str, preset: str, folder: Path | None) -> Path:
     raise FileNotFoundError(f"no {paths[0].name} in {', '.join(map(str, folders))}: run it first")
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"list": List, "run": Run, "report": Report}
+COMMANDS: dict[str, Callable[..., Any]] = {"list": List, "run": Run, "report": Report, "summarise": Summarise}

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from meanfield.checks import whole_number
-from simulate.data import IDX_NAMES, Images, unpacked, load_images
+from simulate.data import IDX_NAMES, Images, load_images, unpacked
 
 CLASSES = 10
 

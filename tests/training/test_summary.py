@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from training import table
+from training.commands import COMMITTED, Summarise
+from training.experiments import EXPERIMENTS
+from training.job import Row
+from training.summary import summary
+
+SETTINGS = {
+    "data": "digits",
+    "width": 8,
+    "components": None,
+    "depths": [3],
+    "sigma_w": None,
+    "seeds": 2,
+    "epochs": 1,
+}
+
+
+def write(folder: Path, ranks: dict[str, float]) -> None:
+    """A result of figure 5b with one lowest rank for each symmetry, over two layers."""
+    rows = [
+        Row(symmetry, 8, 3, 1.5, 0, 1e-3, 10, 1.0, layer, "rank", rank + layer)
+        for symmetry, rank in ranks.items()
+        for layer in (0, 1)
+    ]
+    attributes = {
+        "claim": "a claim",
+        "criterion": "…",
+        "settings": SETTINGS,
+        "device": "cpu",
+        "seconds_of_last_call": 90,
+    }
+    table.write(table.as_dataset(rows, attributes), folder / "figure5b_quick.csv")
+
+
+def test_a_row_says_what_was_run_and_what_was_found(tmp_path):
+    write(tmp_path, {"U(1)": 2.0, "O(4)": 2.0, "O(8)": 16.0})
+    (row,) = (line for line in summary(tmp_path).splitlines() if line.startswith("| figure5b"))
+    assert "| a claim |" in row
+    assert "**reduced:** digits, N = 8, L = 3, 2 seeds, 1 epochs; cpu, 2 min. Paper: fashion-mnist, N = 128" in row
+    assert "U(1): 1 (mean of 1, each counts), must be > 0.95: agrees" in row
+    assert "O(4): 0.5 (mean of 1, each counts), must be > 0.95: contradicts" in row
+    assert "O(8): 2 (mean of 1, each counts), must be > 0.95: agrees" in row
+
+
+def test_what_was_not_run_is_named(tmp_path):
+    text = summary(tmp_path)
+    assert text.count("not run yet") == len(EXPERIMENTS)
+
+
+def test_the_command_writes_beside_the_results(tmp_path, capsys):
+    write(tmp_path, {"U(1)": 2.0, "O(4)": 4.0, "O(8)": 16.0})
+    assert Summarise(tmp_path).run() == 0
+    assert (tmp_path / "README.md").read_text() == summary(tmp_path)
+
+
+@pytest.mark.skipif(not (COMMITTED / "README.md").exists(), reason="no results are committed")
+def test_the_committed_table_is_that_of_the_committed_results():
+    assert (COMMITTED / "README.md").read_text() == summary(COMMITTED)
+
+
+@pytest.mark.parametrize("path", sorted(COMMITTED.glob("*.csv")), ids=lambda path: path.stem)
+def test_committed_results_have_their_provenance_and_no_gaps(path):
+    result = table.read(path)
+    assert {"settings", "data", "device", "commit", "version_torch"} <= result.attrs.keys()
+    assert not pd.isna(table.frame(result)).any().any()
