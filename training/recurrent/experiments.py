@@ -194,12 +194,12 @@ _VORTICES = Setting(GRID, 400, encoder=LOW_VARIANCE, frozen_blank=True)
 PRESETS: dict[str, dict[str, tuple[Experiment, ...]]] = {
     "figure6": {
         "quick": (_copy(_RNNS, 2, 2, 60, batch=16, test_every=20), _copy(_GRUS, 2, 2, 60, batch=16, test_every=20)),
-        "cpu": (_short(_RNNS, 5, 2, 8000), _short(_GRUS, 10, 2, 8000)),
+        "cpu": (_short(_RNNS, 12, 2, 7000), _short(_GRUS, 20, 2, 7000)),
         "paper": (_copy(_RNNS, 25, 10), _copy(_GRUS, 100, 10)),
     },
     "copy200": {
         "quick": (_copy(_GRUS, 4, 2, 60, batch=16, test_every=20),),
-        "cpu": (_short(_GRUS, 20, 2, 8000),),
+        "cpu": (_short(_GRUS, 40, 2, 7000),),
         "paper": (_copy((*_RNNS, *_GRUS), 200, 10),),
     },
     "figure7": {
