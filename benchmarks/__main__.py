@@ -12,7 +12,7 @@ import tyro
 
 from meanfield.files import atomic_path
 
-from . import correlation_map, fixed_points, samplers, training, trajectories
+from . import correlation_map, fixed_points, recurrent, samplers, training, trajectories
 from .machine import machine
 from .record import FULL, QUICK, Job, Scale
 from .report import LEGEND, as_json, first_calls, table, targets
@@ -58,6 +58,7 @@ def _jobs(scale: Scale, environment: Path) -> Iterator[Job]:
     yield from fixed_points.jobs(scale)
     yield from samplers.jobs(scale)
     yield from training.jobs(scale)
+    yield from recurrent.jobs(scale)
 
 
 def main() -> int:

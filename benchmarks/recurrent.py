@@ -15,7 +15,6 @@ from .timing import measure
 
 INPUTS, BATCH, STEPS = 10, 128, 120
 STACKS = (1, 2, 4, 8, 16, 32)
-OTHER_MODEL = float("nan")  # the error of a peer that computes something else of the same size
 
 Loop = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 
@@ -125,7 +124,7 @@ def _layer(layer: Recurrent, loop: Loop, peer: type[nn.RNNBase], features: int, 
     _, peer_timing = measure(partial(run, lambda x: other(x)[0], list(other.parameters())), scale.budget)
     peers = (
         Entry("loop over time, as the equations read", plain_timing, error(plain)),
-        Entry(f"torch.nn.{peer.__name__} of {features}", peer_timing, OTHER_MODEL),
+        Entry(f"torch.nn.{peer.__name__} of {features}", peer_timing, None),  # another model,
     )
     # within twice the time of PyTorch's layer
     target = Target(ratio=0.5, than="torch.nn") if scale.full else None

@@ -24,6 +24,9 @@ def timing(wall: float, cpu: float) -> Timing:
     return Timing(first=9.0, wall=(wall, 5.0 * wall, wall), cpu=(2.0 * cpu, cpu, cpu))
 
 
+THEORY = {"pair", "trajectory", "sigma_w"}  # units of the jobs of `meanfield`
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory) -> tuple[str, dict]:
     """What a quick run prints, and the file it writes."""
@@ -54,7 +57,7 @@ def test_the_table_has_a_line_for_each_job_and_peer(quick):
         assert {line.ljust(len(lines[1]))[i] for i in gaps} == {" "}
     for job in found["jobs"]:
         (line,) = [line for line in lines if line.startswith(job["job"] + "  ")]
-        assert f"{job['ours']['error']:.0e}" in line
+        assert job["ours"]["error"] is None or f"{job['ours']['error']:.0e}" in line
 
 
 def test_the_jobs_are_those_promised(quick):
@@ -62,20 +65,25 @@ def test_the_jobs_are_those_promised(quick):
     names = [job["job"] for job in found["jobs"]]
     for part in ("pairs, one c", "pairs, different c", "layer trajectory, U(1)", "layer trajectory, O(1)", "grid of"):
         assert any(part in name for name in names)
-    for part in ("depth scales", "phase diagram"):
+    for part in ("depth scales", "phase diagram", "16 networks", "collective", "explicit", "training step, U(1)"):
         assert any(name.startswith(part) for name in names)
+    assert any("both ways" in name for name in names)
 
 
 def test_our_errors_are_below_the_tolerance(quick):
     _, found = quick
-    errors = {job["job"]: job["ours"]["error"] for job in found["jobs"]}
-    assert all(0.0 <= error < 1e-12 for error in errors.values()), errors
+    for job in found["jobs"]:
+        error = job["ours"]["error"]
+        if job["unit"] in THEORY:
+            assert 0.0 <= error < 1e-12, job["job"]
+        else:  # float32, or random
+            assert error is None or 0.0 <= error < 1e-3, job["job"]
 
 
 def test_the_peers_compute_the_same_numbers(quick):
     """A wrong factor in a peer's integral would be an error of order one."""
     _, found = quick
-    peers = [peer for job in found["jobs"] for peer in job["peers"]]
+    peers = [peer for job in found["jobs"] if job["unit"] in THEORY for peer in job["peers"]]
     assert {peer["who"] for peer in peers} == {
         "dblquad, ive",
         "dblquad, ive, epsabs 0",
@@ -89,6 +97,9 @@ def test_the_peers_compute_the_same_numbers(quick):
         # at rho = 0.99 two of them are far off
         sharp = peer["who"] in ("dblquad, ive", "Gauss-Laguerre 60 x 60")
         assert peer["error"] < (0.1 if sharp else 1e-5), peer
+    for job in found["jobs"]:
+        if job["unit"] not in THEORY:  # plain torch in float32
+            assert all(peer["error"] is None or peer["error"] < 1e-3 for peer in job["peers"]), job["job"]
 
 
 def test_ratios_are_of_cpu_times_per_unit(quick):
