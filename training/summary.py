@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import xarray as xr
@@ -16,7 +17,9 @@ HEAD = """# Results of trained networks
 Made from the tables in this folder by `python -m training summarise`. Each table's first line holds its provenance
 (settings, seeds, versions, device, commit, seconds). A check agrees when its 95 % interval over seeds is wholly on the
 right side of its bound, contradicts when it is wholly on the wrong one, and is undecided otherwise; the bounds were
-written down before the runs (`training/criteria.py`). What the paper leaves open is in `training/conventions.py`.
+written down before the runs (`training/criteria.py`). What the paper leaves open is in `training/conventions.py`: all
+grids of sigma_w and of depths are this project's, as the paper's text gives none; widths, seeds and epochs of the
+preset `paper` are the paper's, where it states them.
 
 | figure | the paper's claim | what was run here | what was found |
 |---|---|---|---|
@@ -25,7 +28,9 @@ written down before the runs (`training/criteria.py`). What the paper leaves ope
 
 def summary(folder: Path) -> str:
     """The table as Markdown, a row for each figure and preset that has a result in the folder."""
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows(folder))
+    # a bar within a cell would end it
+    rows = ([cell.replace("|", "\\|") for cell in row] for row in _rows(folder))
+    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
@@ -34,16 +39,16 @@ def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
         for preset in found:
             result = table.read(folder / f"{name}_{preset}.csv")
             checks = "<br>".join(map(str, experiment.judge(table.frame(result))))
-            yield f"{name} ({preset})", result.attrs["claim"], _run(name, preset, result), checks
+            yield f"{name} ({preset})", result.attrs["claim"], _run(name, result), checks
         if not found:
             yield name, experiment.claim, "not run yet", ""
 
 
-def _run(name: str, preset: str, result: xr.Dataset) -> str:
-    """The size of a run, and beside it the paper's where it is smaller."""
-    told = result.attrs["settings"]
-    text = f"{_size(told)}; {result.attrs['device']}, {result.attrs['seconds_of_last_call'] / 60:.0f} min"
-    return text if preset == "paper" else f"**reduced:** {text}. Paper: {_size(PRESETS[name]['paper'].__dict__)}"
+def _run(name: str, result: xr.Dataset) -> str:
+    """The size of a run, and beside it that of the preset `paper` where the run is smaller."""
+    told, full = _size(result.attrs["settings"]), _size(asdict(PRESETS[name]["paper"]))
+    text = f"{told}; {result.attrs['device']}, {result.attrs['seconds_of_last_call'] / 60:.0f} min"
+    return text if told == full else f"**reduced:** {text}. Preset `paper`: {full}"
 
 
 def _size(settings: dict) -> str:

@@ -41,7 +41,10 @@ def test_a_row_says_what_was_run_and_what_was_found(tmp_path):
     write(tmp_path, {"U(1)": 2.0, "O(4)": 2.0, "O(8)": 16.0})
     (row,) = (line for line in summary(tmp_path).splitlines() if line.startswith("| figure5b"))
     assert "| a claim |" in row
-    assert "**reduced:** digits, N = 8, L = 3, 2 seeds, 1 epochs; cpu, 2 min. Paper: fashion-mnist, N = 128" in row
+    assert (
+        "**reduced:** digits, N = 8, L = 3, 2 seeds, 1 epochs; cpu, 2 min. Preset `paper`: fashion-mnist, N = 128"
+        in row
+    )
     assert "U(1): 1 (mean of 1, each counts), must be > 0.95: agrees" in row
     assert "O(4): 0.5 (mean of 1, each counts), must be > 0.95: contradicts" in row
     assert "O(8): 2 (mean of 1, each counts), must be > 0.95: agrees" in row
@@ -68,3 +71,10 @@ def test_committed_results_have_their_provenance_and_no_gaps(path):
     result = table.read(path)
     assert {"settings", "data", "device", "commit", "version_torch"} <= result.attrs.keys()
     assert not pd.isna(table.frame(result)).any().any()
+
+
+def test_a_bar_does_not_end_a_cell(tmp_path):
+    write(tmp_path, {"U(1)": 2.0, "O(4)": 4.0, "O(8)": 16.0})
+    path = tmp_path / "figure5b_quick.csv"
+    path.write_text(path.read_text().replace("a claim", "|J|^2 collapses"))
+    assert "| \\|J\\|^2 collapses |" in summary(tmp_path)
