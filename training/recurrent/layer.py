@@ -9,6 +9,8 @@ A stack of models of one shape (`stack`) has a leading axis (models,) in all par
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
@@ -26,7 +28,7 @@ def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
     return product.unflatten(-2, x.shape[-3:-1])
 
 
-class Recurrent(nn.Module):
+class Recurrent(nn.Module, ABC):
     """What all layers share: shapes, the encoder E, and its column that may be kept at zero.
 
     Parameters
@@ -121,9 +123,9 @@ class Recurrent(nn.Module):
         last = states[..., -1, :, :]
         return states.transpose(-3, -2) if self.batch_first else states, last if models else last.unsqueeze(0)
 
+    @abstractmethod
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         """(..., steps, batch, features) from (..., steps, batch, input_size) and (..., batch, features)."""
-        raise NotImplementedError
 
     def _encoder(self) -> torch.Tensor:
         return self.encoder * self.encoder_mask

@@ -2,8 +2,8 @@
 
 Whatever does not depend on the state before is done for all steps at once: input projections by the caller, slopes and
 weight gradients here. What is left of a step, forwards and backwards, is one matrix product and a few elementwise
-operations into buffers, without a synchronisation, so that a CUDA graph can capture the loop as it is. Weights are
-tied: all steps use the same ones. Gradients of gradients are not available.
+operations into buffers, without a synchronisation. (That is what a CUDA graph needs to capture the loop; none has been
+tried.) Weights are tied: all steps use the same ones. Gradients of gradients are not available.
 """
 
 from __future__ import annotations
