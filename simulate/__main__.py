@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import sys
 
-import tyro
-
+from .command_line import run_command
 from .commands import COMMANDS
 
 
 def main() -> int:
-    """Run the command line; bad values end with a message and exit code 2."""
-    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="python -m simulate")
-    try:
-        return command.run()
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    """Run the command line."""
+    return run_command(COMMANDS, prog="python -m simulate")
 
 
 if __name__ == "__main__":

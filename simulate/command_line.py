@@ -1,0 +1,19 @@
+"""A command line made of commands, for ``python -m simulate`` and ``python -m training``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tyro
+
+
+def run_command(commands: Mapping[str, Callable[..., Any]], prog: str) -> int:
+    """Read the arguments and run what they name; bad values end with a message and exit code 2."""
+    command = tyro.extras.subcommand_cli_from_dict(dict(commands), prog=prog)
+    try:
+        return command.run()
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
