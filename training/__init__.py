@@ -9,9 +9,10 @@
 
 from .data import Source, load
 from .experiments import run_experiment
-from .job import Interrupted, Job, run
+from .job import Job
 from .measure import effective_rank, evaluate, jacobian, ranks
 from .order import order_parameter
+from .runner import Interrupted, run
 from .stack import Model, Shape, Stack
 
 __all__ = [

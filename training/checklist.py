@@ -304,14 +304,14 @@ def _recurrent_results() -> Iterator[Item]:
     pictures, counted = f"{_RECURRENT}vortices.py::test_", f"{_RECURRENT}tables.py::test_"
     for label, subject, where, test, check in (
         ("Figure 6", "copy tasks", recurrent.CopyTask, f"{_RECURRENT}experiments.py::test_the_paper_s_experiments",
-         partial(results.recurrent_figure, "figure6", "U(1) models have lower losses than their generic counterparts")),
+         partial(results.trained, "figure6")),
         ("Figure 7", "psMNIST against parameters", recurrent.ImageTask,
          f"{_RECURRENT}experiments.py::test_image_training_follows_the_paper",
-         partial(results.recurrent_figure, "figure7", "equivariant models are more accurate at any number of weights")),
+         partial(results.trained, "figure7")),
         ("Figure 12", "vortices, few", convolutional.ConvolutionalRNN, f"{pictures}the_paper_s_grid",
-         partial(results.recurrent_figure, "figure12", "vortices come in pairs, outlast the delay and can annihilate")),
+         partial(results.trained, "figure12")),
         ("Figure 13", "vortices, many", vortices.census, f"{pictures}census_of_an_annihilation",
-         partial(results.recurrent_figure, "figure12", "a channel with more vortices, which persist")),
+         partial(results.trained, "figure12")),
         ("Table 1", "best settings, parameter counts", tables.Row, f"{counted}parameter_counts", written.table_1),
         ("Table 2", "copy tasks", tables, f"{counted}all_rows_are_there",
          partial(results.recurrent_table, tables.COPY, "figure6")),

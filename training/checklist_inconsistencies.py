@@ -19,11 +19,10 @@ import simulate
 from meanfield import symbolic
 
 from .checklist_recurrent import rounded
-from .experiments import fixed_variance_sigma_w
-from .presets import PRESETS
+from .presets import PRESETS, fixed_variance_sigma_w
 from .recurrent import tables
-from .recurrent.experiments import sweep
 from .recurrent.initial import ENCODERS
+from .recurrent.presets import sweep
 from .recurrent.stacked_adam import clip_norms, clip_values
 from .stack import Shape
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from . import table
 from .checklist_outcome import Outcome, Verdict
 from .experiments import EXPERIMENTS
-from .presets import PRESETS
-from .recurrent import tables
+from .recurrent import selection, tables
+from .recurrent.rows import by_model
 
 RESULTS = Path(__file__).parent / "results"
 _FROM_WORST: tuple[Verdict, ...] = ("contradicts", "undecided", "not run yet", "agrees")
@@ -27,31 +27,46 @@ def trained(*names: str) -> Outcome:
 
 def _experiment(name: str) -> Outcome:
     claim = EXPERIMENTS[name].claim
-    presets = [preset for preset in PRESETS[name] if (RESULTS / f"{name}_{preset}.csv").is_file()]
-    if not presets:
+    preset = _largest(name)
+    if preset is None:
         return Outcome(claim, "", "not run yet", f"{name}: not run yet")
-    result = table.read(RESULTS / f"{name}_{presets[-1]}.csv")
+    result = table.read(RESULTS / f"{name}_{preset}.csv")
     checks = EXPERIMENTS[name].judge(table.frame(result))
-    size = "the paper's size" if presets[-1] == "paper" else "a reduced size"
+    size = "the paper's size" if preset == "paper" else "a reduced size"
     return Outcome(
         claim,
         "; ".join(map(str, checks)),
         min((check.verdict for check in checks), key=_FROM_WORST.index),
-        f"{name}: preset {presets[-1]}, {size}, seeds: {result.attrs['settings']['seeds']}",
+        f"{name}: preset {preset}, {size}: {EXPERIMENTS[name].describe(result.attrs['settings'])}",
     )
 
 
-def recurrent_figure(name: str, claim: str) -> Outcome:
-    """A figure of trained recurrent networks: nothing judges their results yet."""
-    if any(RESULTS.glob(f"{name}_*")):
-        return Outcome(claim, "", "undecided", "there are results, which nothing here judges yet")
-    return Outcome(claim, "", "not run yet")
-
-
 def recurrent_table(task: str, name: str) -> Outcome:
-    """Tables 2 and 3: the paper's means and standard deviations."""
+    """Tables 2 and 3: the paper's means and standard deviations, and ours of the same models.
+
+    A table of numbers is reached at the paper's size only: a reduced run leaves it open.
+    """
+    printed = {_named(*key[1:]): values for key, values in tables.PAPER_RESULTS.items() if key[0] == task}
+    expected = "; ".join(f"{model}: {mean:g} +- {spread:g}" for model, (mean, spread) in printed.items())
+    preset = _largest(name)
+    if preset is None:
+        return Outcome(expected, "", "not run yet", f"{name}: not run yet")
+    found = table.frame(table.read(RESULTS / f"{name}_{preset}.csv"))
     told = []
-    for (row_task, model, size, k), (mean, spread) in tables.PAPER_RESULTS.items():
-        if row_task == task:
-            told.append(f"{model.replace('k', str(k)) if k else model}, N = {size}: {mean:g} +- {spread:g}")
-    return recurrent_figure(name, "; ".join(told))
+    for each in found.task.unique():
+        summary = selection.summarise(selection.select(by_model(found, each)))
+        for group, mean, spread in zip(
+            summary.group.values, summary["mean"].values, summary["std"].values, strict=True
+        ):
+            told.append(f"{each}, {group}: {mean:.3g} +- {spread:.2g}")
+    return Outcome(expected, "; ".join(told), "undecided", f"preset {preset}; compare at the paper's size only")
+
+
+def _named(model: str, size: int, k: int | None) -> str:
+    return f"{model.replace('k', str(k)) if k else model} {size}"
+
+
+def _largest(name: str) -> str | None:
+    """The largest preset that has a committed table."""
+    found = [preset for preset in EXPERIMENTS[name].presets if (RESULTS / f"{name}_{preset}.csv").is_file()]
+    return found[-1] if found else None

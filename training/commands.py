@@ -22,11 +22,12 @@ from simulate.devices import as_device
 
 from . import table
 from .experiments import EXPERIMENTS, run_experiment
-from .job import Interrupted
-from .presets import PRESETS
+from .runner import Interrupted
 from .summary import summary
 
-Name = Literal["figure3", "figure4", "figure5a", "figure5b", "figure10", "figure11"]
+Name = Literal[
+    "figure3", "figure4", "figure5a", "figure5b", "figure6", "figure7", "figure10", "figure11", "figure12", "copy200"
+]
 PresetName = Literal["quick", "cpu", "paper"]
 COMMITTED = Path(__file__).parent / "results"
 MINE = Path("results/training")
@@ -65,10 +66,8 @@ class List:
     def run(self) -> int:
         for name, experiment in EXPERIMENTS.items():
             print(f"{name}: {experiment.claim}\n  judged by: {experiment.criterion}")
-            for preset, size in PRESETS[name].items():
-                points = len(size.sigma_w or (0.0,)) * len(size.depths) * len(size.symmetries)
-                depths = ", ".join(map(str, size.depths))
-                print(f"  {preset:<6} {size.data}, L = {depths}: {points * size.seeds} networks, {size.epochs} epochs")
+            for preset, size in experiment.presets.items():
+                print(f"  {preset:<6} {size.networks} networks: {experiment.describe(size.settings)}")
         return 0
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import stats
 
 Judge = Callable[[pd.DataFrame], list["Check"]]
+Side = Literal[">", "<"]
 Verdict = Literal["agrees", "contradicts", "undecided"]
 LEVEL = 0.95
 BROKEN, UNBROKEN = 1.15, 0.95  # sigma_w clearly above, and below, the transition
@@ -29,7 +30,7 @@ class Check:
 
     text: str
     values: tuple[float, ...]
-    side: Literal[">", "<"]
+    side: Side
     bound: float
     every: bool = False
 

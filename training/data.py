@@ -108,8 +108,7 @@ def load(source: Source) -> Data:
         train, test = _digits()
         canonical = True
     else:
-        folder = _download(source.name) if source.data_dir is None else find(source.name, source.data_dir)
-        canonical = _identify(source.name, folder)
+        folder, canonical = locate(source.name, source.data_dir)
         train, test = load_images(folder, "train"), load_images(folder, "test")
     if train.pixels.shape[1:] != test.pixels.shape[1:]:
         raise ValueError(
@@ -117,6 +116,18 @@ def load(source: Source) -> Data:
         )
     parts = (_rows(train, source.train, "train"), _rows(test, source.test, "test"))
     return Data(source.name, canonical, *parts[0], *parts[1])
+
+
+def locate(name: str, data_dir: str | Path | None) -> tuple[Path, bool]:
+    """The folder with the IDX files of a data set, and whether they have its contents; without `data_dir` a download.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`load`.
+    """
+    folder = _download(name) if data_dir is None else find(name, data_dir)
+    return folder, _identify(name, folder)
 
 
 def find(name: str, data_dir: str | Path) -> Path:

@@ -1,11 +1,9 @@
-"""One stack trained from beginning to end: batches, measurements, checkpoints, and going on after an interruption."""
+"""One stack of deep networks and its training: batches, measurements, and all that a checkpoint must hold."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,10 +19,10 @@ from . import measure
 from .adam import Adam
 from .conventions import BATCH, JACOBIAN_IMAGES, RANK_IMAGES
 from .data import Data, Source, load
+from .runner import Outcome
 from .stack import Model, Shape, Stack
 
 NO_LAYER = -1
-Progress = Callable[[float], object]
 
 
 class Row(NamedTuple):
@@ -110,80 +108,23 @@ class Job:
         weights = self.shape.depth * square * columns + self.shape.components * self.shape.features
         return 6.0 * len(self.models) * self.batch * weights
 
+    @property
+    def work(self) -> float:
+        """The same of all steps; loads the images."""
+        return self.cost * self.steps(len(load(self.source).train))
 
-class Interrupted(Exception):
-    """The deadline came before the end; the checkpoint has all that was done."""
+    def start(self) -> Training:
+        """The stack before its first step.
 
-
-def run(
-    job: Job,
-    checkpoint: Path | None = None,
-    *,
-    deadline: float = math.inf,
-    every: float = 30.0,
-    progress: Progress | None = None,
-) -> list[Row]:
-    """Train a stack and return what was measured.
-
-    Parameters
-    ----------
-    checkpoint : file to go on from where it is there, and to keep up to date; None keeps none
-    deadline : by `time.time`; when it has passed, the state is saved and Interrupted is raised
-    every : seconds between checkpoints
-    progress : called with the floating-point operations done, step by step
-
-    Raises
-    ------
-    Interrupted
-        At the deadline.
-    ValueError
-        When the checkpoint is of another job; as :func:`training.data.load`.
-    """
-    data = load(job.source)
-    if data.features != job.shape.features:
-        raise ValueError(f"shape must have {data.features} features for {data!r}, got {job.shape.features}")
-    with _settings(job.device):
-        training = Training(job, data)
-        if checkpoint is not None and checkpoint.exists():
-            training.restore(checkpoint)
-            if progress is not None:
-                progress(job.cost * training.step)
-        saved = time.monotonic()
-        while training.step < training.steps:
-            if time.time() >= deadline:
-                _save(training, checkpoint)
-                raise Interrupted
-            training.advance()
-            if progress is not None:
-                progress(job.cost)
-            if time.monotonic() - saved >= every:
-                _save(training, checkpoint)
-                saved = time.monotonic()
-        _save(training, checkpoint)
-    return training.rows
-
-
-def _save(training: Training, checkpoint: Path | None) -> None:
-    if checkpoint is not None:
-        training.save(checkpoint)
-
-
-@contextmanager
-def _settings(device: str) -> Iterator[None]:
-    """One thread, as several for each of these small products do not help, and zero for what is too small to be normal.
-
-    Below the transition states vanish, and a CPU is many times slower on subnormal numbers.
-    """
-    threads = torch.get_num_threads()
-    if as_device(device).type == "cpu":
-        torch.set_num_threads(1)
-    flushed = (torch.tensor(1e-40) * 1.0).item() == 0.0
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(flushed)
-        torch.set_num_threads(threads)
+        Raises
+        ------
+        ValueError
+            When the images do not fit the shape; as :func:`training.data.load`.
+        """
+        data = load(self.source)
+        if data.features != self.shape.features:
+            raise ValueError(f"shape must have {data.features} features for {data!r}, got {self.shape.features}")
+        return Training(self, data)
 
 
 class Training:
@@ -250,6 +191,10 @@ class Training:
         self._adam.optimiser.load_state_dict(state["adam"])
         self._loss.copy_(state["loss"])
         self.rows = [Row(*row) for row in state["rows"]]
+
+    def outcome(self) -> Outcome:
+        """What was measured so far."""
+        return Outcome(self.rows)
 
     def _permutations(self, epoch: int) -> torch.Tensor:
         """The order of images, (models, images): a function of seed and epoch alone, so that there is none to save."""

@@ -1,12 +1,21 @@
-"""The sizes at which each figure is run. What the paper's text gives is in `paper`; the grids are ours (see
-`training.conventions`)."""
+"""The sizes at which each figure of deep networks is run. What the paper's text gives is in `paper`; the grids are ours
+(see `training.conventions`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .conventions import BATCH
+from meanfield.symmetry import as_symmetry
+
+from .conventions import BATCH, WEIGHT_VARIANCE
+from .data import Source, load
+from .job import NO_LAYER, Job, Row
+from .order import order_parameter
+from .stack import Model, Shape
+
+ON_CPU = 4  # models in a job: a CPU gains nothing from more, and jobs are what several processes share
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,89 @@ class Preset:
     measures: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
     order_networks: int = 0
+
+    def jobs(self, data_dir: str | None, device: str) -> list[Job]:
+        """The stacks to train; `device` is ``"cpu"`` or ``"cuda:i"``."""
+        source = self._source(data_dir)
+        features, jobs = load(source).features, []
+        for symmetry in self.symmetries:
+            for depth in self.depths:
+                k = as_symmetry(symmetry).capsule_dimension
+                width = self.width or _whole(self.components or 0, k, symmetry)
+                shape = Shape(symmetry, width, depth, features)
+                models = [
+                    Model(sigma_w, seed)
+                    for sigma_w in self.sigma_w or (fixed_variance_sigma_w(shape),)
+                    for seed in range(self.seeds)
+                ]
+                at_once = ON_CPU if device == "cpu" else len(models)
+                for first in range(0, len(models), at_once):
+                    share = tuple(models[first : first + at_once])
+                    jobs.append(Job(source, shape, share, self.epochs, self.batch, self.measures, self.steps, device))
+        return jobs
+
+    def table(self, rows: list[Row], device: str) -> list[Row]:
+        """All rows of the result: what the jobs measured, and the order parameter at initialisation.
+
+        In the order of symmetry, depth, sigma_w and seed, however the models were shared out among stacks.
+        """
+        rows = rows + self._order(device)
+        return sorted(rows, key=lambda row: (self.symmetries.index(row.symmetry), row.depth, row.sigma_w, row.seed))
+
+    def images(self, data_dir: str | None) -> dict[str, object]:
+        """What the result's first line says of the images."""
+        data = load(self._source(data_dir))
+        return {"data": data.name, "data_canonical": data.canonical}
+
+    @property
+    def settings(self) -> dict:
+        """All of it in plain values."""
+        return asdict(self)
+
+    @property
+    def networks(self) -> int:
+        """How many are trained."""
+        return len(self.symmetries) * len(self.depths) * len(self.sigma_w or (0.0,)) * self.seeds
+
+    def _source(self, data_dir: str | None) -> Source:
+        return Source(self.data, None if self.data == "digits" else data_dir, self.train, self.test)
+
+    def _order(self, device: str) -> list[Row]:
+        if not self.order_networks:
+            return []
+        assert self.width is not None
+        assert self.sigma_w is not None
+        rows = []
+        for symmetry in self.symmetries:
+            for depth in self.depths:
+                found = order_parameter(
+                    symmetry, self.sigma_w, width=self.width, depth=depth, n_networks=self.order_networks, device=device
+                )
+                for quantity, values in found.items():
+                    for sigma_w, value in zip(self.sigma_w, values.tolist(), strict=True):
+                        place = symmetry, self.width, depth, sigma_w, -1, 0.0, 0, 0.0, NO_LAYER
+                        rows.append(Row(*place, str(quantity), value))
+        return rows
+
+
+def fixed_variance_sigma_w(shape: Shape) -> float:
+    """The sigma_w at which each weight (U(1): each complex one) has the variance of Figure 4."""
+    inputs = shape.components if shape.group.family == "generic" else shape.width
+    return math.sqrt(WEIGHT_VARIANCE * inputs)
+
+
+def describe(settings: dict) -> str:
+    """A preset, as a dictionary, in one line."""
+    width = f"N = {settings['width']}" if settings["width"] else f"N D = {settings['components']}"
+    depths = ", ".join(map(str, settings["depths"]))
+    points = "" if settings["sigma_w"] is None else f", {len(settings['sigma_w'])} sigma_w"
+    return f"{settings['data']}, {width}, L = {depths}{points}, {settings['seeds']} seeds, {settings['epochs']} epochs"
+
+
+def _whole(components: int, k: int, symmetry: str) -> int:
+    if components % k:
+        raise ValueError(f"components must be a multiple of {k} for {symmetry}, got {components}")
+    return components // k
 
 
 PAIRS = ("U(1)", "generic(2)", "O(4)", "generic(4)")

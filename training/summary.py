@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import xarray as xr
 
 from . import table
 from .experiments import EXPERIMENTS
-from .presets import PRESETS
 
 HEAD = """# Results of trained networks
 
@@ -35,7 +33,7 @@ def summary(folder: Path) -> str:
 
 def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
     for name, experiment in EXPERIMENTS.items():
-        found = [preset for preset in PRESETS[name] if (folder / f"{name}_{preset}.csv").is_file()]
+        found = [preset for preset in experiment.presets if (folder / f"{name}_{preset}.csv").is_file()]
         for preset in found:
             result = table.read(folder / f"{name}_{preset}.csv")
             checks = "<br>".join(map(str, experiment.judge(table.frame(result))))
@@ -46,13 +44,7 @@ def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
 
 def _run(name: str, result: xr.Dataset) -> str:
     """The size of a run, and beside it that of the preset `paper` where the run is smaller."""
-    told, full = _size(result.attrs["settings"]), _size(asdict(PRESETS[name]["paper"]))
+    describe = EXPERIMENTS[name].describe
+    told, full = describe(result.attrs["settings"]), describe(EXPERIMENTS[name].presets["paper"].settings)
     text = f"{told}; {result.attrs['device']}, {result.attrs['seconds_of_last_call'] / 60:.0f} min"
     return text if told == full else f"**reduced:** {text}. Preset `paper`: {full}"
-
-
-def _size(settings: dict) -> str:
-    width = f"N = {settings['width']}" if settings["width"] else f"N D = {settings['components']}"
-    depths = ", ".join(map(str, settings["depths"]))
-    points = "" if settings["sigma_w"] is None else f", {len(settings['sigma_w'])} sigma_w"
-    return f"{settings['data']}, {width}, L = {depths}{points}, {settings['seeds']} seeds, {settings['epochs']} epochs"

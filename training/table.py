@@ -1,17 +1,26 @@
-"""Results as one tidy table each: a row for each number, and a first line that says where they came from."""
+"""Results as one tidy table each: a row for each number, and a first line that says where they came from.
+
+Trained weights, of the few experiments that keep them, lie beside the table in a file of numpy arrays.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from meanfield.files import atomic_path
 
 from .job import Row
+from .recurrent.rows import Row as RecurrentRow
+
+WEIGHT = "weight_"  # begins the names of trained weights among a result's variables
 
 LONG_NAMES = {
     "symmetry": "symmetry of the hidden layers",
@@ -20,6 +29,16 @@ LONG_NAMES = {
     "sigma_w": r"weight scale $\sigma_w$",
     "seed": "seed of the weights and of the order of images; -1: a mean over networks at initialisation",
     "learning_rate": "learning rate",
+    "task": "task",
+    "model": "model and hidden size",
+    "kind": "kind of model",
+    "hidden_size": "hidden size $N$",
+    "recurrent": "initial recurrent weights",
+    "encoder": "initial input weights",
+    "activation": "activation of ordinary models",
+    "parameters": "trainable real parameters",
+    "channel": "channel of the grid; -1: not of one channel",
+    "time": "step of the sequence; -1: not of one step",
     "step": "optimiser steps done",
     "epoch": "times that each image was seen",
     "layer": "layer $l$; -1: not of one layer",
@@ -28,13 +47,25 @@ LONG_NAMES = {
 }
 
 
-def as_dataset(rows: Sequence[Row], attributes: dict[str, object]) -> xr.Dataset:
-    """Rows as a dataset with the one dimension ``row``."""
-    return _labelled(pd.DataFrame(list(rows), columns=list(Row._fields)), attributes)
+COLUMNS = (Row._fields, RecurrentRow._fields)
+
+
+def as_dataset(
+    rows: Sequence[Any], attributes: dict[str, object], weights: Mapping[str, np.ndarray] | None = None
+) -> xr.Dataset:
+    """Rows of one type as a dataset with the one dimension ``row``; `weights` with dimensions of their own."""
+    return _labelled(pd.DataFrame(list(rows), columns=list(rows[0]._fields)), attributes, weights or {})
 
 
 def write(result: xr.Dataset, path: str | Path) -> None:
-    """Save a result as CSV, whole or not at all. Its first line is ``# `` and the attributes in JSON."""
+    """Save a result as CSV, whole or not at all. Its first line is ``# `` and the attributes in JSON.
+
+    Trained weights go into ``.npz`` beside it.
+    """
+    kept = weights(result)
+    if kept:
+        with atomic_path(Path(path).with_suffix(".npz")) as temporary:
+            np.savez_compressed(temporary, allow_pickle=False, **kept)
     with atomic_path(path) as temporary, temporary.open("w") as file:
         file.write(f"# {json.dumps(result.attrs)}\n")
         frame(result).to_csv(file, index=False, lineterminator="\n")
@@ -57,16 +88,38 @@ def read(path: str | Path) -> xr.Dataset:
             table = pd.read_csv(file)
         except ValueError as error:
             raise ValueError(f"{path} must be a result of training, got {first[:60]!r} as its first line") from error
-    if list(table.columns) != list(Row._fields):
-        raise ValueError(f"{path} must have the columns {', '.join(Row._fields)}, got {', '.join(table.columns)}")
-    return _labelled(table, attributes)
+    if tuple(table.columns) not in COLUMNS:
+        wanted = " or ".join(", ".join(fields) for fields in COLUMNS)
+        raise ValueError(f"{path} must have the columns {wanted}, got {', '.join(table.columns)}")
+    return _labelled(table, attributes, _weights_beside(Path(path)))
 
 
 def frame(result: xr.Dataset) -> pd.DataFrame:
     """A result as a pandas table."""
-    return pd.DataFrame({name: result[name].values for name in Row._fields})
+    return pd.DataFrame({name: values.values for name, values in result.data_vars.items() if values.dims == ("row",)})
 
 
-def _labelled(table: pd.DataFrame, attributes: dict[str, object]) -> xr.Dataset:
-    columns = {name: ("row", table[name].to_numpy(), {"long_name": LONG_NAMES[name]}) for name in Row._fields}
-    return xr.Dataset(columns, attrs=attributes)
+def weights(result: xr.Dataset) -> dict[str, np.ndarray]:
+    """A result's trained weights, by the names of the model's parameters."""
+    named = {str(name): values.values for name, values in result.data_vars.items()}
+    return {name.removeprefix(WEIGHT): values for name, values in named.items() if name.startswith(WEIGHT)}
+
+
+def _weights_beside(path: Path) -> dict[str, np.ndarray]:
+    file = path.with_suffix(".npz")
+    if not file.exists():
+        return {}
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            return dict(found)
+    except (ValueError, OSError, BadZipFile) as error:
+        raise ValueError(f"{file} must be a whole file of numpy arrays; the run that made {path} makes it") from error
+
+
+def _labelled(table: pd.DataFrame, attributes: dict[str, object], arrays: Mapping[str, np.ndarray]) -> xr.Dataset:
+    columns = {name: ("row", table[name].to_numpy(), {"long_name": LONG_NAMES[name]}) for name in map(str, table)}
+    kept = {
+        f"{WEIGHT}{name}": ([f"{name}_{axis}" for axis in range(array.ndim)], array, {"long_name": f"trained {name}"})
+        for name, array in arrays.items()
+    }
+    return xr.Dataset(columns | kept, attrs=attributes)

@@ -16,9 +16,11 @@ from simulate import activations, layers
 from training import checklist_inconsistencies, checklist_trained, measure, table
 from training.checklist import ITEMS, VERDICTS, checklist, counts, inconsistencies
 from training.checklist_outcome import equal, vanishes
-from training.checklist_trained import recurrent_figure, trained
+from training.checklist_trained import recurrent_table, trained
 from training.job import Row
-from training.recurrent import recurrence, tables
+from training.presets import PRESETS
+from training.recurrent import Setting, recurrence, tables
+from training.recurrent.rows import row
 
 ROOT = Path(__file__).parents[2]
 BY_LABEL = {item.label: item for item in ITEMS}
@@ -173,7 +175,9 @@ def write(folder, preset, lowest):
         Row(symmetry, 8, 3, 1.5, 0, 1e-3, 10, 1.0, 1, "rank", lowest * k)
         for symmetry, k in (("U(1)", 2), ("O(4)", 4), ("O(8)", 8))
     ]
-    table.write(table.as_dataset(rows, {"settings": {"seeds": 1}}), folder / f"figure5b_{preset}.csv")
+    table.write(
+        table.as_dataset(rows, {"settings": PRESETS["figure5b"][preset].settings}), folder / f"figure5b_{preset}.csv"
+    )
 
 
 def test_trained_figures_are_judged_by_the_largest_result(monkeypatch, tmp_path):
@@ -183,18 +187,31 @@ def test_trained_figures_are_judged_by_the_largest_result(monkeypatch, tmp_path)
     assert trained("figure5b").verdict == "contradicts"
     write(tmp_path, "paper", 1.5)
     outcome = trained("figure5b")
-    assert (outcome.verdict, outcome.note) == ("agrees", "figure5b: preset paper, the paper's size, seeds: 1")
+    assert outcome.verdict == "agrees"
+    assert outcome.note.startswith(
+        "figure5b: preset paper, the paper's size: fashion-mnist, N = 128, L = 90, 1 sigma_w"
+    )
     assert "O(8): 1.5" in outcome.found
     assert trained("figure5a", "figure5b").verdict == "not run yet"
     write(tmp_path, "paper", np.nan)
     assert trained("figure5a", "figure5b").verdict == "undecided"
 
 
-def test_recurrent_results_are_not_overlooked(monkeypatch, tmp_path):
+def test_the_paper_s_tables_are_beside_ours(monkeypatch, tmp_path):
     monkeypatch.setattr(checklist_trained, "RESULTS", tmp_path)
-    assert recurrent_figure("figure6", "a claim").verdict == "not run yet"
-    (tmp_path / "figure6_cpu.nc").touch()
-    assert recurrent_figure("figure6", "a claim").verdict == "undecided"
+    assert recurrent_table("copy", "figure6").verdict == "not run yet"
+    settings = [Setting("U(1) RNN", 32, seed) for seed in (0, 1)]
+    quantities = (("validation_loss", (1.0, 1.0)), ("test_loss", (2e-3, 4e-3)))
+    rows = [
+        row("copy, T <= 10", setting, 7, 20, quantity, values[setting.seed])
+        for setting in settings
+        for quantity, values in quantities
+    ]
+    table.write(table.as_dataset(rows, {}), tmp_path / "figure6_cpu.csv")
+    outcome = recurrent_table("copy", "figure6")
+    assert outcome.verdict == "undecided"
+    assert "U(1) RNN 32: 0.000726 +- 0.000547" in outcome.expected
+    assert outcome.found == "copy, T <= 10, U(1) RNN 32: 0.003 +- 0.0014"
 
 
 def test_inconsistencies_have_their_evidence():

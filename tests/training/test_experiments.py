@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from meanfield import fixed_point
 from training import __main__ as command_line
-from training import experiments, plots, table
-from training.data import Source, load
-from training.experiments import EXPERIMENTS, fixed_variance_sigma_w, plan, run_experiment
-from training.job import Interrupted
-from training.presets import PRESETS
+from training import plots, presets, runner, table
+from training.data import load
+from training.experiments import EXPERIMENTS, run_experiment
+from training.presets import PRESETS, fixed_variance_sigma_w
+from training.runner import Interrupted
 from training.stack import Shape
 
 TINY = {
@@ -49,7 +49,7 @@ def rows(result):
     return table.frame(result).to_csv(index=False)
 
 
-@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+@pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_figure_runs_is_kept_judged_and_drawn(name, tmp_path):
     result = run_experiment(name)
     attrs = result.attrs
@@ -86,8 +86,8 @@ def test_the_papers_sizes():
 
 
 def test_cpu_presets_keep_width_depth_and_the_whole_test_set():
-    for presets in PRESETS.values():
-        paper, cpu = presets["paper"], presets["cpu"]
+    for sizes in PRESETS.values():
+        paper, cpu = sizes["paper"], sizes["cpu"]
         kept = ("data", "symmetries", "width", "components", "batch", "test", "measures", "order_networks")
         assert [getattr(cpu, key) for key in kept] == [getattr(paper, key) for key in kept]
         assert set(cpu.depths) <= set(paper.depths)
@@ -101,8 +101,7 @@ def test_weights_of_a_fixed_variance():
 
 
 def test_plan():
-    source = Source()
-    jobs = plan(PRESETS["figure4"]["quick"], source, load(source), "cpu")
+    jobs = PRESETS["figure4"]["quick"].jobs(None, "cpu")
     assert [(job.shape.symmetry, job.shape.width, job.shape.depth) for job in jobs] == [
         (symmetry, width, depth)
         for symmetry, width in (("generic(2)", 4), ("U(1)", 4), ("O(4)", 2), ("O(8)", 1))
@@ -110,12 +109,12 @@ def test_plan():
     ]
     assert all([model.seed for model in job.models] == [0, 1] for job in jobs)
     with pytest.raises(ValueError, match=r"components must be a multiple of 8 for O\(8\), got 12"):
-        plan(replace(PRESETS["figure4"]["quick"], components=12), source, load(source), "cpu")
+        replace(PRESETS["figure4"]["quick"], components=12).jobs(None, "cpu")
 
 
 def test_results_do_not_depend_on_how_the_work_is_shared(monkeypatch):
     straight = rows(run_experiment("figure3"))
-    monkeypatch.setattr(experiments, "ON_CPU", 1)
+    monkeypatch.setattr(presets, "ON_CPU", 1)
     with ThreadPoolExecutor(2) as threads:
         assert rows(run_experiment("figure3", executor=threads)) == straight
 
@@ -173,8 +172,8 @@ def test_the_depth_scale_of_the_theory_is_beside_the_accuracy():
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match=r"name must be one of figure3, .*, got 'figure6'"):
-        run_experiment("figure6")
+    with pytest.raises(ValueError, match=r"name must be one of figure3, .*, got 'figure8'"):
+        run_experiment("figure8")
     with pytest.raises(ValueError, match=r"preset must be one of quick, cpu, paper, got 'huge'"):
         run_experiment("figure3", "huge")
     if not torch.cuda.is_available():
@@ -220,7 +219,7 @@ def test_command_line(monkeypatch, capsys, tmp_path):
 def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys, tmp_path):
     """Pressed while the first stack is at work: the second thread's next report ends it."""
     monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10_000))
-    monkeypatch.setattr(experiments, "_gather", _pressed)
+    monkeypatch.setattr(runner, "_gather", _pressed)
     assert call(monkeypatch, "run", "figure3", "--results", tmp_path) == 3
     assert "the same command goes on" in capsys.readouterr().out
 

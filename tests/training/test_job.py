@@ -9,17 +9,24 @@ import numpy as np
 import pytest
 import torch
 
+from training import runner
 from training.adam import Adam
 from training.conventions import ADAM_BETAS, ADAM_EPS
 from training.data import Source, load
-from training.job import Interrupted, Job, Training, run
+from training.job import Job, Training
 from training.measure import evaluate
+from training.runner import Interrupted
 from training.stack import Model, Shape, Stack
 
 from .idx_files import SIDE, write
 
 MODELS = (Model(1.5, 0), Model(0.7, 1), Model(1.5, 0, learning_rate=3e-3), Model(1.5, 0, clip=0.05))
 SHAPE = Shape("U(1)", 8, 3, SIDE**2)
+
+
+def run(*arguments, **options):
+    """The rows of a job."""
+    return runner.run(*arguments, **options).rows
 
 
 @pytest.fixture
@@ -160,7 +167,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from training.data import Source
-from training.job import Job, run
+from training.job import Job
+from training.runner import run
 from training.stack import Model, Shape
 {job}
 run(job, Path(sys.argv[1]), every=0.0)

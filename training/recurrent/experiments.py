@@ -1,221 +1,106 @@
-"""The recurrent experiments: which models, which task, how long; and running them with interruptions.
-
-Sizes of the presets ``"paper"`` are the paper's. ``"cpu"`` and ``"quick"`` are reduced tasks, with shorter delays,
-fewer batches and fewer seeds; digits stand for MNIST. Their numbers are not the paper's and must not be read as such.
-"""
+"""The recurrent experiments: the copy task (Figure 6, Table 2), permuted images (Figure 7, Table 3), vortices (Figures
+12 and 13)."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby, product
-from pathlib import Path
+from functools import partial
 
 import xarray as xr
+from matplotlib.axes import Axes
 
-from meanfield.checks import whole_number
-
-from .copy_task import CopyTask
-from .image_task import ImageTask
-from .settings import GRID, Setting
-from .tables import COPY, LOW_VARIANCE, PSMNIST, TABLE_1
-from .training import BATCH, TEST_EVERY, Training
-
-LEARNING_RATES = (1e-3, 1e-4, 1e-5)
-SHORT_RATES = (3e-3, 1e-3)  # of the reduced copy tasks, to select from
-EPOCHS, DROP_AFTER, CLIP = 120, 100, 1.0  # psMNIST, Appendix D.2.5
-VALIDATIONS = 120  # of an image experiment, evenly spaced
+from ..experiment import Experiment
+from ..table import frame
+from . import criteria, plots
+from .presets import PRESETS, describe
+from .rows import NOWHERE, by_model
+from .selection import select, summarise
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """Models on one task, in plain values.
+def plot_copy(result: xr.Dataset, ax: Axes, part: int = 0) -> Axes:
+    """Cross-entropy of every seed with the settings that validation selects; dotted, without memory. As Figure 6.
 
-    Attributes
-    ----------
-    settings : all models; those of one shape are stacked
-    max_delay : T_max of the copy task; None for images
-    fixed_delay : whether the delay is always T_max
-    steps : batches, for the copy task
-    epochs : for images
-    batch : examples in a batch
-    test_every : steps between tests, for the copy task
+    `part` counts the result's tasks, from 0.
     """
-
-    settings: tuple[Setting, ...]
-    max_delay: int | None = None
-    fixed_delay: bool = False
-    steps: int = 0
-    epochs: int = 0
-    batch: int = BATCH
-    test_every: int = TEST_EVERY
-
-    @property
-    def stacks(self) -> list[tuple[Setting, ...]]:
-        """The models that can share a stack."""
-        ordered = sorted(self.settings, key=_shape)
-        return [tuple(group) for _, group in groupby(ordered, key=_shape)]
-
-    def training(
-        self, settings: Sequence[Setting], device: str = "cpu", data_dir: str | Path | None = None
-    ) -> Training:
-        """The training of one stack."""
-        if self.max_delay is not None:
-            task = CopyTask(self.max_delay, self.fixed_delay)
-            return Training(task, settings, self.steps, batch=self.batch, test_every=self.test_every, device=device)
-        images = ImageTask(data_dir)
-        epoch = images.batches(self.batch)
-        return Training(
-            images,
-            settings,
-            self.epochs * epoch,
-            batch=self.batch,
-            clip_norm=CLIP,
-            drop_at=math.ceil(self.epochs * DROP_AFTER / EPOCHS) * epoch,
-            test_every=max(1, self.epochs // VALIDATIONS) * epoch,
-            device=device,
-        )
+    table = frame(result)
+    task = list(table.task.unique())[part]
+    chance = result.attrs["settings"]["parts"][part]["loss_without_memory"]
+    plots.seeds(select(by_model(table, task)), ax, chance=chance)
+    return _titled(ax, task)
 
 
-def run(
-    experiment: Experiment,
-    folder: str | Path,
-    *,
-    device: str = "cpu",
-    data_dir: str | Path | None = None,
-    budget: float = math.inf,
-    save_every: float = 60.0,
-) -> xr.Dataset | None:
-    """Train all stacks, one after the other, going on from where an earlier call stopped.
-
-    Parameters
-    ----------
-    folder : where checkpoints are kept, one file for each stack
-    device, data_dir : as for :class:`Training` and :class:`ImageTask`; without `data_dir` images are the digits
-    budget : seconds after which to stop
-    save_every : seconds between checkpoints
-
-    Returns
-    -------
-    xarray.Dataset, or None when the budget ended first
-        :meth:`Training.result` of all models, joined along `model`.
-
-    Raises
-    ------
-    ValueError
-        When a checkpoint is of another experiment.
-    """
-    deadline, results = time.monotonic() + budget, []
-    for number, settings in enumerate(experiment.stacks):
-        training = experiment.training(settings, device, data_dir)
-        path = Path(folder) / f"stack{number}.pt"
-        if path.exists():
-            training.restore(path)
-        while training.step < training.steps:
-            until = min(deadline, time.monotonic() + save_every)
-            while training.step < training.steps and time.monotonic() < until:
-                training.advance()
-            training.save(path)
-            if time.monotonic() >= deadline and training.step < training.steps:
-                return None
-        results.append(training.result())
-    return xr.concat(results, "model", join="exact", combine_attrs="drop_conflicts")
+def plot_accuracy(result: xr.Dataset, ax: Axes) -> Axes:
+    """Accuracy of every seed."""
+    table = frame(result)
+    (task,) = table.task.unique()
+    return _titled(plots.seeds(select(by_model(table, task)), ax, "test_accuracy"), task)
 
 
-def sweep(kind: str, hidden_size: int, seeds: int = 3, activations: Sequence[str] = ("tanh",)) -> tuple[Setting, ...]:
-    """The copy task's sweep, Appendix D.2.2: recurrent and input initialisation, learning rate, activation, seeds.
+def plot_parameters(result: xr.Dataset, ax: Axes) -> Axes:
+    """Accuracy against the number of parameters, as Figure 7."""
+    table = frame(result)
+    (task,) = table.task.unique()
+    ax = plots.versus_parameters(summarise(select(by_model(table, task))), ax)
+    ax.set_ylabel("test accuracy, mean and standard deviation")
+    return _titled(ax, task)
 
-    36 models, and 72 with both activations (ordinary RNNs). Low variance comes with the blank token's column at zero.
-    """
-    grid = product(("identity", "uniform"), ("standard", LOW_VARIANCE), activations, LEARNING_RATES, range(seeds))
-    return tuple(
-        Setting(kind, hidden_size, seed, rate, recurrent, encoder, activation, frozen_blank=encoder != "standard")
-        for recurrent, encoder, activation, rate, seed in grid
+
+def plot_vortices(result: xr.Dataset, ax: Axes, quantity: str = "positive") -> Axes:
+    """Vortices of each channel along a test sequence, after training (lines) and before (dotted)."""
+    table = frame(result)
+    own = table[(table.quantity == quantity) & (table.channel != NOWHERE)]
+    for (channel, step), counts in own.groupby(["channel", "step"]):
+        trained = step == own.step.max()
+        label = f"channel {channel}" if trained else None
+        ax.plot(counts.time, counts.value, color=f"C{channel}", ls="-" if trained else ":", lw=1.0, label=label)
+    ax.set_xlabel("step of the sequence")
+    ax.set_ylabel(
+        {"positive": "vortices of winding +1", "kept": "share of vortices kept from the step before"}[quantity]
     )
+    ax.legend(frameon=False, fontsize="small")
+    return _titled(ax, str(own.task.iloc[0]))
 
 
-def best(task: str, models: Sequence[str], seeds: int) -> tuple[Setting, ...]:
-    """The settings of Table 1 for some models of a task, every size of them, with `seeds` seeds each.
-
-    Raises
-    ------
-    ValueError
-        When a model is not in the table.
-    """
-    chosen = [row for row in TABLE_1 if row.task == task and row.model in models]
-    missing = set(models) - {row.model for row in chosen}
-    if missing:
-        raise ValueError(f"models must be in Table 1 for {task}, got {', '.join(sorted(missing))}")
-    return tuple(row.setting(seed) for row in chosen for seed in range(whole_number("seeds", seeds, 1)))
+def _titled(ax: Axes, task: str) -> Axes:
+    ax.set_title(task, fontsize="medium")
+    return ax
 
 
-def controls(settings: Sequence[Setting]) -> tuple[Setting, ...]:
-    """Models that the paper does not have and that isolate one thing each.
-
-    For every U(1) RNN the same capsules with generic weights, and for every GRU one that starts with b_z = 2.
-    """
-    generic = (replace(each, kind="generic(2) RNN") for each in settings if each.kind == "U(1) RNN")
-    biased = (replace(each, update_bias=2.0) for each in settings if each.kind == "GRU")
-    return (*generic, *biased)
-
-
-def _shape(setting: Setting) -> tuple:
-    return setting.kind, setting.hidden_size, setting.activation, setting.biases, setting.channels
-
-
-def _copy(models: Sequence[str], max_delay: int, seeds: int, steps: int = 1_000_000, **sizes) -> Experiment:
-    settings = best(COPY, models, seeds)
-    return Experiment((*settings, *controls(settings)), max_delay, steps=steps, **sizes)
-
-
-def _short(models: Sequence[str], max_delay: int, seeds: int, steps: int) -> Experiment:
-    """A short task and few batches, with two learning rates to select from."""
-    chosen = best(COPY, models, seeds)
-    settings = tuple(replace(each, learning_rate=rate) for each in chosen for rate in SHORT_RATES)
-    return Experiment((*settings, *controls(settings)), max_delay, steps=steps, batch=64)
-
-
-def _images(models: Sequence[str], seeds: int, epochs: int = EPOCHS, hidden_size: int | None = None) -> Experiment:
-    """`hidden_size` in place of the table's sizes, of which the first setting is kept."""
-    settings = best(PSMNIST, models, seeds)
-    if hidden_size is not None:
-        small = {(each.kind.split("(")[0], each.seed): each for each in reversed(settings)}
-        settings = tuple(replace(each, hidden_size=hidden_size) for each in small.values())
-    return Experiment(settings, epochs=epochs)
-
-
-_RNNS, _GRUS = ("RNN", "U(1) RNN"), ("GRU", "U(1) GRU")
-_ALL = ("RNN", "GRU", "O(k) RNN", "U(1) GRU")
-_VORTICES = Setting(GRID, 400, encoder=LOW_VARIANCE, frozen_blank=True)
-
-# figure -> preset -> its parts. copy200 has the best settings of the shorter tasks, where the paper sweeps again.
-PRESETS: dict[str, dict[str, tuple[Experiment, ...]]] = {
-    "figure6": {
-        "quick": (_copy(_RNNS, 2, 2, 60, batch=16, test_every=20), _copy(_GRUS, 2, 2, 60, batch=16, test_every=20)),
-        "cpu": (_short(_RNNS, 12, 2, 7000), _short(_GRUS, 20, 2, 7000)),
-        "paper": (_copy(_RNNS, 25, 10), _copy(_GRUS, 100, 10)),
-    },
-    "copy200": {
-        "quick": (_copy(_GRUS, 4, 2, 60, batch=16, test_every=20),),
-        "cpu": (_short(_GRUS, 40, 2, 7000),),
-        "paper": (_copy((*_RNNS, *_GRUS), 200, 10),),
-    },
-    "figure7": {
-        "quick": (_images(_ALL, 1, 1, 8),),
-        "cpu": (_images(_ALL, 2, 30, 32),),
-        "paper": (_images(_ALL, 3),),
-    },
-    "figure12": {
-        "quick": (
-            Experiment((replace(_VORTICES, hidden_size=64, channels=2),), 5, True, steps=20, batch=4, test_every=10),
-        ),
-        "cpu": (
-            Experiment(
-                (replace(_VORTICES, hidden_size=144, channels=4),), 20, True, steps=3000, batch=16, test_every=250
-            ),
-        ),
-        "paper": (Experiment((_VORTICES,), 100, True, steps=100_000),),
-    },
+RECURRENT: dict[str, Experiment] = {
+    "figure6": Experiment(
+        "On the copy task U(1) RNNs and GRUs reach lower losses than ordinary ones, even larger ones.",
+        "95 % interval over seeds of log10 of the test cross-entropy, RNN 32 and RNN 64 minus U(1) RNN 32, GRU 32 and "
+        "GRU 64 minus U(1) GRU 32, above 0, with the learning rates that validation selects",
+        criteria.lower_loss,
+        (partial(plot_copy, part=0), partial(plot_copy, part=1)),
+        PRESETS["figure6"],
+        describe,
+    ),
+    "copy200": Experiment(
+        "With the longest delays the U(1) GRU is the only model of which a seed solves the copy task (test "
+        "cross-entropy below 1e-4).",
+        "at least one seed of U(1) GRU 32 solves it, and none of any other model",
+        criteria.only_one_solves,
+        (plot_copy,),
+        PRESETS["copy200"],
+        describe,
+    ),
+    "figure7": Experiment(
+        "On permuted sequential MNIST equivariant models are more accurate than ordinary ones of the same hidden size.",
+        "95 % interval over seeds of test accuracy above 0: O(k) RNN minus RNN and U(1) GRU minus GRU at each hidden "
+        "size",
+        criteria.more_accurate,
+        (plot_accuracy, plot_parameters),
+        PRESETS["figure7"],
+        describe,
+    ),
+    "figure12": Experiment(
+        "A U(1) RNN on a grid learns the copy task with a fixed delay, and vortices that appear while it stores the "
+        "symbols outlast the delay.",
+        "test cross-entropy below 1e-4; in at least one channel there are vortices at every step after the symbols, "
+        "and more than 0.9 of them are kept from step to step; the paper shows one model, which leaves no interval",
+        criteria.lasting_pairs,
+        (plot_vortices, partial(plot_vortices, quantity="kept")),
+        PRESETS["figure12"],
+        describe,
+    ),
 }

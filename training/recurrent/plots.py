@@ -77,17 +77,44 @@ def vortex_counts(census: xr.Dataset, ax: Axes) -> Axes:
 
 
 def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
-    """Learning curves of all models, from :meth:`training.recurrent.Training.result`, coloured by kind and size."""
-    labels = [f"{kind} {size}" for kind, size in zip(result.kind.values, result.hidden_size.values, strict=True)]
-    colors = {label: f"C{number}" for number, label in enumerate(dict.fromkeys(labels))}
+    """Learning curves of all models, coloured by model.
+
+    From :meth:`training.recurrent.Training.result` or :func:`training.recurrent.rows.by_model`.
+    """
+    labels = result.label.values.tolist()
     seen: set[str] = set()
     for label, curve in zip(labels, result[name].values, strict=True):
-        ax.plot(result.step, curve, color=colors[label], lw=0.8, label=None if label in seen else label)
+        ax.plot(result.step, curve, color=colour(label, labels), lw=0.8, label=None if label in seen else label)
         seen.add(label)
     ax.set_yscale("log")
     ax.set_xlabel(result.step.attrs["long_name"])
     ax.set_ylabel(result[name].attrs["long_name"])
-    ax.legend()
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def seeds(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance: float | None = None) -> Axes:
+    """The last value of every seed as a dot, model by model, and their mean and standard deviation, as in Figure 6.
+
+    Parameters
+    ----------
+    result : of one task, from :func:`training.recurrent.selection.select`
+    chance : value of a model without memory, drawn as a dotted line
+    """
+    values = result[name].isel(step=-1) if "step" in result[name].dims else result[name]
+    labels = result.label.values.tolist()
+    for place, label in enumerate(dict.fromkeys(labels)):
+        own = values.values[result.label.values == label]
+        color = colour(label, labels)
+        ax.plot(np.full(own.size, place) + np.linspace(-0.12, 0.12, own.size), own, ".", color=color, alpha=0.6)
+        spread = own.std(ddof=1) if own.size > 1 else 0.0
+        ax.errorbar(place + 0.3, own.mean(), spread, fmt="o", color=color, capsize=2)
+    ax.set_xticks(range(len(dict.fromkeys(labels))), list(dict.fromkeys(labels)), rotation=30, ha="right")
+    if chance is not None:
+        ax.axhline(chance, color="0.6", ls=":", lw=0.8)
+    if "loss" in name:
+        ax.set_yscale("log")
+    ax.set_ylabel(values.attrs["long_name"])
     return ax
 
 
@@ -96,7 +123,7 @@ def versus_parameters(summary: xr.Dataset, ax: Axes) -> Axes:
 
     From :func:`training.recurrent.selection.summarise`; sizes of one kind are joined.
     """
-    kinds = [str(group).rpartition(" ")[0] for group in summary.group.values]
+    kinds = [kind_of(str(group)) for group in summary.group.values]
     families = ["O(k) RNN" if kind.startswith("O(") else kind for kind in kinds]
     for family in dict.fromkeys(families):
         some = summary.isel(group=[i for i, each in enumerate(families) if each == family]).sortby("parameters")
@@ -106,8 +133,19 @@ def versus_parameters(summary: xr.Dataset, ax: Axes) -> Axes:
     ax.set_xscale("log")
     ax.set_xlabel(summary.parameters.attrs["long_name"])
     ax.set_ylabel(summary["mean"].attrs["long_name"])
-    ax.legend()
+    ax.legend(frameon=False, fontsize="small")
     return ax
+
+
+def kind_of(name: str) -> str:
+    """A model's name without its size: ``"GRU"`` of ``"GRU 32"``, ``"GRU, b_z = 2"`` of ``"GRU 32, b_z = 2"``."""
+    head, comma, rest = name.partition(",")
+    return head.rpartition(" ")[0] + comma + rest
+
+
+def colour(name: str, names: Sequence[str]) -> str:
+    """The colour of a model among others."""
+    return f"C{list(dict.fromkeys(names)).index(name)}"
 
 
 def spectrum(result: xr.Dataset, ax: Axes, *, label: str = "") -> Axes:

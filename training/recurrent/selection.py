@@ -10,19 +10,17 @@ from scipy.stats import ttest_ind
 
 from .training import SOLVED
 
-SEPARATE = ("kind", "hidden_size")  # never selected between
-
 
 def select(results: xr.Dataset, swept: tuple[str, ...] = ("recurrent", "encoder", "activation", "learning_rate")):
-    """For each kind and size the setting whose validation is best on average over seeds, at the last step.
+    """For each model the setting whose validation is best on average over seeds, at the last step.
 
     Accuracy decides where there is one, cross-entropy otherwise. A setting with a diverged seed is never chosen, unless
-    all have one: then the kind is left out. The test set has no say.
+    all have one: then the model is left out. The test set has no say.
 
     Parameters
     ----------
-    results : from :meth:`Training.result`, joined along `model`
-    swept : coordinates that settings of one kind differ in
+    results : of one task, from :func:`training.recurrent.rows.by_model`
+    swept : coordinates that settings of one model differ in
 
     Returns
     -------
@@ -32,13 +30,13 @@ def select(results: xr.Dataset, swept: tuple[str, ...] = ("recurrent", "encoder"
     by_accuracy = "validation_accuracy" in results
     score = results["validation_accuracy" if by_accuracy else "validation_loss"].isel(step=-1).values
     score = score if by_accuracy else -score
-    settings = _labels(results, (*SEPARATE, *swept))
+    settings = list(zip(*(results[key].values.tolist() for key in ("label", *swept)), strict=True))
     chosen = []
-    for kind in dict.fromkeys(_labels(results, SEPARATE)):
+    for name in dict.fromkeys(results.label.values.tolist()):
         means = {
             setting: score[np.array([each == setting for each in settings])].mean()
             for setting in dict.fromkeys(settings)
-            if setting[: len(SEPARATE)] == kind
+            if setting[0] == name
         }
         finite = {setting: mean for setting, mean in means.items() if np.isfinite(mean)}
         if finite:
@@ -52,10 +50,10 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        By `group` (kind and hidden size): `mean`, `std` (with n - 1; NaN for one seed), `seeds`, `solved` (test
+        By `group` (the model's name): `mean`, `std` (with n - 1; NaN for one seed), `seeds`, `solved` (test
         cross-entropy below 1e-4), `diverged` (seeds that ended in NaN, which mean and std leave out) and `parameters`.
     """
-    groups, kinds = _groups(results)
+    groups, names = _groups(results)
     finite = [values[np.isfinite(values)] for values in groups]
     seeds = np.array([len(values) for values in groups])
     loss, _ = _groups(results, "test_loss")
@@ -70,7 +68,7 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     }
     return xr.Dataset(
         {name: ("group", np.asarray(values), {"long_name": text}) for name, (values, text) in data.items()},
-        coords={"group": [f"{kind} {size}" for kind, size in kinds]},
+        coords={"group": names},
         attrs=dict(results.attrs),
     )
 
@@ -83,8 +81,7 @@ def welch(results: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         `p` and `t` by `pair`; NaN where a group has fewer than two finite seeds.
     """
-    groups, kinds = _groups(results)
-    names = [f"{kind} {size}" for kind, size in kinds]
+    groups, names = _groups(results)
     rows = []
     for i, j in combinations(range(len(names)), 2):
         a, b = (values[np.isfinite(values)] for values in (groups[i], groups[j]))
@@ -97,14 +94,10 @@ def welch(results: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _labels(results: xr.Dataset, names: tuple[str, ...]) -> list[tuple]:
-    return list(zip(*(results[name].values.tolist() for name in names), strict=True))
-
-
-def _groups(results: xr.Dataset, name: str | None = None) -> tuple[list[np.ndarray], list[tuple]]:
-    """The last test of each kind and size: accuracy where there is one, or the variable `name`."""
+def _groups(results: xr.Dataset, name: str | None = None) -> tuple[list[np.ndarray], list[str]]:
+    """The last test of each model: accuracy where there is one, or the variable `name`."""
     value = results[name or ("test_accuracy" if "test_accuracy" in results else "test_loss")]
     values = (value.isel(step=-1) if "step" in value.dims else value).values
-    labels = _labels(results, SEPARATE)
-    kinds = list(dict.fromkeys(labels))
-    return [values[np.array([label == kind for label in labels])] for kind in kinds], kinds
+    labels = results.label.values
+    names = list(dict.fromkeys(labels.tolist()))
+    return [values[labels == each] for each in names], names

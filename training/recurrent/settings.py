@@ -63,6 +63,13 @@ class Setting:
         if self.kind.split(" ")[-1] not in ("RNN", "GRU"):
             raise ValueError(f"kind must be 'RNN', 'GRU' or a symmetry and one of these, got {self.kind!r}")
 
+    @property
+    def name(self) -> str:
+        """The model as tables and legends have it; initialisations, learning rates and seeds do not count."""
+        size = f"{self.channels} x {self.hidden_size}" if self.kind == GRID else f"{self.hidden_size}"
+        bias = "" if self.update_bias is None else f", b_z = {self.update_bias:g}"
+        return f"{self.kind} {size}{bias}"
+
     def build(self, inputs: int, *, every_step: bool) -> SequenceModel:
         """The model with initial weights drawn from its seed; torch's own random state stays as it is."""
         with torch.random.fork_rng(devices=[]):

@@ -185,6 +185,7 @@ class Training:
         return functional_call(self.model, {name: tensor[share] for name, tensor in tensors.items()}, (x,))
 
     def _columns(self):
+        yield "label", [setting.name for setting in self.settings]
         for name in asdict(self.settings[0]):
             yield name, [getattr(setting, name) for setting in self.settings]
 

@@ -1,42 +1,152 @@
+"""The recurrent experiments from their sizes to tables, verdicts and figures, by the runner of all experiments."""
+
+import math
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 
+import numpy as np
 import pytest
-import xarray as xr
+import torch
+from matplotlib.figure import Figure
 
-from training.recurrent import Setting
-from training.recurrent.experiments import PRESETS, Experiment, best, controls, run, sweep
+from training import run_experiment, runner, table
+from training.experiments import EXPERIMENTS
+from training.recurrent import CopyTask, Setting
+from training.recurrent.experiments import RECURRENT
+from training.recurrent.job import Job
+from training.recurrent.presets import PRESETS, Size, best, controls, describe, sweep
+from training.runner import Interrupted
 
-SMALL = Experiment(
-    (
-        Setting("U(1) RNN", 3, seed=0),
-        Setting("RNN", 4, seed=0),
-        Setting("U(1) RNN", 3, seed=1, frozen_blank=True, encoder="variance 0.001"),
-    ),
-    max_delay=1,
-    steps=6,
-    batch=2,
-    test_every=2,
+SETTINGS = (
+    Setting("U(1) RNN", 3, seed=0),
+    Setting("RNN", 4, seed=0),
+    Setting("U(1) RNN", 3, seed=1, frozen_blank=True, encoder="variance 0.001"),
+    Setting("U(1) RNN", 3, seed=2),
 )
+SMALL = Job(SETTINGS, max_delay=1, steps=6, batch=2, test_every=2)
 
 
-def test_models_of_one_shape_share_a_stack():
-    assert [[(s.kind, s.seed) for s in stack] for stack in SMALL.stacks] == [
-        [("RNN", 0)],
-        [("U(1) RNN", 0), ("U(1) RNN", 1)],
-    ]
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    for name, sizes in PRESETS.items():
+        parts = tuple(replace(part, steps=min(part.steps, 4), test_every=2) for part in sizes["quick"].parts)
+        monkeypatch.setitem(PRESETS[name], "quick", Size(parts))
 
 
-def test_interrupted_runs_end_as_whole_ones(tmp_path):
-    whole = run(SMALL, tmp_path / "whole")
-    assert whole.sizes == {"model": 3, "step": 3}
-    assert run(SMALL, tmp_path / "parts", budget=0.0) is None
-    assert (tmp_path / "parts" / "stack0.pt").is_file()
-    assert not (tmp_path / "parts" / "stack1.pt").is_file()
-    xr.testing.assert_identical(run(SMALL, tmp_path / "parts"), whole)
-    # once more reads what is there
-    xr.testing.assert_identical(run(SMALL, tmp_path / "parts"), whole)
+def rows(result):
+    return table.frame(result).to_csv(index=False)
+
+
+def test_models_of_one_shape_share_a_stack_of_few():
+    shared = [[(s.kind, s.seed) for s in job.settings] for job in replace(SMALL, device="cuda").split()]
+    assert shared == [[("RNN", 0)], [("U(1) RNN", 0), ("U(1) RNN", 1), ("U(1) RNN", 2)]]
+    shared = [[(s.kind, s.seed) for s in job.settings] for job in SMALL.split()]
+    assert shared == [[("RNN", 0)], [("U(1) RNN", 0), ("U(1) RNN", 1)], [("U(1) RNN", 2)]]
+
+
+@pytest.mark.parametrize("name", sorted(RECURRENT))
+def test_every_experiment_runs_is_kept_judged_and_drawn(name, tmp_path):
+    result = run_experiment(name, work=tmp_path / "work")
+    assert result.attrs["claim"] == EXPERIMENTS[name].claim
+    assert result.attrs["commit"]
+    table.write(result, tmp_path / "out.csv")
+    again = table.read(tmp_path / "out.csv")
+    assert rows(again) == rows(result)
+    kept, read = table.weights(result), table.weights(again)
+    assert kept.keys() == read.keys()
+    assert all(np.array_equal(kept[name], read[name]) for name in kept)
+    found = table.frame(result)
+    # every model is in it, with the last of its tests
+    assert len(found[["task", "model", "learning_rate", "seed"]].drop_duplicates()) == PRESETS[name]["quick"].networks
+    assert np.isfinite(found.value).all()
+    assert EXPERIMENTS[name].judge(found)
+    for panel in EXPERIMENTS[name].panels:
+        ax = Figure().subplots()
+        assert panel(again, ax) is ax
+        assert ax.get_lines()
+        assert ax.get_ylabel()
+
+
+def test_results_do_not_depend_on_processes_or_interruptions(tmp_path):
+    straight, work = rows(run_experiment("figure6")), tmp_path / "work"
+    with pytest.raises(Interrupted):
+        run_experiment("figure6", work=work, time_budget=0.0)
+    told = []
+
+    def stop(done, total):
+        told.append(done)
+        if len(told) == 7:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        run_experiment("figure6", work=work, progress=stop)
+    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+        assert rows(run_experiment("figure6", work=work, executor=processes)) == straight
+    assert not work.exists()
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from training.recurrent import Setting
+from training.recurrent.job import Job
+from training.runner import run
+run({job!r}, Path(sys.argv[1]), every=0.0)
+"""
+
+
+def test_killed_at_random_moments_and_resumed(tmp_path):
+    job = replace(SMALL, settings=SMALL.split()[1].settings, steps=600)
+    checkpoint, code = tmp_path / "stack.pt", CHILD.format(job=job)
+    moments = np.random.default_rng(5).uniform(0.05, 0.25, 2)
+    steps = []
+    for moment in moments:
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        child = subprocess.Popen([sys.executable, "-c", code, str(checkpoint)])
+        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+            assert child.poll() is None
+            time.sleep(0.01)
+        time.sleep(moment)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL  # it was still at work
+        steps.append(torch.load(checkpoint, weights_only=True)["step"])
+    assert 0 < steps[0] < steps[1] < 600
+    assert runner.run(job, checkpoint).rows == runner.run(job).rows
+
+
+def test_checkpoints_that_do_not_fit(tmp_path):
+    first, second, _ = SMALL.split()
+    runner.run(first, tmp_path / "stack.pt")
     with pytest.raises(ValueError, match="must be a checkpoint of"):
-        run(replace(SMALL, settings=SMALL.settings[:1]), tmp_path / "parts")
+        runner.run(second, tmp_path / "stack.pt")
+    whole = (tmp_path / "stack.pt").read_bytes()
+    (tmp_path / "stack.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"stack.pt must be a whole checkpoint; delete it to start anew"):
+        runner.run(first, tmp_path / "stack.pt")
+
+
+def test_cost_counts_the_products():
+    """Against the products of the recurrent weights, counted by hand: of real numbers, for one step of one sequence."""
+    per_step = {
+        Setting("RNN", 5): 25,
+        Setting("GRU", 5): 75,
+        Setting("U(1) RNN", 5): 100,
+        Setting("O(3) RNN", 5): 75,
+        Setting("generic(3) RNN", 5): 225,
+        Setting("U(1) GRU", 5): 150,
+        Setting("grid RNN", 16, channels=2): 16 * 16 * 9,
+    }
+    for setting, products in per_step.items():
+        job = Job((setting,), max_delay=4, steps=7, batch=3)
+        assert job.cost == 6.0 * 3 * CopyTask(4).steps * products
+        assert job.work == 7 * job.cost
+    images = Job((Setting("RNN", 5),), epochs=2, batch=128)
+    assert images.work == 2 * 11 * 6.0 * 128 * 64 * 25  # 1,297 digits are 11 batches
 
 
 def test_sweeps_have_the_paper_s_sizes():
@@ -49,15 +159,15 @@ def test_sweeps_have_the_paper_s_sizes():
 
 
 def test_the_paper_s_experiments():
-    rnns, grus = PRESETS["figure6"]["paper"]
+    rnns, grus = PRESETS["figure6"]["paper"].parts
     assert (rnns.max_delay, grus.max_delay, rnns.steps, rnns.batch, rnns.test_every) == (25, 100, 10**6, 128, 1000)
     names = {(s.kind, s.hidden_size) for s in rnns.settings}
     assert names == {("RNN", 32), ("RNN", 64), ("U(1) RNN", 32), ("generic(2) RNN", 32)}
     assert len({s.seed for s in rnns.settings}) == 10
-    (images,) = PRESETS["figure7"]["paper"]
+    (images,) = PRESETS["figure7"]["paper"].parts
     assert len(images.settings) == 18 * 3
-    assert (images.max_delay, images.epochs, images.batch) == (None, 120, 128)
-    (grid,) = PRESETS["figure12"]["paper"]
+    assert (images.max_delay, images.images, images.epochs, images.batch) == (None, "mnist", 120, 128)
+    (grid,) = PRESETS["figure12"]["paper"].parts
     assert (grid.max_delay, grid.fixed_delay, grid.settings[0].hidden_size, grid.settings[0].channels) == (
         100,
         True,
@@ -68,7 +178,7 @@ def test_the_paper_s_experiments():
 
 def test_image_training_follows_the_paper():
     """120 epochs of batches of 128, clipping at 1, rates a tenth after 100 epochs; 11 batches in an epoch of digits."""
-    training = Experiment((Setting("U(1) RNN", 3),), epochs=120).training([Setting("U(1) RNN", 3)], "cpu", None)
+    training = Job((Setting("U(1) RNN", 3),), epochs=120).start()
     assert (training.steps, training.drop_at, training.clip_norm, training.test_every) == (1320, 1100, 1.0, 11)
 
 
@@ -76,24 +186,25 @@ def test_controls():
     settings = best("copy", ["U(1) RNN", "GRU"], 2)
     assert len(settings) == 6
     extra = controls(settings)
-    assert [(s.kind, s.hidden_size, s.update_bias) for s in extra if s.seed == 0] == [
-        ("generic(2) RNN", 32, None),
-        ("GRU", 32, 2.0),
-        ("GRU", 64, 2.0),
-    ]
+    assert [s.name for s in extra if s.seed == 0] == ["generic(2) RNN 32", "GRU 32, b_z = 2", "GRU 64, b_z = 2"]
 
 
-@pytest.mark.parametrize("figure", PRESETS)
-def test_quick_presets_run(figure, tmp_path):
-    for number, part in enumerate(PRESETS[figure]["quick"]):
-        short = replace(part, steps=min(part.steps, 2), test_every=2)
-        result = run(short, tmp_path / str(number))
-        assert result.sizes["model"] == len(part.settings)
-        assert bool(result.test_loss.notnull().all())
+def test_a_size_in_one_line():
+    size = Size((replace(SMALL, settings=SETTINGS[:2]), Job((Setting("O(3) RNN", 4, learning_rate=0.01),), epochs=3)))
+    assert describe(size.settings) == (
+        "copy, T <= 1: U(1) RNN 3, RNN 4; learning rates 0.001; 1 seeds, 6 batches of 2; "
+        "permuted digits: O(3) RNN 4; learning rates 0.01; 1 seeds, 3 epochs in batches of 128"
+    )
+    memory = size.settings["parts"][0]["loss_without_memory"]
+    assert memory == pytest.approx(10.0 * math.log(8.0) / 22.0)
 
 
 def test_bad_input():
     with pytest.raises(ValueError, match=r"models must be in Table 1 for copy, got O\(k\) RNN"):
         best("copy", ["RNN", "O(k) RNN"], 1)
+    with pytest.raises(ValueError, match="parts must have different tasks, got copy, T <= 1, copy, T <= 1"):
+        Size((SMALL, SMALL))
     with pytest.raises(ValueError, match="hidden_size must be a square for a grid, got 10"):
         Setting("grid RNN", 10)
+    with pytest.raises(FileNotFoundError, match="data_dir must be a folder"):
+        run_experiment("figure7", "paper", data_dir="nowhere")

@@ -150,7 +150,7 @@ def made_up():
     test = np.array([[9.0, [3e-5, 2e-4, 9e-5][seed] * (1 if rate == 1e-4 else 2)] for _, rate, seed in rows])
     coords = {"kind": [r[0] for r in rows], "learning_rate": [r[1] for r in rows], "seed": [r[2] for r in rows]}
     coords |= {"parameters": [5] * 12, "hidden_size": [8] * 12, "recurrent": ["identity"] * 12}
-    coords |= {"encoder": ["standard"] * 12, "activation": ["tanh"] * 12}
+    coords |= {"encoder": ["standard"] * 12, "activation": ["tanh"] * 12, "label": [f"{r[0]} 8" for r in rows]}
     return xr.Dataset(
         {"validation_loss": (("model", "step"), values), "test_loss": (("model", "step"), test)},
         coords={"step": [1, 2], **{name: ("model", column) for name, column in coords.items()}},

@@ -11,7 +11,17 @@ from scipy.stats import ortho_group
 
 from training.recurrent import CopyTask, Setting, Training, stack
 from training.recurrent.convolutional import ConvolutionalRNN
-from training.recurrent.plots import animation, field, filmstrip, losses, spectrum, versus_parameters, vortex_counts
+from training.recurrent.plots import (
+    animation,
+    field,
+    filmstrip,
+    losses,
+    seeds,
+    spectrum,
+    versus_parameters,
+    vortex_counts,
+)
+from training.recurrent.trained_vortices import counts, states
 from training.recurrent.vortices import census, pair_distances, winding_numbers
 
 from .equations import phi
@@ -241,3 +251,34 @@ def test_curves():
     exponents = lyapunov_spectrum(1.5, width=3, steps=5)
     ax = spectrum(exponents, Figure().subplots())
     np.testing.assert_allclose(ax.lines[0].get_ydata(), exponents.exponent[0])
+
+
+def test_seeds_of_every_model():
+    settings = [Setting(kind, 4, seed=s) for kind in ("RNN", "U(1) RNN") for s in (0, 1)]
+    found = [Training(CopyTask(1), some, 4, batch=2).run().result() for some in (settings[:2], settings[2:])]
+    result = xr.concat(found, "model", join="exact", combine_attrs="drop_conflicts")
+    ax = seeds(result, Figure().subplots(), chance=2.0)
+    dots = [line.get_ydata() for line in ax.lines if line.get_marker() == "."]
+    np.testing.assert_allclose(dots, result.test_loss.values[:, -1].reshape(2, 2))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["RNN 4", "U(1) RNN 4"]
+    means = [container[0].get_ydata()[0] for container in ax.containers]
+    np.testing.assert_allclose(means, np.reshape(dots, (2, 2)).mean(1))
+
+
+def test_states_of_a_trained_grid():
+    task = CopyTask(3, fixed=True)
+    model = Setting("grid RNN", 16, channels=2).build(10, every_step=True)
+    found = states(model, task)
+    assert found.shape == (2, task.steps, 4, 4)
+    x, _ = task.batch(0, 1, [0], split="test")
+    expected = model.layer.capsules(model.layer(x[0])[0])[0].detach().numpy()  # (steps, 2, channels * sites)
+    np.testing.assert_array_equal(found[1, 5].real, expected[5, 0, 16:].reshape(4, 4))
+    np.testing.assert_array_equal(found[1, 5].imag, expected[5, 1, 16:].reshape(4, 4))
+    rows = list(counts(model, task))
+    own = census(found[1], periodic=True)
+    positive = [value for quantity, channel, _, value in rows if (quantity, channel) == ("positive", 1)]
+    assert positive == own.positive.values.tolist()
+    kept = {time: value for quantity, channel, time, value in rows if (quantity, channel) == ("kept", 1)}
+    assert kept == {t: v for t, v in enumerate(own.kept.values.tolist()) if np.isfinite(v)}
+    with pytest.raises(ValueError, match="model must be a single one on a grid, got CapsuleRNN, None models"):
+        states(Setting("U(1) RNN", 4).build(10, every_step=True), task)

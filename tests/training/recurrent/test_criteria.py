@@ -1,0 +1,84 @@
+"""Verdicts on made-up results that bear a claim out, and that do not."""
+
+import pandas as pd
+import pytest
+
+from training.recurrent import Setting
+from training.recurrent.criteria import lasting_pairs, lower_loss, more_accurate, only_one_solves
+from training.recurrent.rows import Row, row
+
+
+def table(values, quantities=("validation_loss", "test_loss"), task="a task"):
+    """Rows of {(kind, size, learning rate): values by seed}, the same in all quantities."""
+    rows = [
+        row(task, Setting(kind, size, seed, rate), 9, 100, quantity, value)
+        for (kind, size, rate), own in values.items()
+        for seed, value in enumerate(own)
+        for quantity in quantities
+    ]
+    return pd.DataFrame(rows, columns=list(Row._fields))
+
+
+def verdicts(checks):
+    return [check.verdict for check in checks]
+
+
+def test_lower_loss():
+    values = {
+        ("RNN", 32, 1e-3): (0.1, 0.11, 0.12),
+        ("RNN", 64, 1e-3): (1e-3, 1.1e-3, 1.2e-3),
+        ("U(1) RNN", 32, 1e-3): (1e-2, 1.1e-2, 1.2e-2),
+        ("U(1) RNN", 32, 1e-4): (0.5, 0.5, 0.5),  # not selected
+    }
+    checks = lower_loss(table(values))
+    assert verdicts(checks) == ["agrees", "contradicts"]
+    assert [check.mean for check in checks] == pytest.approx([1.0, -1.0])
+    values[("RNN", 64, 1e-3)] = (1e-3, 1e-2, 1.0)
+    assert verdicts(lower_loss(table(values)))[1] == "undecided"
+
+
+def test_only_one_solves():
+    values = {("U(1) GRU", 32, 1e-3): (0.1, 9e-5, 0.1), ("GRU", 32, 1e-3): (0.1, 0.1, 1.1e-4)}
+    assert verdicts(only_one_solves(table(values))) == ["agrees", "agrees"]
+    values[("GRU", 32, 1e-3)] = (0.1, 0.1, 0.9e-4)
+    assert verdicts(only_one_solves(table(values))) == ["agrees", "contradicts"]
+    values[("U(1) GRU", 32, 1e-3)] = (0.1, 0.1, 0.1)
+    assert verdicts(only_one_solves(table(values))) == ["contradicts", "contradicts"]
+
+
+def test_more_accurate():
+    values = {
+        ("RNN", 8, 1e-3): (0.5, 0.51),
+        ("GRU", 8, 1e-3): (0.9, 0.91),
+        ("O(3) RNN", 8, 1e-3): (0.6, 0.61),
+        ("U(1) GRU", 8, 1e-3): (0.8, 0.81),
+        ("U(1) GRU", 16, 1e-3): (0.99, 0.99),  # without a partner
+    }
+    checks = more_accurate(table(values, ("validation_accuracy", "test_accuracy")))
+    assert [check.text for check in checks] == [
+        "a task: accuracy, O(3) RNN 8 minus RNN 8",
+        "a task: accuracy, U(1) GRU 8 minus GRU 8",
+    ]
+    assert verdicts(checks) == ["agrees", "contradicts"]
+
+
+def grid(loss, positive, kept):
+    """Vortices by channel and time; the symbols end with time 9."""
+    setting = Setting("grid RNN", 16, channels=2)
+    rows = [row("a task", setting, 9, 100, "test_loss", loss)]
+    for step in (0, 100):
+        for channel, counts in enumerate(positive):
+            for time, count in enumerate(counts, start=8):
+                # before training there are many, and they do not count
+                rows.append(row("a task", setting, 9, step, "positive", count if step else 9.0, channel, time))
+                rows.append(row("a task", setting, 9, step, "kept", kept if step else 0.1, channel, time))
+    return pd.DataFrame(rows, columns=list(Row._fields))
+
+
+def test_lasting_pairs():
+    lasting = grid(1e-5, [(0, 0, 2, 2, 1), (5, 5, 1, 0, 0)], 0.95)
+    checks = lasting_pairs(lasting)
+    assert verdicts(checks) == ["agrees"] * 3
+    assert [check.mean for check in checks] == pytest.approx([1e-5, 1.0, 0.95])
+    assert verdicts(lasting_pairs(grid(1e-2, [(5, 5, 1, 0, 0)], 0.95))) == ["contradicts"] * 3
+    assert verdicts(lasting_pairs(grid(1e-5, [(1, 1, 1, 1, 1)], 0.5))) == ["agrees", "agrees", "contradicts"]

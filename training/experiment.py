@@ -1,0 +1,58 @@
+"""What an experiment is: a claim of the paper, the sizes it is tried at, and what judges and draws the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import xarray as xr
+from matplotlib.axes import Axes
+
+from .criteria import Judge
+from .runner import Job
+
+Panel = Callable[[xr.Dataset, Axes], Axes]
+
+
+class Size(Protocol):
+    """A preset: the jobs of one size of an experiment, and the table made of their rows."""
+
+    @property
+    def networks(self) -> int:
+        """How many are trained."""
+
+    @property
+    def settings(self) -> dict:
+        """All of it in plain values."""
+
+    def jobs(self, data_dir: str | None, device: str) -> Sequence[Job]:
+        """The stacks to train."""
+
+    def table(self, rows: list[Any], device: str) -> list[Any]:
+        """All rows of the result, in an order that does not depend on how models were shared out."""
+
+    def images(self, data_dir: str | None) -> dict[str, object]:
+        """What the result's first line says of the images."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One figure.
+
+    Attributes
+    ----------
+    claim : what the paper says
+    criterion : what would bear it out, in words
+    judge : the same as a function of the table
+    panels : functions (result, ax) that draw it
+    presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``
+    describe : a preset's `settings` in one line
+    """
+
+    claim: str
+    criterion: str
+    judge: Judge
+    panels: tuple[Panel, ...]
+    presets: Mapping[str, Size]
+    describe: Callable[[dict], str]

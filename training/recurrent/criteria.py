@@ -1,0 +1,85 @@
+"""By what the claims about recurrent networks are judged, fixed before they are run; see `training.criteria`.
+
+Learning rates and initialisations are selected by validation first, as in the paper. Differences are taken seed by
+seed; seeds of two models have nothing in common but their number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..criteria import Check, Side
+from .copy_task import MEMORY
+from .rows import NOWHERE, by_model
+from .selection import select
+from .training import SOLVED
+
+# Figure 6, Table 2: each U(1) model and its ordinary counterparts, of which the larger has more parameters
+COUNTERPARTS = {"U(1) RNN 32": ("RNN 32", "RNN 64"), "U(1) GRU 32": ("GRU 32", "GRU 64")}
+
+
+def lower_loss(table: pd.DataFrame) -> list[Check]:
+    """Figure 6."""
+    checks = []
+    for task in table.task.unique():
+        loss = _final(table, task, "test_loss")
+        for ours, others in COUNTERPARTS.items():
+            for other in others:
+                if ours in loss and other in loss:
+                    gain = np.log10(loss[other]) - np.log10(loss[ours])
+                    checks.append(Check(f"{task}: log10 loss, {other} minus {ours}", tuple(gain), ">", 0.0))
+    return checks
+
+
+def only_one_solves(table: pd.DataFrame) -> list[Check]:
+    """The copy task with the longest delays."""
+    (task,) = table.task.unique()
+    solved = {name: int((loss < SOLVED).sum()) for name, loss in _final(table, task, "test_loss").items()}
+    ours = solved.pop("U(1) GRU 32")
+    asked: tuple[tuple[str, int, Side, float], ...] = (
+        ("U(1) GRU 32", ours, ">", 0.5),
+        ("all other models together", sum(solved.values()), "<", 0.5),
+    )
+    return [
+        Check(f"{task}: seeds that solve it, {who}", (float(n),), side, bound, True) for who, n, side, bound in asked
+    ]
+
+
+def more_accurate(table: pd.DataFrame) -> list[Check]:
+    """Figure 7, Table 3: at each hidden size."""
+    (task,) = table.task.unique()
+    accuracy = _final(table, task, "test_accuracy")
+    checks = []
+    for name in accuracy:
+        kind, _, size = name.rpartition(" ")
+        other = {"RNN": f"RNN {size}", "GRU": f"GRU {size}"}[kind[-3:]]
+        if kind.startswith(("O(", "U(1)")) and other in accuracy:
+            gain = accuracy[name] - accuracy[other]
+            checks.append(Check(f"{task}: accuracy, {name} minus {other}", tuple(gain), ">", 0.0))
+    return checks
+
+
+def lasting_pairs(table: pd.DataFrame) -> list[Check]:
+    """Figures 12 and 13. The paper shows one model, which leaves no interval."""
+    trained = table[table.step == table.step.max()]
+    loss = trained[trained.quantity == "test_loss"].value.iloc[0]
+    own = trained[(trained.channel != NOWHERE) & (trained.time >= MEMORY)]
+    counts = own[own.quantity == "positive"].groupby("channel").value
+    kept = own[own.quantity == "kept"].groupby("channel").value.mean()
+    full = counts.min()[counts.min() > 0].index  # channels with vortices at every step after the symbols
+    lasting = float(kept[kept.index.isin(full)].max()) if len(full) else 0.0
+    return [
+        Check("test cross-entropy", (float(loss),), "<", SOLVED, True),
+        Check("channels with vortices at every step after the symbols", (float(len(full)),), ">", 0.5, True),
+        Check("share of vortices kept from step to step in the most lasting of them", (lasting,), ">", 0.9, True),
+    ]
+
+
+def _final(table: pd.DataFrame, task: str, quantity: str) -> dict[str, np.ndarray]:
+    """The last value of each seed, by the models' names, with the settings that validation selects."""
+    chosen = select(by_model(table, task))
+    values = chosen[quantity]
+    values = values.isel(step=-1) if "step" in values.dims else values
+    ordered = values.sortby("seed")
+    return {str(label): ordered.values[ordered.label.values == label] for label in dict.fromkeys(chosen.label.values)}

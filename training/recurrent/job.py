@@ -1,0 +1,174 @@
+"""Recurrent models on one task and what is done with them, as a job of `training.runner`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from meanfield.symmetry import as_symmetry
+
+from ..data import locate
+from ..runner import Outcome
+from . import rows
+from .copy_task import TOKENS, CopyTask
+from .image_task import ImageTask
+from .rows import Row
+from .settings import GRID, Setting
+from .stacking import unstack
+from .trained_vortices import counts
+from .training import BATCH, TEST_EVERY, Training
+
+EPOCHS, DROP_AFTER, CLIP = 120, 100, 1.0  # psMNIST, Appendix D.2.5
+VALIDATIONS = 120  # of an image experiment, evenly spaced
+ON_CPU = 2  # models in a job on a CPU, which gains nothing from more; jobs are what several processes share
+PIXELS = {"digits": 64, "mnist": 784}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Models on one task, in plain values.
+
+    Attributes
+    ----------
+    settings : the models; those that are started must have one shape
+    max_delay : T_max of the copy task; None for images
+    fixed_delay : whether the delay is always T_max
+    steps : batches, for the copy task
+    epochs : for images
+    images : ``"digits"`` or ``"mnist"``
+    data_dir : folder with MNIST's IDX files; None downloads them
+    batch : examples in a batch
+    test_every : steps between tests, for the copy task
+    keep : whether the trained weights are part of the outcome
+    device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
+    """
+
+    settings: tuple[Setting, ...]
+    max_delay: int | None = None
+    fixed_delay: bool = False
+    steps: int = 0
+    epochs: int = 0
+    images: str = "digits"
+    data_dir: str | None = None
+    batch: int = BATCH
+    test_every: int = TEST_EVERY
+    keep: bool = False
+    device: str = "cpu"
+
+    @property
+    def task(self) -> str:
+        """Its name in tables and figures."""
+        if self.max_delay is None:
+            return f"permuted {self.images}"
+        return f"copy, T {'=' if self.fixed_delay else '<='} {self.max_delay}"
+
+    @property
+    def cost(self) -> float:
+        """Floating-point operations of one step of all models, about: three products for each weight and time step."""
+        sequence = PIXELS[self.images] if self.max_delay is None else CopyTask(self.max_delay).steps
+        return 6.0 * self.batch * sequence * sum(_products(setting) for setting in self.settings)
+
+    @property
+    def work(self) -> float:
+        """The same of all steps; loads the images."""
+        return self.cost * self._steps()
+
+    def split(self) -> list[Job]:
+        """Jobs of models that can share a stack, on a CPU of few models each."""
+        ordered = sorted(self.settings, key=_shape)
+        stacks = [tuple(group) for _, group in groupby(ordered, key=_shape)]
+        at_once = ON_CPU if self.device == "cpu" else len(ordered)
+        shares = [stack[first : first + at_once] for stack in stacks for first in range(0, len(stack), at_once)]
+        return [replace(self, settings=share) for share in shares]
+
+    def start(self) -> Running:
+        """The stack before its first step.
+
+        Raises
+        ------
+        ValueError
+            When the models do not share a shape; as :func:`training.data.load`.
+        """
+        return Running(self)
+
+    def load(self) -> CopyTask | ImageTask:
+        """The task."""
+        if self.max_delay is not None:
+            return CopyTask(self.max_delay, self.fixed_delay)
+        return ImageTask(None if self.images == "digits" else locate(self.images, self.data_dir)[0])
+
+    def _steps(self) -> int:
+        if self.max_delay is not None:
+            return self.steps
+        task = self.load()
+        assert isinstance(task, ImageTask)
+        return self.epochs * task.batches(self.batch)
+
+
+class Running(Training):
+    """A job under way."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        task = job.load()
+        if isinstance(task, CopyTask):
+            super().__init__(
+                task, job.settings, job.steps, batch=job.batch, test_every=job.test_every, device=job.device
+            )
+            return
+        epoch = task.batches(job.batch)
+        super().__init__(
+            task,
+            job.settings,
+            job.epochs * epoch,
+            batch=job.batch,
+            clip_norm=CLIP,
+            drop_at=math.ceil(job.epochs * DROP_AFTER / EPOCHS) * epoch,
+            test_every=max(1, job.epochs // VALIDATIONS) * epoch,
+            device=job.device,
+        )
+
+    def outcome(self) -> Outcome:
+        """All that was measured; of a grid of complex numbers also its vortices, before and after training."""
+        found = rows.rows(self.job.task, self.settings, self.result())
+        if self.settings[0].kind == GRID:
+            found += self._vortices()
+        return Outcome(found, self._weights() if self.job.keep else {})
+
+    def _vortices(self) -> list[Row]:
+        assert isinstance(self.task, CopyTask)
+        found, parameters = [], sum(each[0].numel() for each in self.model.parameters())
+        for setting, trained in zip(self.settings, unstack(self.model), strict=True):
+            for step, model in ((0, setting.build(TOKENS, every_step=True)), (self.step, trained)):
+                for quantity, channel, time, value in counts(model, self.task):
+                    found.append(rows.row(self.job.task, setting, parameters, step, quantity, value, channel, time))
+        return found
+
+    def _weights(self) -> dict[str, np.ndarray]:
+        return {name: value.detach().cpu().numpy() for name, value in self.model.named_parameters()}
+
+
+def canonical(images: str, data_dir: str | Path | None) -> bool:
+    """Whether the image files have the contents of the data set they are named after."""
+    return images == "digits" or locate(images, data_dir)[1]
+
+
+def _shape(setting: Setting) -> tuple:
+    return setting.kind, setting.hidden_size, setting.activation, setting.biases, setting.channels
+
+
+def _products(setting: Setting) -> int:
+    """Multiplications of one step of one sequence, about."""
+    n = setting.hidden_size
+    if setting.kind == GRID:
+        return n * (2 * setting.channels) ** 2 * 9
+    symmetry, _, cell = setting.kind.rpartition(" ")
+    if not symmetry:
+        return n * n * (3 if cell == "GRU" else 1)
+    group = as_symmetry(symmetry)
+    k = group.capsule_dimension
+    return n * n * ((2 if cell == "GRU" else 0) + (k if group.family == "O" else k * k))

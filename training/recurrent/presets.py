@@ -1,0 +1,186 @@
+"""The sizes at which each recurrent experiment is run.
+
+Sizes of the presets ``"paper"`` are the paper's. ``"cpu"`` and ``"quick"`` are reduced tasks, with shorter delays,
+fewer batches and fewer seeds; digits stand for MNIST. Their numbers are not the paper's and must not be read as such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from meanfield.checks import whole_number
+
+from .copy_task import CopyTask
+from .job import EPOCHS, Job, canonical
+from .rows import Row
+from .settings import GRID, Setting
+from .tables import COPY, LOW_VARIANCE, PSMNIST, TABLE_1
+
+LEARNING_RATES = (1e-3, 1e-4, 1e-5)
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size of one experiment: its tasks, each with all its models."""
+
+    parts: tuple[Job, ...]
+
+    def __post_init__(self) -> None:
+        tasks = [part.task for part in self.parts]
+        if len(set(tasks)) < len(tasks):
+            raise ValueError(f"parts must have different tasks, got {', '.join(tasks)}")
+
+    @property
+    def networks(self) -> int:
+        """How many are trained."""
+        return sum(len(part.settings) for part in self.parts)
+
+    def jobs(self, data_dir: str | None, device: str) -> list[Job]:
+        """The stacks to train."""
+        return [job for part in self.parts for job in replace(part, data_dir=data_dir, device=device).split()]
+
+    def table(self, rows: list[Row], _device: str) -> list[Row]:
+        """All rows, task by task and model by model, however the models were shared out among stacks."""
+        place = {
+            (part.task, each.name, each.recurrent, each.encoder, each.activation, each.learning_rate, each.seed): number
+            for number, (part, each) in enumerate((part, each) for part in self.parts for each in part.settings)
+        }
+        return sorted(
+            rows,
+            key=lambda r: place[r.task, r.model, r.recurrent, r.encoder, r.activation, r.learning_rate, r.seed],
+        )
+
+    def images(self, data_dir: str | None) -> dict[str, object]:
+        """What the result's first line says of the images; nothing for copy tasks."""
+        named = {part.images for part in self.parts if part.max_delay is None}
+        return {
+            key: value
+            for name in named
+            for key, value in (("data", name), ("data_canonical", canonical(name, data_dir)))
+        }
+
+    @property
+    def settings(self) -> dict:
+        """All that is shared by the models of a task, in plain values; the rest is in the rows."""
+        return {"parts": [_told(part) for part in self.parts]}
+
+
+def describe(settings: dict) -> str:
+    """A size's settings in one line."""
+    return "; ".join(map(_sentence, settings["parts"]))
+
+
+def _sentence(part: dict) -> str:
+    rates = ", ".join(f"{rate:g}" for rate in part["learning_rates"])
+    models = ", ".join(part["models"])
+    return (
+        f"{part['task']}: {models}; learning rates {rates}; {part['seeds']} seeds, {part['length']} of {part['batch']}"
+    )
+
+
+def _told(part: Job) -> dict[str, object]:
+    copying = None if part.max_delay is None else CopyTask(part.max_delay, part.fixed_delay)
+    memory = {} if copying is None else {"loss_without_memory": copying.loss_without_memory}
+    return {
+        "task": part.task,
+        "models": list(dict.fromkeys(each.name for each in part.settings)),
+        "learning_rates": sorted({each.learning_rate for each in part.settings}),
+        "seeds": len({each.seed for each in part.settings}),
+        "length": f"{part.steps} batches" if part.max_delay is not None else f"{part.epochs} epochs in batches",
+        "batch": part.batch,
+        "test_every": part.test_every,
+        **memory,
+    }
+
+
+def sweep(kind: str, hidden_size: int, seeds: int = 3, activations: Sequence[str] = ("tanh",)) -> tuple[Setting, ...]:
+    """The copy task's sweep, Appendix D.2.2: recurrent and input initialisation, learning rate, activation, seeds.
+
+    36 models, and 72 with both activations (ordinary RNNs). Low variance comes with the blank token's column at zero.
+    """
+    grid = product(("identity", "uniform"), ("standard", LOW_VARIANCE), activations, LEARNING_RATES, range(seeds))
+    return tuple(
+        Setting(kind, hidden_size, seed, rate, recurrent, encoder, activation, frozen_blank=encoder != "standard")
+        for recurrent, encoder, activation, rate, seed in grid
+    )
+
+
+def best(task: str, models: Sequence[str], seeds: int) -> tuple[Setting, ...]:
+    """The settings of Table 1 for some models of a task, every size of them, with `seeds` seeds each.
+
+    Raises
+    ------
+    ValueError
+        When a model is not in the table.
+    """
+    chosen = [row for row in TABLE_1 if row.task == task and row.model in models]
+    missing = set(models) - {row.model for row in chosen}
+    if missing:
+        raise ValueError(f"models must be in Table 1 for {task}, got {', '.join(sorted(missing))}")
+    return tuple(row.setting(seed) for row in chosen for seed in range(whole_number("seeds", seeds, 1)))
+
+
+def controls(settings: Sequence[Setting]) -> tuple[Setting, ...]:
+    """Models that the paper does not have and that isolate one thing each.
+
+    For every U(1) RNN the same capsules with generic weights, and for every GRU one that starts with b_z = 2.
+    """
+    generic = (replace(each, kind="generic(2) RNN") for each in settings if each.kind == "U(1) RNN")
+    biased = (replace(each, update_bias=2.0) for each in settings if each.kind == "GRU")
+    return (*generic, *biased)
+
+
+def _copy(models: Sequence[str], max_delay: int, seeds: int, steps: int = 1_000_000, **sizes) -> Job:
+    settings = best(COPY, models, seeds)
+    return Job((*settings, *controls(settings)), max_delay, steps=steps, **sizes)
+
+
+def _short(models: Sequence[str], max_delay: int, seeds: int, steps: int, rates: Sequence[float]) -> Job:
+    """A short task and few, small batches, with learning rates of its own to select from."""
+    settings = tuple(replace(each, learning_rate=rate) for each in best(COPY, models, seeds) for rate in rates)
+    return Job((*settings, *controls(settings)), max_delay, steps=steps, batch=32)
+
+
+def _images(models: Sequence[str], seeds: int, epochs: int, hidden_size: int) -> Job:
+    """Digits in place of MNIST, and one hidden size in place of the table's, of which the first setting is kept."""
+    first = {(each.kind.split("(")[0], each.seed): each for each in reversed(best(PSMNIST, models, seeds))}
+    return Job(tuple(replace(each, hidden_size=hidden_size) for each in first.values()), epochs=epochs)
+
+
+_RNNS, _GRUS = ("RNN", "U(1) RNN"), ("GRU", "U(1) GRU")
+_ALL = ("RNN", "GRU", "O(k) RNN", "U(1) GRU")
+_VORTICES = Setting(GRID, 400, encoder=LOW_VARIANCE, frozen_blank=True)
+
+
+def _grid(delay: int, steps: int, *, sites: int = 400, channels: int = 16, **sizes) -> Size:
+    setting = replace(_VORTICES, hidden_size=sites, channels=channels)
+    return Size((Job((setting,), delay, True, steps, keep=True, **sizes),))
+
+
+# figure -> preset -> Size. copy200 has the best settings of the shorter tasks, where the paper sweeps again.
+PRESETS: dict[str, dict[str, Size]] = {
+    "figure6": {
+        "quick": Size(
+            (_copy(_RNNS, 2, 2, 60, batch=16, test_every=20), _copy(_GRUS, 3, 2, 60, batch=16, test_every=20))
+        ),
+        "cpu": Size((_short(_RNNS, 10, 3, 60_000, (1e-3, 1e-4)), _short(_GRUS, 20, 3, 20_000, (3e-3, 1e-3)))),
+        "paper": Size((_copy(_RNNS, 25, 10), _copy(_GRUS, 100, 10))),
+    },
+    "copy200": {
+        "quick": Size((_copy(_GRUS, 4, 2, 60, batch=16, test_every=20),)),
+        "cpu": Size((_short(_GRUS, 40, 3, 20_000, (3e-3,)),)),
+        "paper": Size((_copy((*_RNNS, *_GRUS), 200, 10),)),
+    },
+    "figure7": {
+        "quick": Size((_images(_ALL, 1, 1, 8),)),
+        "cpu": Size((_images(_ALL, 5, 60, 32),)),
+        "paper": Size((Job(best(PSMNIST, _ALL, 3), epochs=EPOCHS, images="mnist"),)),
+    },
+    "figure12": {
+        "quick": _grid(5, 20, sites=64, channels=2, batch=4, test_every=10),
+        "cpu": _grid(20, 4000, channels=4, batch=16, test_every=250),
+        "paper": _grid(100, 100_000),
+    },
+}

@@ -1,0 +1,202 @@
+"""Jobs carried out: one from beginning to end with checkpoints and a deadline, and many by any executor.
+
+A job is a stack of models and what is done with it, in plain values, so that it can be sent to another process.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from simulate.devices import as_device
+
+Progress = Callable[[float], object]
+
+
+class Interrupted(Exception):
+    """The deadline came before the end; the checkpoint has all that was done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job yields.
+
+    Attributes
+    ----------
+    rows : its numbers, named tuples of one type
+    arrays : trained weights by name, of jobs that keep them
+    """
+
+    rows: list[Any]
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Training(Protocol):
+    """A job under way: `step` of `steps` done."""
+
+    step: int
+
+    @property
+    def steps(self) -> int: ...
+
+    def advance(self) -> None:
+        """One step of all models."""
+
+    def save(self, path: Path) -> None:
+        """Write everything that the rest depends on, whole or not at all."""
+
+    def restore(self, path: Path) -> None:
+        """Take up what :meth:`save` wrote; ValueError when it is of another job."""
+
+    def outcome(self) -> Outcome:
+        """What was measured so far."""
+
+
+class Job(Protocol):
+    """A stack of models and what is done with it."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def cost(self) -> float:
+        """Floating-point operations of one step, about."""
+
+    @property
+    def work(self) -> float:
+        """Floating-point operations in all, about."""
+
+    def start(self) -> Training:
+        """The job before its first step."""
+
+
+def run(
+    job: Job,
+    checkpoint: Path | None = None,
+    *,
+    deadline: float = math.inf,
+    every: float = 30.0,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train a stack and return what was measured.
+
+    Parameters
+    ----------
+    checkpoint : file to go on from where it is there, and to keep up to date; None keeps none
+    deadline : by `time.time`; when it has passed, the state is saved and Interrupted is raised
+    every : seconds between checkpoints
+    progress : called with the floating-point operations done, step by step
+
+    Raises
+    ------
+    Interrupted
+        At the deadline.
+    ValueError
+        When the checkpoint is of another job, or is damaged.
+    """
+    with _settings(job.device):
+        training = job.start()
+        if checkpoint is not None and checkpoint.exists():
+            _restore(training, checkpoint)
+            if progress is not None:
+                progress(job.cost * training.step)
+        saved = time.monotonic()
+        while training.step < training.steps:
+            if time.time() >= deadline:
+                _save(training, checkpoint)
+                raise Interrupted
+            training.advance()
+            if progress is not None:
+                progress(job.cost)
+            if time.monotonic() - saved >= every:
+                _save(training, checkpoint)
+                saved = time.monotonic()
+        _save(training, checkpoint)
+        return training.outcome()
+
+
+def run_all(
+    jobs: Sequence[Job],
+    work: Path | None = None,
+    executor: Executor | None = None,
+    deadline: float = math.inf,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """All jobs' outcomes, in the order of the jobs.
+
+    Parameters
+    ----------
+    work : folder for checkpoints, one file for each job; None keeps none
+    executor : runs jobs side by side: threads, processes, or dask.distributed's; None runs them here, one by one
+
+    Raises
+    ------
+    Interrupted, ValueError
+        As :func:`run`.
+    """
+    files = [None if work is None else work / f"stack_{number:03d}.pt" for number in range(len(jobs))]
+    if executor is None:
+        return [run(*each, deadline=deadline, progress=progress) for each in zip(jobs, files, strict=True)]
+    # another process cannot call back
+    inside = progress if getattr(executor, "_threads", None) is not None else None
+    futures = [
+        executor.submit(run, job, file, deadline=deadline, progress=inside)
+        for job, file in zip(jobs, files, strict=True)
+    ]
+    return _gather(jobs, futures, progress if inside is None else None)
+
+
+def _gather(jobs: Sequence[Job], futures: Sequence[Future[Outcome]], progress: Progress | None) -> list[Outcome]:
+    numbers = {future: number for number, future in enumerate(futures)}
+    try:
+        for future in as_completed(numbers):
+            error = future.exception()
+            if error is not None and not isinstance(error, Interrupted):
+                raise error
+            if progress is not None and error is None:
+                progress(jobs[numbers[future]].work)
+    finally:
+        for future in futures:
+            future.cancel()
+    # at the deadline every stack has saved its state by now, and the first result raises Interrupted
+    return [future.result() for future in futures]
+
+
+def _save(training: Training, checkpoint: Path | None) -> None:
+    if checkpoint is not None:
+        training.save(checkpoint)
+
+
+def _restore(training: Training, checkpoint: Path) -> None:
+    try:
+        training.restore(checkpoint)
+    except (RuntimeError, EOFError, KeyError, UnpicklingError) as error:  # torch.load's and load_state_dict's
+        raise ValueError(f"{checkpoint} must be a whole checkpoint; delete it to start anew: {error}") from error
+
+
+@contextmanager
+def _settings(device: str) -> Iterator[None]:
+    """One thread, as several for each of these small products do not help, and zero for what is too small to be normal.
+
+    Below the transition states vanish, and a CPU is many times slower on subnormal numbers.
+    """
+    threads = torch.get_num_threads()
+    if as_device(device).type == "cpu":
+        torch.set_num_threads(1)
+    flushed = (torch.tensor(1e-40) * 1.0).item() == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushed)
+        torch.set_num_threads(threads)
