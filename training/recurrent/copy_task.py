@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
 from meanfield.checks import whole_number
-from simulate.blocks import generator
+
+from .hashing import jump, mix
 
 BLANK, GO, TOKENS = 0, 9, 10
 FIRST_SYMBOL, SYMBOLS = 1, 8  # symbols are 1 to 8
@@ -54,32 +56,38 @@ class CopyTask:
         return MEMORY * math.log(SYMBOLS) / self.steps
 
     def tokens(
-        self, batch: int, source: torch.Generator, device: torch.device | str = "cpu"
+        self, step: int, size: int, seeds: Sequence[int], device: torch.device | str = "cpu", split: str = "train"
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Input and target tokens, int64 (batch, steps) each, made on the device of `source`.
+        """Input and target tokens, int64 (models, size, steps) each. As :meth:`batch`, before the one-hot encoding.
 
         Raises
         ------
         ValueError
-            When batch is no integer >= 1.
+            When size is no integer >= 1.
         """
-        shape = whole_number("batch", batch, 1), MEMORY
-        symbols = torch.randint(FIRST_SYMBOL, FIRST_SYMBOL + SYMBOLS, shape, generator=source, device=device)
+        size = whole_number("size", size, 1)
+        stream = len(SPLITS) * step + SPLITS.index(split)
+        examples = torch.arange(1, size + 1, device=device)
+        starts = mix(jump(_keys(tuple(seeds), torch.device(device)), stream + 1))
+        words = mix(jump(starts.unsqueeze(-1), examples)).unsqueeze(-1)  # 64 random bits for each example
+        symbols = FIRST_SYMBOL + ((words >> 3 * torch.arange(MEMORY, device=device)) & (SYMBOLS - 1))
+        # the upper 32 bits are a fraction of 2^32, and no symbol has them: the bias is below (T_max + 1)/2^32
+        delay = (((words >> 32) & (2**32 - 1)) * (self.max_delay + 1)) >> 32
         if self.fixed:
-            delay = torch.full((batch, 1), self.max_delay, device=device)
-        else:
-            delay = torch.randint(self.max_delay + 1, (batch, 1), generator=source, device=device)
-        inputs = torch.full((batch, self.steps), BLANK, device=device)
+            delay = torch.full_like(delay, self.max_delay)
+        inputs = words.new_full((*words.shape[:-1], self.steps), BLANK)
         targets = torch.full_like(inputs, BLANK)
-        inputs[:, :MEMORY] = symbols
-        inputs.scatter_(1, MEMORY + delay, GO)
-        targets.scatter_(1, MEMORY + delay + 1 + torch.arange(MEMORY, device=device), symbols)
+        inputs[..., :MEMORY] = symbols
+        inputs.scatter_(-1, MEMORY + delay, GO)
+        targets.scatter_(-1, MEMORY + delay + 1 + torch.arange(MEMORY, device=device), symbols)
         return inputs, targets
 
     def batch(
         self, step: int, size: int, seeds: Sequence[int], device: torch.device | str = "cpu", split: str = "train"
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Fresh examples for every model: a function of split, seed and step alone, so that there is nothing to save.
+
+        Every device makes the same ones, for all models at once and without waiting for the host.
 
         Parameters
         ----------
@@ -91,7 +99,12 @@ class CopyTask:
         x : float32 (models, size, steps, 10), one-hot
         targets : int64 (models, size, steps)
         """
-        place, block = torch.device(device), len(SPLITS) * step + SPLITS.index(split)
-        each = [self.tokens(size, generator(seed, block, place), place) for seed in seeds]
-        inputs, targets = (torch.stack(parts) for parts in zip(*each, strict=True))
-        return torch.nn.functional.one_hot(inputs, TOKENS).float(), targets
+        inputs, targets = self.tokens(step, size, seeds, device, split)
+        one_hot = inputs.unsqueeze(-1) == torch.arange(TOKENS, device=device)
+        return one_hot.float(), targets
+
+
+@lru_cache(maxsize=8)
+def _keys(seeds: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """A hash of every seed, kept: moving seeds to a GPU at every step would make the host wait."""
+    return mix(jump(torch.tensor([seed % 2**63 for seed in seeds], dtype=torch.int64, device=device), 1))
