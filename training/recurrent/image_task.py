@@ -111,8 +111,8 @@ class ImageTask:
         labels : int64 (models, size)
         """
         epoch, number = divmod(step, self.batches(size))
-        chosen = torch.from_numpy(_orders(tuple(seeds), epoch, len(self.train))[:, number * size : (number + 1) * size])
-        return self.train[chosen.to(self.train.labels.device)]
+        orders = _orders(tuple(seeds), epoch, len(self.train), self.train.labels.device)
+        return self.train[orders[:, number * size : (number + 1) * size]]
 
     def batches(self, size: int) -> int:
         """Steps in an epoch.
@@ -130,5 +130,7 @@ class ImageTask:
 
 
 @lru_cache(maxsize=1)
-def _orders(seeds: tuple[int, ...], epoch: int, images: int) -> np.ndarray:
-    return np.stack([np.random.default_rng([seed, epoch]).permutation(images) for seed in seeds])
+def _orders(seeds: tuple[int, ...], epoch: int, images: int, device: torch.device) -> torch.Tensor:
+    """An epoch's images for every model, moved to the device once for all its steps."""
+    orders = np.stack([np.random.default_rng([seed, epoch]).permutation(images) for seed in seeds])
+    return torch.from_numpy(orders).to(device)
