@@ -150,7 +150,7 @@ class _CapsuleGRUStates(torch.autograd.Function):
         )
         before, lengths = states.narrow(-4, 0, steps), length.narrow(-3, 0, steps)
         r, z = (gate.unsqueeze(-2) for gate in gates.split(n, -1))
-        direction = before / torch.where(lengths == 0.0, 1.0, lengths).unsqueeze(-2)  # of |h|'s gradient; 0 at h = 0
+        direction = before / lengths.masked_fill(lengths == 0.0, 1.0).unsqueeze(-2)  # of |h|'s gradient; 0 at h = 0
         to_r = before * (r * (1.0 - r))
         to_z = (before - q * gain.unsqueeze(-2)) * (z * (1.0 - z))
         to_q, curve = gain.unsqueeze(-2) * (1.0 - z), stretch(radius, gain, ctx.epsilon) * (1.0 - z.squeeze(-2))

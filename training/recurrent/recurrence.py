@@ -2,8 +2,8 @@
 
 Whatever does not depend on the state before is done for all steps at once: input projections by the caller, slopes and
 weight gradients here. What is left of a step, forwards and backwards, is one matrix product and a few elementwise
-operations into buffers, without a synchronisation. (That is what a CUDA graph needs to capture the loop; none has been
-tried.) Weights are tied: all steps use the same ones. Gradients of gradients are not available.
+operations into buffers, without a synchronisation, so that a CUDA graph can hold the loop (`captured`). Weights are
+tied: all steps use the same ones. Gradients of gradients are not available.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def radial_tanh(q: torch.Tensor, epsilon: float = EPSILON) -> torch.Tensor:
     square = (q * q).sum(-2, keepdim=True)
     # the square root has no gradient at zero: there it is taken of 1, and left out
     zero = square == 0.0
-    radius = torch.where(zero, torch.ones_like(square), square).sqrt()
-    return torch.where(zero, torch.zeros_like(q), q * (torch.tanh(radius) / (radius + epsilon)))
+    radius = square.masked_fill(zero, 1.0).sqrt()
+    return (q * (torch.tanh(radius) / (radius + epsilon))).masked_fill(zero, 0.0)
 
 
 def capsule_states(

@@ -52,4 +52,4 @@ def lengths(capsules: torch.Tensor) -> torch.Tensor:
     """|h| of capsules (..., D, N), with gradient zero at h = 0."""
     square = (capsules * capsules).sum(-2)
     zero = square == 0.0
-    return torch.where(zero, 0.0, torch.where(zero, 1.0, square).sqrt())
+    return square.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
