@@ -36,8 +36,14 @@ class StackedAdam:
         self.step_count = 0
         self._mean = [torch.zeros_like(parameter) for parameter in self.parameters]
         self._square = [torch.zeros_like(parameter) for parameter in self.parameters]
+        # numbers that change from step to step, in tensors, where a CUDA graph of `update` finds them
+        self._rates, self._correction = self.learning_rates.clone(), self.learning_rates.new_ones(())
 
-    @torch.no_grad()
+    @property
+    def moments(self) -> list[torch.Tensor]:
+        """What :meth:`update` changes besides the parameters."""
+        return [*self._mean, *self._square]
+
     def step(self, factor: float = 1.0) -> None:
         """Change all parameters by their gradients, learning rates times `factor`; gradients are dropped.
 
@@ -46,15 +52,27 @@ class StackedAdam:
         ValueError
             When a parameter has no gradient.
         """
-        gradients = _gradients(self.parameters)
+        _gradients(self.parameters)  # before anything changes
+        self.set_rates(factor)
+        self.update()
+
+    def set_rates(self, factor: float = 1.0) -> None:
+        """The first half of :meth:`step`: count it, and work out its learning rates and bias correction."""
         self.step_count += 1
         first, second = (1.0 - beta**self.step_count for beta in BETAS)
+        torch.mul(self.learning_rates, factor / first, out=self._rates)
+        self._correction.fill_(second)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """The second half of :meth:`step`: all of it on the device, so that a CUDA graph can hold it."""
+        gradients = _gradients(self.parameters)
         torch._foreach_lerp_(self._mean, gradients, 1.0 - BETAS[0])
         torch._foreach_mul_(self._square, BETAS[1])
         torch._foreach_addcmul_(self._square, gradients, gradients, 1.0 - BETAS[1])
         for parameter, mean, square in zip(self.parameters, self._mean, self._square, strict=True):
-            rates = along_models(self.learning_rates * (factor / first), parameter)
-            parameter.sub_(rates * mean / square.div(second).sqrt_().add_(EPS))
+            rates = along_models(self._rates, parameter)
+            parameter.sub_(rates * mean / square.div(self._correction).sqrt_().add_(EPS))
             parameter.grad = None
 
     def state(self) -> dict:
