@@ -22,6 +22,7 @@ from meanfield.files import atomic_path
 from simulate.devices import as_device
 from simulate.provenance import provenance
 
+from .captured import Captured
 from .copy_task import TOKENS, CopyTask
 from .image_task import ImageSet, ImageTask
 from .settings import Setting
@@ -89,21 +90,15 @@ class Training:
         self._shares = [slice(first, first + at_once) for first in range(0, len(singles), at_once)]
         self._seeds = [setting.seed for setting in self.settings]
         self._train_loss = torch.zeros(len(self.settings), dtype=torch.float64, device=self.device)
+        self._captured = Captured(self.device, [*self._parameters, *self._adam.moments, self._train_loss])
         self._records: dict[str, list[list[float]]] = {"step": [], "train_loss": []}
         self.step = 0
 
     def advance(self) -> None:
         """One batch for every model."""
         x, targets = self._batch("train", self.step, self.batch)
-        for share in self._shares:
-            losses = cross_entropy(self._logits(x[share], share), targets[share])
-            losses.sum().backward()
-            self._train_loss[share] += losses.detach()
-        if self.clip_norm is not None:
-            clip_norms(self._parameters, self.clip_norm)
-        if self.clip_value is not None:
-            clip_values(self._parameters, self.clip_value)
-        self._adam.step(0.1 if self.drop_at is not None and self.step >= self.drop_at else 1.0)
+        self._adam.set_rates(0.1 if self.drop_at is not None and self.step >= self.drop_at else 1.0)
+        self._captured(self._update, x, targets)
         self.step += 1
         if self.step % self.test_every == 0 or self.step == self.steps:
             self._record()
@@ -179,10 +174,28 @@ class Training:
         self._adam.restore(state["adam"])
         self._train_loss.copy_(state["train_loss"])
 
-    def _logits(self, x: torch.Tensor, share: slice) -> torch.Tensor:
-        """Outputs of some models, x with theirs or without models in front."""
+    def _update(self, x: torch.Tensor, targets: torch.Tensor) -> None:
+        """From a batch to new weights: what a graph replays, so every tensor that stays is changed in place."""
+        shares = [self._gradients(x[share], targets[share], share) for share in self._shares]
+        for parameter, *parts in zip(self._parameters, *shares, strict=True):
+            parameter.grad = torch.cat(parts)
+        if self.clip_norm is not None:
+            clip_norms(self._parameters, self.clip_norm)
+        if self.clip_value is not None:
+            clip_values(self._parameters, self.clip_value)
+        self._adam.update()
+
+    def _gradients(self, x: torch.Tensor, targets: torch.Tensor, share: slice) -> tuple[torch.Tensor, ...]:
+        """Of some models' losses, which are added up; by leaves that are made here, as `captured` asks."""
         tensors = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
-        return functional_call(self.model, {name: tensor[share] for name, tensor in tensors.items()}, (x,))
+        tensors = {name: tensor.detach()[share] for name, tensor in tensors.items()}
+        leaves = [tensors[name].requires_grad_() for name, _ in self.model.named_parameters()]
+        losses = cross_entropy(functional_call(self.model, tensors, (x,)), targets)
+        self._train_loss[share].add_(losses.detach())
+        return torch.autograd.grad(losses.sum(), leaves)
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x)
 
     def _columns(self):
         yield "label", [setting.name for setting in self.settings]
@@ -204,7 +217,7 @@ class Training:
         if isinstance(self.task, CopyTask):
             for split in ("validation", "test"):
                 x, targets = self._batch(split, self.step, TEST_BATCH)
-                self._note(f"{split}_loss", cross_entropy(self.model(x), targets))
+                self._note(f"{split}_loss", cross_entropy(self._captured(self._logits, x), targets))
             return
         self._note_images("validation", self.task.validation)
         if self.step == self.steps:
@@ -214,7 +227,7 @@ class Training:
         loss, right = torch.zeros_like(self._train_loss), torch.zeros_like(self._train_loss)
         for first in range(0, len(images), self.batch):  # no more memory than training takes
             x, labels = (part.to(self.device) for part in images[first : first + self.batch])
-            logits = self.model(x)
+            logits = self._captured(self._logits, x)
             shared = labels.expand(len(self.settings), -1)
             loss += cross_entropy(logits, shared) * len(labels)
             right += (logits.argmax(-1) == shared).sum(-1)
