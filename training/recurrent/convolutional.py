@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -13,6 +17,21 @@ from .recurrence import EPSILON, radial_tanh
 
 KERNEL = 3
 PADDINGS = ("circular", "zeros")
+
+
+@contextmanager
+def exact_convolutions() -> Iterator[None]:
+    """Inside, convolutions on a GPU neither round float32 to 10 bits (TF32, their default) nor differ from run to run.
+
+    It has to hold for the backward pass too.
+    """
+    cudnn: Any = torch.backends.cudnn  # its stubs lack `conv`
+    before = cudnn.conv.fp32_precision, cudnn.deterministic
+    cudnn.conv.fp32_precision, cudnn.deterministic = "ieee", True
+    try:
+        yield
+    finally:
+        cudnn.conv.fp32_precision, cudnn.deterministic = before
 
 
 class ConvolutionalRNN(Recurrent):

@@ -23,6 +23,7 @@ from simulate.devices import as_device
 from simulate.provenance import provenance
 
 from .captured import Captured
+from .convolutional import exact_convolutions
 from .copy_task import TOKENS, CopyTask
 from .image_task import ImageSet, ImageTask
 from .settings import Setting
@@ -94,6 +95,7 @@ class Training:
         self._records: dict[str, list[list[float]]] = {"step": [], "train_loss": []}
         self.step = 0
 
+    @exact_convolutions()
     def advance(self) -> None:
         """One batch for every model."""
         x, targets = self._batch("train", self.step, self.batch)

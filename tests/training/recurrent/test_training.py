@@ -112,6 +112,17 @@ def test_the_blank_column_stays_zero():
     assert torch.all(columns[:2] != 0.0)
 
 
+def test_convolutions_are_exact_in_a_step_and_as_before_after_it(monkeypatch):
+    def flags():
+        return torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.deterministic
+
+    inside, outside, update = [], flags(), Training._update
+    monkeypatch.setattr(Training, "_update", lambda *args: (inside.append(flags()), update(*args)))
+    Training(CopyTask(0), [Setting("grid RNN", 9, channels=2)], 1, batch=2).run()
+    assert inside == [("ieee", True)]
+    assert flags() == outside != inside[0]
+
+
 def test_learning_a_short_task():
     """Below what a model without memory can reach."""
     task = CopyTask(0)
