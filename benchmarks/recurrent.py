@@ -1,4 +1,7 @@
-"""Recurrent layers, forwards and backwards, against a plain loop over time and PyTorch's own; and stacks of models."""
+"""Recurrent layers, forwards and backwards, against a plain loop over time and PyTorch's own; and stacks of models.
+
+On one thread of a CPU. `stacks` is for a GPU.
+"""
 
 from __future__ import annotations
 

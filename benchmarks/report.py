@@ -10,7 +10,7 @@ from .record import Job
 
 HEAD = ("job", "per", "ours, CPU", "(least)", "wall", "error", "instead", "CPU", "wall", "error", "ratio")
 _TARGET_HEAD = ("target", "wanted", "wall", "CPU", "reached")
-_LEFT = {"job", "per", "instead", "target", "wanted", "reached"}
+_LEFT = {"job", "per", "instead", "target", "wanted", "reached", "stack", "task", "model"}
 
 LEGEND = (
     "ratio: median CPU time of the other way over that of meanfield, per unit. CPU: time of the process itself, one",
@@ -25,21 +25,21 @@ def table(jobs: Sequence[Job]) -> str:
     """One line for each job and peer."""
     rows: list[tuple[str, ...]] = []
     for job in jobs:
-        ours = (job.name, job.unit, _time(job.ours.cpu), _time(job.ours.cpu_min), _time(job.ours.wall))
+        ours = (job.name, job.unit, duration(job.ours.cpu), duration(job.ours.cpu_min), duration(job.ours.wall))
         own: tuple[str, ...] = (*ours, _error(job.ours.error))
         for peer in job.peers:
-            theirs = (peer.who, _time(peer.cpu), _time(peer.wall), _error(peer.error), _ratio(job.ratio(peer)))
+            theirs = (peer.who, duration(peer.cpu), duration(peer.wall), _error(peer.error), _ratio(job.ratio(peer)))
             rows.append((*own, *theirs))
             own = ("",) * len(own)
         if not job.peers:
             rows.append((*own, "", "", "", "", ""))
-    return _aligned(HEAD, rows)
+    return aligned(HEAD, rows)
 
 
 def targets(jobs: Sequence[Job]) -> str:
     """The stated targets beside what was measured; empty when the run was not of their size."""
     rows = [row for job in jobs for row in _target_rows(job)]
-    return _aligned(_TARGET_HEAD, rows) if rows else ""
+    return aligned(_TARGET_HEAD, rows) if rows else ""
 
 
 def as_json(jobs: Sequence[Job], machine: dict[str, str], load_after: str) -> str:
@@ -63,7 +63,7 @@ def _target_rows(job: Job):
     if job.target.seconds is not None:
         limit, call = job.target.seconds, job.ours.timing
         reached = "yes" if call.wall_median <= limit else "CPU time only" if call.cpu_median <= limit else "no"
-        yield job.name, f"within {_time(limit)}", _time(call.wall_median), _time(call.cpu_median), reached
+        yield job.name, f"within {duration(limit)}", duration(call.wall_median), duration(call.cpu_median), reached
     if job.target.ratio is not None:
         for peer in job.peers:
             if peer.who.startswith(job.target.than):
@@ -75,9 +75,12 @@ def _target_rows(job: Job):
 def first_calls(jobs: Sequence[Job], who: str) -> str:
     """What peers that are compiled took once, before the calls in the table; empty when there are none."""
     rows = [
-        (job.name, peer.who, _time(peer.timing.first)) for job in jobs for peer in job.peers if peer.who.startswith(who)
+        (job.name, peer.who, duration(peer.timing.first))
+        for job in jobs
+        for peer in job.peers
+        if peer.who.startswith(who)
     ]
-    return _aligned(("job", "instead", "first call"), rows) if rows else ""
+    return aligned(("job", "instead", "first call"), rows) if rows else ""
 
 
 def _ratio(ratio: float) -> str:
@@ -88,12 +91,14 @@ def _error(error: float | None) -> str:
     return "" if error is None else f"{error:.0e}"
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it."""
     size, unit = (1.0, "s") if seconds >= 1.0 else (1e-3, "ms") if seconds >= 1e-3 else (1e-6, "us")
     return f"{seconds / size:.3g} {unit}"
 
 
-def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table as text."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
 
     def line(row: tuple[str, ...]) -> str:

@@ -41,19 +41,22 @@ class Timing:
         return min(self.cpu)
 
 
-def measure(function: Callable[[], T], budget: float) -> tuple[T, Timing]:
-    """The result of `function`, and its time from 3 to 15 samples in about `budget` seconds."""
-    result, wall, cpu = _sample(function, 1)
+def measure(function: Callable[[], T], budget: float, finish: Callable[[], object] = int) -> tuple[T, Timing]:
+    """The result of `function`, and its time from 3 to 15 samples in about `budget` seconds.
+
+    `finish` waits for what the calls of a sample have only begun, as on a GPU.
+    """
+    result, wall, cpu = _sample(function, 1, finish)
     if wall > budget:
         return result, Timing(wall, (wall,), (cpu,))
-    first, wall = wall, _sample(function, 1)[1]
+    first, wall = wall, _sample(function, 1, finish)[1]
     number = math.ceil(_SHORTEST / wall)
     samples = min(_MOST, max(3, int(budget / (number * wall))))
-    walls, cpus = zip(*(_sample(function, number)[1:] for _ in range(samples)), strict=True)
+    walls, cpus = zip(*(_sample(function, number, finish)[1:] for _ in range(samples)), strict=True)
     return result, Timing(first, walls, cpus)
 
 
-def _sample(function: Callable[[], T], number: int) -> tuple[T, float, float]:
+def _sample(function: Callable[[], T], number: int, finish: Callable[[], object]) -> tuple[T, float, float]:
     """The result, and the mean wall and CPU time of `number` calls without garbage collection in between."""
     collecting = gc.isenabled()
     gc.disable()
@@ -61,6 +64,7 @@ def _sample(function: Callable[[], T], number: int) -> tuple[T, float, float]:
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(number):
             result = function()
+        finish()
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     finally:
         if collecting:

@@ -1,0 +1,173 @@
+"""Stacks of recurrent models on a GPU, or a CPU: ``python -m benchmarks.stacks``.
+
+First, training steps of stacks of 1 to 128 models, per model against one `nn.RNN` or `nn.GRU` of the same real hidden
+size that is trained in the same way (on a GPU by cuDNN, with the precision it has by default). Then, from measured
+steps of all models of Tables 2 and 3, the hours that the paper's runs would take, beside those the paper states. All
+times are wall times of whole training steps: sampling, loss, gradients, clipping and Adam; tests are left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import tyro
+from torch import nn
+
+from simulate.devices import as_device
+from training.recurrent import CopyTask, ImageTask, Setting, Training
+from training.recurrent.experiments import CLIP, EPOCHS
+from training.recurrent.image_task import ImageSet
+from training.recurrent.settings import CLASSES
+from training.recurrent.tables import COPY, PSMNIST, TABLE_1, Row
+from training.recurrent.training import BATCH
+
+from .report import aligned, duration
+from .timing import measure
+
+MODELS = (1, 2, 4, 8, 16, 32, 64, 128)
+KINDS = (("RNN", 64, nn.RNN), ("U(1) RNN", 32, nn.RNN), ("GRU", 64, nn.GRU), ("U(1) GRU", 32, nn.GRU))
+FEATURES = 64  # real numbers in the hidden state of each
+SEEDS = {COPY: 10, PSMNIST: 3}
+COPY_STEPS, IMAGES, PIXELS = 1_000_000, 57_000, 784
+HOURS = {  # of one run, as the paper states them
+    (COPY, "RNN"): 8.0, (COPY, "U(1) RNN"): 8.0, (COPY, "GRU"): 4.0, (COPY, "U(1) GRU"): 48.0,
+    (PSMNIST, "RNN"): 2.5, (PSMNIST, "O(k) RNN"): 7.0, (PSMNIST, "GRU"): 1.0, (PSMNIST, "U(1) GRU"): 14.0,
+}  # fmt: skip
+HEAD = ("stack", "models", "step", "models x steps/s", "torch.nn", "per model")
+TABLE_HEAD = ("task", "model", "models", "iterations", "step", "hours", "paper's", "ratio")
+
+
+@dataclass
+class Stacks:
+    """Time stacks of recurrent models, and say how long the paper's tables would take."""
+
+    device: str = "auto"
+    """auto (CUDA where there is one), cpu, cuda or cuda:i."""
+    quick: bool = False
+    """Small sizes: to see that it runs. Its times mean nothing."""
+    budget: float = 1.0
+    """Seconds of samples for one timing; a step that takes longer is timed once."""
+    shorten: int = 1
+    """Read so many times fewer pixels, and multiply the time by it: for a CPU, where the largest steps take minutes."""
+    tables: bool = True
+    """Whether to time the models of Tables 2 and 3."""
+
+    def run(self) -> None:
+        place = as_device(self.device)
+        name = torch.cuda.get_device_name(place) if place.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+        print(f"{name}, torch {torch.__version__}\n", flush=True)
+        _show(HEAD, self._stacks(place))
+        if self.tables:
+            _show(TABLE_HEAD, self._tables(place))
+            print("hours: of all models of a row in one stack; paper's: of as many runs, each as long as it states.")
+            if self.shorten > 1:
+                print(f"Steps on images: of {PIXELS // self.shorten} pixels, times {self.shorten}.")
+
+    def _stacks(self, place: torch.device) -> Iterator[tuple[str, ...]]:
+        task = CopyTask(1 if self.quick else 25)
+        for kind, size, peer in KINDS:
+            alone = _seconds(_peer(peer, task, place), self.budget, place)
+            for models in MODELS[:2] if self.quick else MODELS:
+                settings = [Setting(kind, size, seed=seed) for seed in range(models)]
+                step = _seconds(_training(task, settings, place).advance, self.budget, place)
+                rate, ratio = f"{models / step:.4g}", f"{alone * models / step:.3g} times"
+                yield f"{kind}, N = {size}", str(models), duration(step), rate, duration(alone), ratio
+
+    def _tables(self, place: torch.device) -> Iterator[tuple[str, ...]]:
+        mine, papers = 0.0, 0.0  # of the rows that fit
+        for row in TABLE_1[::7] if self.quick else TABLE_1:
+            seeds, iterations = SEEDS[row.task], _iterations(row.task)
+            what = row.task, f"{row.model} {row.hidden_size}" + (f", k = {row.k}" if row.k else "")
+            try:
+                step = self._table_step(row, range(seeds), place)
+            except torch.OutOfMemoryError:
+                yield (*what, str(seeds), f"{iterations:,}", "does not fit", "", "", "")
+                continue
+            hours, theirs = step * iterations / 3600, seeds * HOURS[row.task, row.model]
+            mine, papers = mine + hours, papers + theirs
+            yield (*what, str(seeds), f"{iterations:,}", duration(step), *_hours(hours, theirs))
+        if mine:
+            yield ("all", "", "", "", "", *_hours(mine, papers))
+
+    def _table_step(self, row: Row, seeds: Sequence[int], place: torch.device) -> float:
+        """Seconds of a step of all seeds in one stack."""
+        settings = [row.setting(seed) for seed in seeds]
+        if row.task == COPY:
+            task = CopyTask(100 if row.model.endswith("GRU") else 25)
+            return _seconds(_training(task, settings, place).advance, self.budget, place)
+        training = _training(Noise(PIXELS // self.shorten, IMAGES), settings, place, clip_norm=CLIP)
+        return _seconds(training.advance, self.budget, place) * self.shorten
+
+
+class Noise(ImageTask):
+    """Images of noise, which take the time of real ones."""
+
+    def __init__(self, pixels: int, images: int) -> None:
+        rng = np.random.default_rng(0)
+        gray = torch.from_numpy(rng.integers(0, 256, (images, pixels), dtype=np.uint8))
+        self.order = np.arange(pixels)
+        self.train = self.validation = self.test = ImageSet(gray, torch.from_numpy(rng.integers(0, 10, images)), 255)
+
+
+def _training(task: CopyTask | ImageTask, settings: Sequence[Setting], place: torch.device, **options) -> Training:
+    """Which has no test to make while it is timed."""
+    return Training(task, settings, 10**6, test_every=10**6, device=str(place), **options)
+
+
+def _peer(kind: type[nn.RNNBase], task: CopyTask, place: torch.device) -> Callable[[], None]:
+    """A training step of one model of PyTorch's own."""
+    layer = kind(CLASSES, FEATURES, batch_first=True).to(place)
+    readout = nn.Linear(FEATURES, CLASSES).to(place)
+    optimiser = torch.optim.Adam([*layer.parameters(), *readout.parameters()], fused=True)
+
+    def step() -> None:
+        x, targets = (part[0] for part in task.batch(0, BATCH, [0], place))
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(readout(layer(x)[0]).flatten(0, 1), targets.flatten()).backward()
+        optimiser.step()
+
+    return step
+
+
+def _seconds(step: Callable[[], None], budget: float, place: torch.device) -> float:
+    """Median wall time of a step, after one that may capture a graph."""
+    step()
+    finish = partial(torch.cuda.synchronize, place) if place.type == "cuda" else int
+    finish()
+    return measure(step, budget, finish)[1].wall_median
+
+
+def _iterations(task: str) -> int:
+    return COPY_STEPS if task == COPY else EPOCHS * -(-IMAGES // BATCH)
+
+
+def _hours(ours: float, paper: float) -> tuple[str, str, str]:
+    return f"{ours:,.2f}", f"{paper:,.1f}", f"{paper / ours:.3g}"
+
+
+def _show(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:
+    """A table; its lines go to stderr as they are found, since a run may be cut off."""
+    found = []
+    for row in rows:
+        print("timed: " + "  ".join(row), file=sys.stderr, flush=True)
+        found.append(row)
+    print(aligned(head, found) + "\n", flush=True)
+
+
+def main() -> int:
+    """Run the command line; bad values end with a message and exit code 2."""
+    try:
+        tyro.cli(Stacks, prog="python -m benchmarks.stacks").run()
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The benchmark of stacks runs, on a GPU where there is one, and works out hours from steps. Speed is not tested."""
+
+import time
+
+import torch
+
+from benchmarks import stacks
+from benchmarks.stacks import Stacks
+from benchmarks.timing import measure
+from training.recurrent.tables import PAPER_RESULTS
+
+
+def tables(text):
+    """Lines of each table, by its first heading."""
+    parts = [part.splitlines() for part in text.split("\n\n")]
+    return {lines[0].split()[0]: lines[2:] for lines in parts if len(lines) > 2 and set(lines[1]) == {"-", " "}}
+
+
+def test_a_quick_run(capsys):
+    Stacks(quick=True, shorten=196, budget=0.001).run()
+    text = capsys.readouterr().out
+    found = tables(text)
+    assert [line.split(",")[0] for line in found["stack"][::2]] == ["RNN", "U(1) RNN", "GRU", "U(1) GRU"]
+    assert len(found["stack"]) == 8
+    assert [line.split()[0] for line in found["task"]] == ["copy", "psMNIST", "psMNIST", "psMNIST", "all"]
+    assert "of 4 pixels, times 196" in text
+
+
+def test_hours_follow_from_steps(capsys, monkeypatch):
+    """At 36 ms a step, a million steps take ten hours, and 120 epochs of 57,000 images 0.5352."""
+    monkeypatch.setattr(stacks, "_seconds", lambda step, budget, place: 0.036)
+    monkeypatch.setattr(stacks, "_training", lambda *args, **options: Step())
+    Stacks(device="cpu").run()
+    found = tables(capsys.readouterr().out)["task"]
+    assert len(found) == len(PAPER_RESULTS) + 1  # the models of Tables 2 and 3
+    assert found[0].split()[-6:] == ["1,000,000", "36", "ms", "10.00", "80.0", "8"]
+    (last,) = (line for line in found if "U(1) GRU 512" in line)
+    assert last.split()[-7:] == ["3", "53,520", "36", "ms", "0.54", "42.0", "78.5"]
+    # in all 60 hours for Table 2, 18 x 0.5352 for Table 3; the paper's 80 + 80 + 80 + 2 x 40 + 480 on the copy task
+    # (two RNNs, the U(1) RNN, two GRUs, the U(1) GRU), and 3 x (4 x 2.5 + 4 x 1 + 6 x 7 + 4 x 14)
+    assert found[-1].split() == ["all", "69.63", f"{800 + 336:,.1f}", "16.3"]
+
+
+class Step:
+    def advance(self):
+        pass
+
+
+def test_a_stack_that_does_not_fit(capsys, monkeypatch):
+    def full(*args):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Stacks, "_table_step", full)
+    monkeypatch.setattr(Stacks, "_stacks", lambda *args: iter([("none",) * 6]))
+    Stacks(quick=True).run()
+    found = tables(capsys.readouterr().out)["task"]
+    assert len(found) == 4
+    assert all(line.endswith("does not fit") for line in found)
+
+
+def test_what_was_begun_counts():
+    """A GPU's work goes on after a call returns; it is waited for once in a sample."""
+    calls, waits = [], []
+
+    def finish():
+        waits.append(len(calls))
+        time.sleep(0.02)
+
+    _, timing = measure(lambda: calls.append(1), 0.1, finish)
+    assert min(timing.first, *timing.wall) >= 0.02
+    assert len(waits) == len(timing.wall) + 2
