@@ -1,5 +1,8 @@
 """Training by replays: on the CPU by a stand-in for CUDA graphs that repeats operations on the tensors they had."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 import xarray as xr
@@ -80,6 +83,18 @@ def test_a_diverged_model_leaves_the_others_alone(replayed):
     calm = Training(CopyTask(0), settings("U(1) RNN"), 4, **OPTIONS).run().result()
     xr.testing.assert_allclose(result.isel(model=slice(0, 3)).test_loss, calm.test_loss, rtol=1e-4)
     assert not result.test_loss[3, -1] < 10.0
+
+
+def test_graphs_go_with_their_training(replayed):
+    """At once: a GPU's memory cannot wait for a collection of cycles."""
+    training = replayed(Training(CopyTask(0), settings("RNN"), 1)).run()
+    (graph, *_) = [weakref.ref(each.graph) for each in training._captured._recordings.values()]
+    gc.disable()
+    try:
+        del training
+        assert graph() is None
+    finally:
+        gc.enable()
 
 
 def test_warming_up_changes_nothing(replayed):
