@@ -66,7 +66,9 @@ class Stacks:
             _show(TABLE_HEAD, self._tables(place))
             print("hours: of all models of a row in one stack; paper's: of as many runs, each as long as it states.")
             if self.shorten > 1:
-                print(f"Steps on images: of {PIXELS // self.shorten} pixels, times {self.shorten}.")
+                print(
+                    f"Steps on images: of {PIXELS // self.shorten} pixels, times {self.shorten}, Adam's part included."
+                )
 
     def _stacks(self, place: torch.device) -> Iterator[tuple[str, ...]]:
         task = CopyTask(1 if self.quick else 25)

@@ -49,6 +49,7 @@ class Training:
     drop_at : step from which on learning rates are a tenth; None keeps them
     test_every : steps between validations (and, for the copy task, tests)
     device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
+        On a CUDA device a whole step is one graph that is replayed; see `captured`.
 
     Attributes
     ----------
