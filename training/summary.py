@@ -9,6 +9,8 @@ import xarray as xr
 
 from . import table
 from .experiments import EXPERIMENTS
+from .recurrent.comparison import comparison
+from .recurrent.experiments import RECURRENT
 
 HEAD = """# Results of trained networks
 
@@ -22,13 +24,31 @@ preset `paper` are the paper's, where it states them.
 | figure | the paper's claim | what was run here | what was found |
 |---|---|---|---|
 """
+RECURRENT_HEAD = """
+## Recurrent networks: the paper's numbers and ours
+
+Tables 2 and 3 next to our runs. A reduced task is another task: its numbers say which model is better there, and cannot
+be compared with the paper's. Losses are test cross-entropies per step, "solved" counts seeds below 1e-4; images have
+accuracies. "Chosen" are the initial recurrent and input weights and the learning rate, the last of these by validation.
+"""
 
 
 def summary(folder: Path) -> str:
     """The table as Markdown, a row for each figure and preset that has a result in the folder."""
     # a bar within a cell would end it
     rows = ([cell.replace("|", "\\|") for cell in row] for row in _rows(folder))
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows) + _recurrent(folder)
+
+
+def _recurrent(folder: Path) -> str:
+    """The paper's tables of recurrent networks beside our runs, where there are any."""
+    parts = []
+    for name in RECURRENT:
+        for preset in EXPERIMENTS[name].presets:
+            path = folder / f"{name}_{preset}.csv"
+            if name != "figure12" and path.is_file():
+                parts.append(f"\n### {name} ({preset})\n\n{comparison(table.read(path))}")
+    return "".join([RECURRENT_HEAD, *parts]) if parts else ""
 
 
 def _rows(folder: Path) -> Iterator[tuple[str, ...]]:

@@ -40,7 +40,7 @@ def plot_parameters(result: xr.Dataset, ax: Axes) -> Axes:
     table = frame(result)
     (task,) = table.task.unique()
     ax = plots.versus_parameters(summarise(select(by_model(table, task))), ax)
-    ax.set_ylabel("test accuracy, mean and standard deviation")
+    ax.set_ylabel("test accuracy")
     return _titled(ax, task)
 
 
@@ -53,9 +53,7 @@ def plot_vortices(result: xr.Dataset, ax: Axes, quantity: str = "positive") -> A
         label = f"channel {channel}" if trained else None
         ax.plot(counts.time, counts.value, color=f"C{channel}", ls="-" if trained else ":", lw=1.0, label=label)
     ax.set_xlabel("step of the sequence")
-    ax.set_ylabel(
-        {"positive": "vortices of winding +1", "kept": "share of vortices kept from the step before"}[quantity]
-    )
+    ax.set_ylabel({"positive": "vortices of winding +1", "kept": "share still there one step later"}[quantity])
     ax.legend(frameon=False, fontsize="small")
     return _titled(ax, str(own.task.iloc[0]))
 

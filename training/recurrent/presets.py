@@ -147,8 +147,9 @@ def _short(models: Sequence[str], max_delay: int, steps: int, rates: Sequence[fl
 
 def _images(seeds: int, epochs: int, hidden_size: int, rates: Sequence[float]) -> Job:
     """Digits in place of MNIST, one hidden size in place of the table's, and learning rates for the fewer batches."""
-    # of each model the first row of the table
-    first = {(each.kind.split("(")[0], each.seed): each for each in reversed(best(PSMNIST, _ALL, seeds))}
+    first: dict[tuple, Setting] = {}  # of each model the first row of the table
+    for each in best(PSMNIST, _ALL, seeds):
+        first.setdefault((each.kind.split("(")[0], each.kind[-3:], each.seed), each)
     small = [replace(each, hidden_size=hidden_size) for each in first.values()]
     return Job(tuple(replace(each, learning_rate=rate) for each in small for rate in rates), epochs=epochs)
 
