@@ -110,7 +110,8 @@ def _weights_beside(path: Path) -> dict[str, np.ndarray]:
     if not file.exists():
         return {}
     try:
-        with np.load(file, allow_pickle=False) as found:
+        # numpy leaves a damaged file open that it opens itself
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
             return dict(found)
     except (ValueError, OSError, BadZipFile) as error:
         raise ValueError(f"{file} must be a whole file of numpy arrays; the run that made {path} makes it") from error

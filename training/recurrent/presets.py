@@ -85,6 +85,8 @@ def _told(part: Job) -> dict[str, object]:
     memory = {} if copying is None else {"loss_without_memory": copying.loss_without_memory}
     return {
         "task": part.task,
+        "max_delay": part.max_delay,
+        "fixed_delay": part.fixed_delay,
         "models": list(dict.fromkeys(each.name for each in part.settings)),
         "learning_rates": sorted({each.learning_rate for each in part.settings}),
         "seeds": len({each.seed for each in part.settings}),

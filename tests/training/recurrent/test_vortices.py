@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.stats import ortho_group
 
-from training.recurrent import CopyTask, Setting, Training, stack
+from training import runner, table
+from training.recurrent import CopyTask, Setting, Training, stack, unstack
 from training.recurrent.convolutional import ConvolutionalRNN
+from training.recurrent.job import Job
 from training.recurrent.plots import (
     animation,
     field,
@@ -21,7 +23,8 @@ from training.recurrent.plots import (
     versus_parameters,
     vortex_counts,
 )
-from training.recurrent.trained_vortices import counts, states
+from training.recurrent.presets import Size
+from training.recurrent.trained_vortices import counts, recall, states, trained_model
 from training.recurrent.vortices import census, pair_distances, winding_numbers
 
 from .equations import phi
@@ -282,3 +285,49 @@ def test_states_of_a_trained_grid():
     assert kept == {t: v for t, v in enumerate(own.kept.values.tolist()) if np.isfinite(v)}
     with pytest.raises(ValueError, match="model must be a single one on a grid, got CapsuleRNN, None models"):
         states(Setting("U(1) RNN", 4).build(10, every_step=True), task)
+
+
+@pytest.fixture(scope="module")
+def small_grid():
+    """A result of a grid of 4 x 4, two channels, that remembers nothing yet."""
+    part = Job((Setting("grid RNN", 16, seed=3, channels=2),), 2, True, 3, batch=2, test_every=2, keep=True)
+    outcome = runner.run(part)
+    return table.as_dataset(outcome.rows, {"settings": Size((part,)).settings}, outcome.arrays), part
+
+
+def test_a_trained_model_is_made_from_its_result(small_grid, tmp_path):
+    result, part = small_grid
+    table.write(result, tmp_path / "grid.csv")
+    model, task = trained_model(table.read(tmp_path / "grid.csv"))
+    assert task == CopyTask(2, fixed=True)
+    trained = unstack(part.start().run().model)[0]
+    x, _ = task.batch(5, 2, [1])
+    assert torch.equal(model(x[0]), trained(x[0]))
+    with pytest.raises(ValueError, match="result must have trained weights of a grid, got those of nothing"):
+        trained_model(result[["value"]])
+    (tmp_path / "grid.npz").write_bytes((tmp_path / "grid.npz").read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"grid.npz must be a whole file of numpy arrays"):
+        table.read(tmp_path / "grid.csv")
+
+
+def test_recall_counts_right_answers(small_grid):
+    """With a readout that names one symbol always, the share is how often that symbol was to be recalled."""
+    model, task = trained_model(small_grid[0])
+    with torch.no_grad():
+        model.readout_weight.zero_()
+        model.readout_bias.zero_()[3] = 1.0
+    _, targets = task.batch(0, 64, [0], split="test")
+    expected = (targets == 3).sum() / (64 * 10)
+    np.testing.assert_allclose(recall(model, task, [0.0, 1.0]), [expected] * 2, rtol=1e-6)
+
+
+def test_recall_of_a_turned_state(small_grid):
+    """A readout of minus the state sees a turn by pi as none, as long as no input interferes."""
+    model, task = trained_model(small_grid[0])
+    with torch.no_grad():
+        model.layer.encoder[:, [0, 9]] = 0.0  # blank and go
+    straight = recall(model, task, [0.0, np.pi])
+    with torch.no_grad():
+        model.readout_weight.neg_()
+    np.testing.assert_allclose(recall(model, task, [np.pi, 0.0]), straight)
+    assert straight.angle.attrs["units"] == "rad"
