@@ -73,7 +73,7 @@ class ImageTask:
     """
 
     def __init__(self, data_dir: str | Path | None = None, *, permuted: bool = True) -> None:
-        images = load_images(data_dir)
+        images, self.permuted = load_images(data_dir), permuted
         pixels = images.pixels[0].size
         rng = np.random.default_rng(TASK_SEED)
         self.order = rng.permutation(pixels) if permuted else np.arange(pixels)
@@ -89,6 +89,10 @@ class ImageTask:
         else:
             test = load_images(data_dir, "test")
             self.test = self._set(test, np.arange(len(test.labels)))
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train)} to train, {len(self.validation)} to validate, {len(self.test)} to test"
+        return f"ImageTask({self.steps} pixels, {'permuted' if self.permuted else 'in order'}: {sizes})"
 
     @property
     def steps(self) -> int:

@@ -150,7 +150,7 @@ class Training:
     def save(self, path: str | Path) -> None:
         """Write all that the rest depends on, whole or not at all."""
         state = {
-            "settings": [asdict(setting) for setting in self.settings],
+            "plan": self._plan(),
             "step": self.step,
             "model": self.model.state_dict(),
             "adam": self._adam.state(),
@@ -166,12 +166,11 @@ class Training:
         Raises
         ------
         ValueError
-            When it is of other settings.
+            When it is of other models or of another training.
         """
         state = torch.load(path, map_location=self.device, weights_only=True)
-        own = [asdict(setting) for setting in self.settings]
-        if state["settings"] != own:
-            raise ValueError(f"{path} must be a checkpoint of {own}, got one of {state['settings']}")
+        if state["plan"] != self._plan():
+            raise ValueError(f"{path} must be a checkpoint of {self._plan()}, got one of {state['plan']}")
         self.step, self._records = state["step"], state["records"]
         self.model.load_state_dict(state["model"])
         self._adam.restore(state["adam"])
@@ -199,6 +198,12 @@ class Training:
 
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         return self.model(x)
+
+    def _plan(self) -> dict:
+        """All that training is a function of, in plain values."""
+        names = ("steps", "batch", "clip_norm", "clip_value", "drop_at", "test_every")
+        plan = {name: getattr(self, name) for name in names}
+        return {"task": repr(self.task), **plan, "settings": [asdict(setting) for setting in self.settings]}
 
     def _columns(self):
         yield "label", [setting.name for setting in self.settings]

@@ -77,9 +77,8 @@ def test_a_folder_like_mnist(tmp_path):
         idx(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.arange(count) % 10)
     task = ImageTask(tmp_path, permuted=False)
     assert [len(part) for part in (task.train, task.validation, task.test)] == [57, 3000, 40]
-    numbers = {
-        name: part.pixels[:, 0].int() * 256 + part.pixels[:, 1] for name, part in vars(task).items() if name != "order"
-    }
+    parts = {"train": task.train, "validation": task.validation, "test": task.test}
+    numbers = {name: part.pixels[:, 0].int() * 256 + part.pixels[:, 1] for name, part in parts.items()}
     assert sorted(torch.cat([numbers["train"], numbers["validation"]]).tolist()) == list(range(3057))
     assert numbers["test"].tolist() == list(range(40))
     assert torch.equal(task.train.labels, numbers["train"] % 10)
@@ -92,3 +91,8 @@ def test_too_few_images(tmp_path):
         idx(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.zeros(20))
     with pytest.raises(ValueError, match="data_dir must hold more than 3000 training images, got 20"):
         ImageTask(tmp_path)
+
+
+def test_repr_is_a_summary():
+    assert repr(ImageTask()) == "ImageTask(64 pixels, permuted: 1297 to train, 200 to validate, 300 to test)"
+    assert "in order" in repr(ImageTask(permuted=False))

@@ -69,7 +69,12 @@ def test_going_on_after_an_interruption_changes_nothing(tmp_path):
     assert again.step == 5
     xr.testing.assert_identical(again.run().result(), whole.result())
     with pytest.raises(ValueError, match="must be a checkpoint of"):
-        Training(task, MIXED[:2], 10).restore(tmp_path / "state")
+        Training(task, MIXED[:2], 10, batch=5, test_every=4).restore(tmp_path / "state")
+    for other in ({"batch": 6}, {"test_every": 5}, {"clip_norm": 1.0}, {"drop_at": 7}):
+        with pytest.raises(ValueError, match="must be a checkpoint of"):
+            Training(task, MIXED, 10, **{"batch": 5, "test_every": 4, **other}).restore(tmp_path / "state")
+    with pytest.raises(ValueError, match="must be a checkpoint of"):
+        Training(CopyTask(3), MIXED, 10, batch=5, test_every=4).restore(tmp_path / "state")
 
 
 def test_what_is_recorded():
