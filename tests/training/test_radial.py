@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from simulate.activations import TORCH_ACTIVATIONS, radial
-from training.radial import Radial, value_and_slope
+from training.radial import Radial, factors
 
 SHAPE = (2, 3, 4, 5)  # models, capsules, components, columns
 
@@ -14,7 +14,7 @@ def passes(activation, x, dy):
     y, dx = x.clone(), torch.empty_like(x)
     gain, bend, scratch = (torch.empty_like(x[:, :, 0]) for _ in range(3))
     layer = Radial(y, gain, bend, scratch)
-    layer.forward(value_and_slope(activation))
+    layer.forward(factors(activation))
     layer.backward(dy, dy.unbind(2), dx)
     return y, dx
 
