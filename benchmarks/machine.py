@@ -9,16 +9,19 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-_PACKAGES = ("goldstone-propagation", "numpy", "scipy", "xarray", "mpmath")
+import torch
+
+_PACKAGES = ("goldstone-propagation", "numpy", "scipy", "xarray", "mpmath", "torch")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def machine() -> dict[str, str]:
-    """Processor, threads, load averages (1, 5 and 15 minutes) before the run, versions, commit and time."""
+    """Processors, threads, load averages (1, 5 and 15 minutes) before the run, versions, commit and time."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
         "processors": str(os.cpu_count()),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "load_average": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         **{name: os.environ.get(name, "not set") for name in _THREADS},
         "python": platform.python_version(),

@@ -1,16 +1,18 @@
-"""One training step of a deep network: the stack of `training` against plain modules under automatic differentiation.
+"""One training step of deep networks: the stack of `training` against plain modules, and stacks against single models.
 
-Every way does the same: loss, gradient and Adam for one U(1) network on one thread. The plain modules differ in how
-they take the radius of a capsule, and in where a state has the components of a capsule.
+Every way does the same: loss, gradient and Adam for U(1) networks. The plain modules, under automatic differentiation,
+differ in how they take the radius of a capsule, and in where a state has the components of a capsule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import nn
 
+from simulate.devices import as_device
 from training.adam import Adam
 from training.conventions import LEARNING_RATE
 from training.stack import Model, Shape, Stack
@@ -21,6 +23,7 @@ from .timing import measure
 IMAGES = 256
 FULL = Shape("U(1)", 64, 100, 784)
 QUICK = Shape("U(1)", 8, 4, 16)
+STACKED = {"cpu": (1, 2, 4, 8), "cuda": (1, 4, 16, 64, 256)}  # models
 Radius = Callable[[torch.Tensor, int], torch.Tensor]
 Step = Callable[[], float]
 
@@ -69,43 +72,64 @@ def root_of_squares(z: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def jobs(scale: Scale) -> Iterator[Job]:
-    """One step each way. Errors are those of the loss after a first step, relative to the stack's in float64.
+    """One model each way on one thread of the CPU; then stacks of models, on a GPU where there is one.
 
-    "Its matrix products alone" are those of the equivariant layers in one step, forwards and backwards, and nothing
-    else: the ratio is the share of the machine's speed at these products that the whole step reaches.
+    Errors are those of the (first) model's loss after a first step, relative to the stack's in float64.
     """
     shape = FULL if scale.full else QUICK
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         right = _second_loss(_stack_step(shape, "float64"))
-        ours = _entry("stack", _stack_step(shape), right, scale)
-        peers = [
-            _entry(
-                f"plain module, {name}, components {where}",
-                _plain_step(shape, radius, where == "in the middle"),
-                right,
-                scale,
-            )
-            for name, radius in (("vector_norm", vector_norm), ("sqrt of the sum of squares", root_of_squares))
-            for where in ("in the middle", "last")
-        ]
-        products = Entry("its matrix products alone", measure(_products(shape), scale.budget)[1], 0.0)
+        yield _one_model(shape, right, scale)
+        yield from _stacks(shape, right, scale)
     finally:
         torch.set_num_threads(threads)
-    name = f"training step, U(1), N = {shape.width}, L = {shape.depth}, {IMAGES} images"
-    yield Job(
-        name,
+
+
+def _one_model(shape: Shape, right: float, scale: Scale) -> Job:
+    """A stack of one against plain modules and against matrix products alone.
+
+    These are those of the equivariant layers in one step, forwards and backwards, four real ones for a complex one: the
+    ratio is the share of the machine's speed at them that the whole step reaches.
+    """
+    peers = [
+        _entry(
+            f"plain module, {name}, components {where}",
+            _plain_step(shape, radius, where == "in the middle"),
+            right,
+            scale,
+        )
+        for name, radius in (("vector_norm", vector_norm), ("sqrt of the sum of squares", root_of_squares))
+        for where in ("in the middle", "last")
+    ]
+    products = Entry("its matrix products alone", measure(_products(shape), scale.budget)[1], 0.0)
+    return Job(
+        f"training step, U(1), N = {shape.width}, L = {shape.depth}, {IMAGES} images",
         "step",
-        ours,
+        _entry("stack", _stack_step(shape), right, scale),
         (*peers, products),
         Target(ratio=5.0, than="plain module, vector_norm") if scale.full else None,
     )
 
 
-def _entry(who: str, step: Step, right: float, scale: Scale) -> Entry:
+def _stacks(shape: Shape, right: float, scale: Scale) -> Iterator[Job]:
+    """Time per model and step, against a stack of one on the same device.
+
+    On a GPU the process is at work while it waits, so that its CPU time is that of the GPU.
+    """
+    device = as_device("auto").type
+    alone: Entry | None = None
+    for models in STACKED[device] if scale.full else STACKED[device][:2]:
+        entry = _entry("stack", _stack_step(shape, "float32", models, device), right, scale, models)
+        alone = alone or replace(entry, who="one model alone")
+        name = f"training step, {models} stacked U(1), N = {shape.width}, L = {shape.depth}, on the {device}"
+        yield Job(name, "model and step", entry, (alone,))
+
+
+def _entry(who: str, step: Step, right: float, scale: Scale, models: int = 1) -> Entry:
     error = abs(_second_loss(step) / right - 1.0)
-    return Entry(who, measure(step, scale.budget)[1], error)
+    return Entry(who, measure(step, scale.budget)[1], error, units=models)
 
 
 def _second_loss(step: Step) -> float:
@@ -120,15 +144,16 @@ def _batch(shape: Shape) -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.randint(0, shape.classes, (IMAGES,), generator=source)
 
 
-def _stack_step(shape: Shape, dtype: str = "float32") -> Step:
-    stack = Stack(shape, [Model(1.5)], dtype)
+def _stack_step(shape: Shape, dtype: str = "float32", models: int = 1, device: str = "cpu") -> Step:
+    stack = Stack(shape, [Model(1.5, seed) for seed in range(models)], dtype, device)
     adam, (images, labels) = Adam(stack), _batch(shape)
-    columns, truth = images.to(stack.parameters.dtype).T[None], labels[None]
+    # each model has its own images, as in `training.job`
+    columns, truth = images.to(stack.parameters).repeat(models, 1, 1).mT, labels.to(device).repeat(models, 1)
 
     def step() -> float:
         loss = stack.loss(columns, truth)
         adam.step()
-        return loss.item()
+        return loss[0].item()  # waits for a GPU
 
     return step
 

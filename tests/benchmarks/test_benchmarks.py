@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 import meanfield
-from benchmarks import reference, report, trajectories
+from benchmarks import reference, report, training, trajectories
 from benchmarks.record import FULL, QUICK, Entry, Job, Target
 from benchmarks.timing import Timing, measure
 from meanfield import precise
+from simulate.devices import as_device
 
 ROOT = Path(__file__).resolve().parents[2]
+DEVICE = as_device("auto").type
 
 
 def timing(wall: float, cpu: float) -> Timing:
@@ -68,6 +70,18 @@ def test_the_jobs_are_those_promised(quick):
     for part in ("depth scales", "phase diagram", "16 networks", "collective", "explicit", "training step, U(1)"):
         assert any(name.startswith(part) for name in names)
     assert any("both ways" in name for name in names)
+    assert [name.partition(" on the ")[0] for name in names if "stacked U(1), " in name] == [
+        f"training step, {models} stacked U(1), N = 8, L = 4," for models in training.STACKED[DEVICE][:2]
+    ]
+
+
+def test_times_of_stacks_are_per_model(quick):
+    """Against a stack of one, which is timed once, and gives its first model's loss."""
+    _, found = quick
+    jobs = [job for job in found["jobs"] if "stacked U(1), " in job["job"]]
+    assert [job["ours"]["units"] for job in jobs] == list(training.STACKED[DEVICE][:2])
+    assert all(job["peers"][0]["timing"] == jobs[0]["ours"]["timing"] for job in jobs)
+    assert all(job["ours"]["error"] < 1e-4 for job in jobs)
 
 
 def test_our_errors_are_below_the_tolerance(quick):
@@ -113,9 +127,17 @@ def test_ratios_are_of_cpu_times_per_unit(quick):
 
 def test_provenance_is_kept(quick):
     text, found = quick
-    assert {"processor", "load_average", "OMP_NUM_THREADS", "python", "numpy", "scipy", "commit"} <= set(
-        found["machine"]
-    )
+    assert {
+        "processor",
+        "load_average",
+        "OMP_NUM_THREADS",
+        "python",
+        "numpy",
+        "scipy",
+        "torch",
+        "gpu",
+        "commit",
+    } <= set(found["machine"])
     assert found["machine"]["OMP_NUM_THREADS"] == "1"
     assert f"load_average: {found['machine']['load_average']}" in text
     assert "neural-tangents is left out" in text
