@@ -25,9 +25,9 @@ capsules in the first and Nk real components in the second, as in Appendix B (Se
 Figure 5 says N = 64 and N = 128: capsules again.
 
 **"A fixed variance for the initial weights of 0.20"** (Figure 4). Read literally, as the variance of each weight, this
-is sigma_w^2 = 0.2 N for O(k), hence 5.1 for O(1) down to 1.8 for O(8) at Nk = 128, and sigma_w^2 = 0.2 Nk for generic
-networks. The text adds that this "is always deep in the SSB phase for all architectures", which it then is. It means
-that sigma_w falls as k grows. For U(1) the complex weight is given the variance 0.20, E|W_ij|^2 = 0.2.
+is sigma_w^2 = 0.2 N for O(k), hence sigma_w from 5.1 for O(1) down to 1.8 for O(8) at Nk = 128, and sigma_w^2 = 0.2 Nk
+for generic networks. The text adds that this "is always deep in the SSB phase for all architectures", which it then is.
+It means that sigma_w falls as k grows. For U(1) the complex weight is given the variance 0.20, E|W_ij|^2 = 0.2.
 
 **Optimiser.** Adam at 1e-3 and batches of 256 are the paper's; its betas and eps are PyTorch's. There is no weight
 decay, and, since Appendix D.1 mentions none, no gradient clipping; where clipping is asked for it is by the global norm

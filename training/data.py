@@ -137,7 +137,11 @@ def find(name: str, data_dir: str | Path) -> Path:
     ------
     FileNotFoundError
         When there is none.
+    ValueError
+        For another name than ``"mnist"`` and ``"fashion-mnist"``.
     """
+    if name not in TORCHVISION:
+        raise ValueError(f"name must be {' or '.join(map(repr, TORCHVISION))}, got {name!r}")
     root = Path(data_dir)
     if not root.is_dir():
         raise FileNotFoundError(f"data_dir must be a folder with IDX files, got {root}, which is no folder")
@@ -182,7 +186,10 @@ def _download(name: str) -> Path:
     folder = Path(pooch.os_cache("goldstone-propagation")) / name
     for file, wanted in CHECKSUMS[name].items():
         path = Path(pooch.retrieve(f"{URLS[name]}{file}.gz", known_hash=None, fname=f"{file}.gz", path=folder))
-        got = checksum(path)
+        try:
+            got = checksum(path)
+        except ValueError:
+            got = "none: a damaged gzip stream"
         if got != wanted:
             path.unlink()  # so that the next attempt downloads it again
             raise ValueError(f"{URLS[name]}{file}.gz must contain a file of sha256 {wanted}, got {got}; it was removed")

@@ -106,6 +106,14 @@ def test_downloads_with_wrong_contents_are_refused_and_removed(server, tmp_path)
     assert not list((tmp_path / "cache").rglob("*.gz"))
 
 
+def test_damaged_downloads_are_removed_too(server, tmp_path):
+    file = tmp_path / "served" / "train-images-idx3-ubyte.gz"
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"must contain a file of sha256 ba891046.*, got none: a damaged gzip"):
+        load(Source("mnist"))
+    assert not list((tmp_path / "cache").rglob("*.gz"))
+
+
 def test_labels_out_of_range(tmp_path):
     write(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx(np.full(30, 10, np.uint8)))
@@ -149,6 +157,8 @@ def test_bad_sources(tmp_path):
         Source(train=0)
     with pytest.raises(ValueError, match="test must be at most 359, the images of digits, got 360"):
         load(Source(test=360))
+    with pytest.raises(ValueError, match="name must be 'mnist' or 'fashion-mnist', got 'digits'"):
+        find("digits", tmp_path)
     with pytest.raises(FileNotFoundError, match="which is no folder"):
         find("mnist", tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte"):
