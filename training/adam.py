@@ -9,7 +9,9 @@ from .stack import Stack
 
 
 class Adam:
-    """PyTorch's Adam, whose fused form goes through a model's parameters once, with one group for each model.
+    """PyTorch's Adam, whose fused form goes through a model's parameters once.
+
+    Models of one learning rate are one group: on a GPU they are then changed together.
 
     Attributes
     ----------
@@ -18,12 +20,13 @@ class Adam:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        groups = []
+        groups: dict[float, list[torch.nn.Parameter]] = {}
         for model, row, gradient in zip(stack.models, stack.parameters, stack.gradients, strict=True):
             parameter = torch.nn.Parameter(row)  # shares the stack's memory
             parameter.grad = gradient
-            groups.append({"params": [parameter], "lr": model.learning_rate})
-        self.optimiser = torch.optim.Adam(groups, betas=ADAM_BETAS, eps=ADAM_EPS, fused=True)
+            groups.setdefault(model.learning_rate, []).append(parameter)
+        settings = [{"params": own, "lr": rate} for rate, own in groups.items()]
+        self.optimiser = torch.optim.Adam(settings, betas=ADAM_BETAS, eps=ADAM_EPS, fused=True)
 
     def step(self) -> None:
         """Clip each model's gradient, and change its parameters."""
