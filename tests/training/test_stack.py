@@ -85,16 +85,6 @@ def test_a_model_in_a_stack_is_that_model_alone_to_the_last_bit(symmetry, width,
         torch.set_num_threads(before)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("symmetry", SYMMETRIES)
-def test_gradients_on_a_gpu(symmetry):
-    images, labels = batch(3)
-    here, there = (Stack(shape(symmetry), MODELS, "float64", device) for device in ("cpu", "cuda"))
-    here.loss(images, labels)
-    there.loss(images.cuda(), labels.cuda())
-    torch.testing.assert_close(there.gradients.cpu(), here.gradients, rtol=1e-10, atol=1e-13)
-
-
 def test_smaller_batches_between_larger_ones():
     stack = Stack(shape("U(1)"), MODELS)
     images, labels = batch(3, dtype=torch.float32)
