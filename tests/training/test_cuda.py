@@ -8,8 +8,9 @@ import torch
 
 from training.adam import Adam
 from training.data import Source
-from training.job import Interrupted, Job, run
+from training.job import Job
 from training.measure import evaluate, jacobian, ranks
+from training.runner import Interrupted, run
 from training.stack import Model, Shape, Stack
 
 from .test_stack import MODELS, SYMMETRIES, batch, shape
@@ -80,7 +81,7 @@ def test_measurements_are_those_of_the_cpu():
 
 
 def test_a_run_measures_what_one_on_the_cpu_does():
-    there, here = run(JOB), run(replace(JOB, device="cpu"))
+    there, here = run(JOB).rows, run(replace(JOB, device="cpu")).rows
     assert [row[:-1] for row in there] == [row[:-1] for row in here]
     first = [[row.value for row in rows if row.step == 0] for rows in (there, here)]
     np.testing.assert_allclose(*first, rtol=1e-3)
@@ -96,6 +97,6 @@ def test_a_run_goes_on(tmp_path):
     told = []
     with pytest.raises(Interrupted):
         run(JOB, tmp_path / "stack.pt", every=0.0, progress=stop_in_the_second_epoch)
-    rows, straight = run(JOB, tmp_path / "stack.pt"), run(JOB)
+    rows, straight = run(JOB, tmp_path / "stack.pt").rows, run(JOB).rows
     assert [row[:-1] for row in rows] == [row[:-1] for row in straight]
     np.testing.assert_allclose(losses(rows), losses(straight), rtol=1e-2)

@@ -6,8 +6,8 @@ import pytest
 
 from training import table
 from training.experiments import run_experiment
-from training.job import Interrupted
 from training.presets import PRESETS
+from training.runner import Interrupted
 
 distributed = pytest.importorskip("distributed")
 
