@@ -20,8 +20,8 @@ from torch import nn
 
 from simulate.devices import as_device
 from training.recurrent import CopyTask, ImageTask, Setting, Training
-from training.recurrent.experiments import CLIP, EPOCHS
 from training.recurrent.image_task import ImageSet
+from training.recurrent.job import CLIP, EPOCHS
 from training.recurrent.settings import CLASSES
 from training.recurrent.tables import COPY, PSMNIST, TABLE_1, Row
 from training.recurrent.training import BATCH
