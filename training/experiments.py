@@ -125,6 +125,10 @@ def run_experiment(
         For an unknown name or preset; as :func:`training.data.load` and :func:`simulate.devices.as_device`.
     """
     experiment, size = find(name, preset)
+    # a worker on a cluster has a working directory of its own
+    data_dir = None if data_dir is None else str(Path(data_dir).absolute())
+    if work is not None:
+        work.mkdir(parents=True, exist_ok=True)  # now, and not after half a minute's training
     start, place = time.time(), str(as_device(device))
     jobs = size.jobs(data_dir, place)
     step = None if progress is None else partial(_tell, progress, sum(job.work for job in jobs))

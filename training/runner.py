@@ -6,6 +6,7 @@ A job is a stack of models and what is done with it, in plain values, so that it
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
+from tempfile import mkstemp
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,6 +89,7 @@ def run(
     deadline: float = math.inf,
     every: float = 30.0,
     progress: Progress | None = None,
+    wanted: Path | None = None,
 ) -> Outcome:
     """Train a stack and return what was measured.
 
@@ -96,6 +99,7 @@ def run(
     deadline : by `time.time`; when it has passed, the state is saved and Interrupted is raised
     every : seconds between checkpoints
     progress : called with the floating-point operations done, step by step
+    wanted : file that is there as long as the outcome is waited for; without it, as at the deadline
 
     Raises
     ------
@@ -112,7 +116,7 @@ def run(
                 progress(job.cost * training.step)
         saved = time.monotonic()
         while training.step < training.steps:
-            if time.time() >= deadline:
+            if time.time() >= deadline or (wanted is not None and not wanted.exists()):
                 _save(training, checkpoint)
                 raise Interrupted
             training.advance()
@@ -149,11 +153,27 @@ def run_all(
         return [run(*each, deadline=deadline, progress=progress) for each in zip(jobs, files, strict=True)]
     # another process cannot call back
     inside = progress if getattr(executor, "_threads", None) is not None else None
-    futures = [
-        executor.submit(run, job, file, deadline=deadline, progress=inside)
-        for job, file in zip(jobs, files, strict=True)
-    ]
-    return _gather(jobs, futures, progress if inside is None else None)
+    with _waited_for(work) as wanted:
+        futures = [
+            executor.submit(run, job, file, deadline=deadline, progress=inside, wanted=wanted)
+            for job, file in zip(jobs, files, strict=True)
+        ]
+        return _gather(jobs, futures, progress if inside is None else None)
+
+
+@contextmanager
+def _waited_for(work: Path | None) -> Iterator[Path | None]:
+    """A file in `work` for the time of the block: a job in another process, which nothing else reaches, goes by it."""
+    if work is None:
+        yield None
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    descriptor, name = mkstemp(prefix="wanted_", dir=work)
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _gather(jobs: Sequence[Job], futures: Sequence[Future[Outcome]], progress: Progress | None) -> list[Outcome]:

@@ -1,10 +1,11 @@
 """Figures on a dask cluster of two processes: the same bits as here, also when it is stopped in between."""
 
+import time
 from dataclasses import replace
 
 import pytest
 
-from training import table
+from training import runner, table
 from training.experiments import run_experiment
 from training.presets import PRESETS
 from training.runner import Interrupted
@@ -45,3 +46,25 @@ def test_a_cluster_goes_on_after_its_time(client, tmp_path):
     saved = [path.name for path in sorted((tmp_path / "work").glob("*.pt"))]
     assert saved == [f"stack_00{number}.pt" for number in range(4)]
     assert table.frame(run_experiment("figure3", **options)).equals(table.frame(run_experiment("figure3")))
+
+
+def test_a_cluster_stops_when_it_is_no_longer_waited_for(client, monkeypatch, tmp_path):
+    """Ctrl-C here, while jobs of hours are under way there: they save their state and end."""
+    monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10**6))
+
+    def pressed(jobs, futures, progress):
+        wait_until(lambda: any(client.processing().values()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_gather", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment("figure3", executor=client.get_executor(), work=tmp_path / "work")
+    wait_until(lambda: list((tmp_path / "work").glob("*.pt")))
+    assert not list((tmp_path / "work").glob("wanted_*"))
+
+
+def wait_until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
