@@ -13,10 +13,11 @@ import meanfield
 import simulate
 from meanfield import field, symbolic
 from simulate import activations, layers
-from training import checklist_inconsistencies, checklist_trained, measure, table
-from training.checklist import ITEMS, VERDICTS, checklist, counts, inconsistencies
-from training.checklist_outcome import equal, vanishes
-from training.checklist_trained import recurrent_table, trained
+from training import measure, table
+from training.checklist import ITEMS, VERDICTS, checklist, contradictions, counts, inconsistencies
+from training.checklist import trained as trained_rows
+from training.checklist.outcome import equal, vanishes
+from training.checklist.trained import recurrent_table, trained
 from training.job import Row
 from training.presets import PRESETS
 from training.recurrent import Setting, recurrence, tables
@@ -181,7 +182,7 @@ def write(folder, preset, lowest):
 
 
 def test_trained_figures_are_judged_by_the_largest_result(monkeypatch, tmp_path):
-    monkeypatch.setattr(checklist_trained, "RESULTS", tmp_path)
+    monkeypatch.setattr(trained_rows, "RESULTS", tmp_path)
     assert trained("figure5b").verdict == "not run yet"
     write(tmp_path, "quick", 0.5)
     assert trained("figure5b").verdict == "contradicts"
@@ -198,7 +199,7 @@ def test_trained_figures_are_judged_by_the_largest_result(monkeypatch, tmp_path)
 
 
 def test_the_paper_s_tables_are_beside_ours(monkeypatch, tmp_path):
-    monkeypatch.setattr(checklist_trained, "RESULTS", tmp_path)
+    monkeypatch.setattr(trained_rows, "RESULTS", tmp_path)
     assert recurrent_table("copy", "figure6").verdict == "not run yet"
     settings = [Setting("U(1) RNN", 32, seed) for seed in (0, 1)]
     quantities = (("validation_loss", (1.0, 1.0)), ("test_loss", (2e-3, 4e-3)))
@@ -228,14 +229,14 @@ def test_inconsistencies_have_their_evidence():
     [
         ("fixed_variance_sigma_w", lambda shape: 2.0),
         ("sweep", lambda *args, **kwargs: range(36)),
-        ("clip_values", checklist_inconsistencies.clip_norms),
+        ("clip_values", contradictions.clip_norms),
         ("ENCODERS", {"standard": None, "variance 0.001": 0.001, "deviation 0.001": 0.001}),
         ("_count", lambda row, biases: 18_000),
-        ("slips", lambda: [replace(checklist_inconsistencies.LISTED[0], evidence=refuse)]),
+        ("slips", lambda: [replace(contradictions.LISTED[0], evidence=refuse)]),
     ],
 )
 def test_evidence_that_does_not_show_it_is_refused(monkeypatch, name, value):
-    where = "training.checklist" if name == "slips" else "training.checklist_inconsistencies"
+    where = "training.checklist." + ("items" if name == "slips" else "contradictions")
     monkeypatch.setattr(importlib.import_module(where), name, value)
     with pytest.raises(ValueError, match="must be"):
         inconsistencies()

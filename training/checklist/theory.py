@@ -19,7 +19,7 @@ import meanfield
 from meanfield import field, field_modes, symbolic
 from meanfield.symbolic import gaussian
 
-from .checklist_outcome import Outcome, equal, vanishes
+from .outcome import Outcome, equal, vanishes
 
 SIGMA_W, C, DELTA, PHI = 1.5, 0.4, 0.25, 0.7
 

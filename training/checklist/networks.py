@@ -13,8 +13,8 @@ from meanfield.symmetry import as_symmetry
 from simulate import activations, layers, observables, tangents
 from simulate.modules import Layer
 
-from . import measure
-from .checklist_outcome import Outcome, equal, vanishes
+from .. import measure
+from .outcome import Outcome, equal, vanishes
 
 SIGMA_W, WIDTH, INPUTS, ANGLE = 1.5, 6, 5, 0.7
 EXACT = 1e-13  # float64, a few operations

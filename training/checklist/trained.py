@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import table
-from .checklist_outcome import Outcome, Verdict
-from .experiments import EXPERIMENTS
-from .recurrent import selection, tables
-from .recurrent.rows import by_model
+from .. import table
+from ..experiments import EXPERIMENTS
+from ..recurrent import selection, tables
+from ..recurrent.rows import by_model
+from .outcome import Outcome, Verdict
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 _FROM_WORST: tuple[Verdict, ...] = ("contradicts", "undecided", "not run yet", "agrees")
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import recurrent
-from .checklist_outcome import Outcome, vanishes
-from .recurrent import recurrence, tables
-from .recurrent.layer import Recurrent
+from .. import recurrent
+from ..recurrent import recurrence, tables
+from ..recurrent.layer import Recurrent
+from .outcome import Outcome, vanishes
 
 BATCH, STEPS, FEATURES, N, K = 2, 4, 3, 4, 3
 EXACT = 1e-13  # float64, a few steps

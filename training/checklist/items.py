@@ -1,11 +1,4 @@
-"""The paper, item by item: every numbered equation, figure and table, where it is in the code and how it fares.
-
->>> from training.checklist import checklist
->>> table = checklist()  # doctest: +SKIP
-
-Each row names the object that holds the item, a test, and a cheap check that is computed anew: by another route than
-the library's, or, for trained networks, from the committed results. Nothing in it is typed but what the paper prints.
-"""
+"""The rows of the checklist, and the checklist as a table."""
 
 from __future__ import annotations
 
@@ -22,17 +15,14 @@ from meanfield import field, field_modes, field_plots, symbolic
 from meanfield.symbolic import gaussian
 from simulate import activations, gram, layers, observables, tangents
 
-from . import checklist_networks as networks
-from . import checklist_recurrent as written
-from . import checklist_theory as theory
-from . import checklist_trained as results
-from . import criteria, measure, recurrent
-from .checklist_inconsistencies import LISTED, Inconsistency, slips
-from .checklist_outcome import VERDICTS, Outcome
-from .experiments import EXPERIMENTS
-from .recurrent import convolutional, recurrence, sequence, tables, vortices
-
-__all__ = ["ITEMS", "VERDICTS", "Inconsistency", "Item", "Outcome", "checklist", "counts", "inconsistencies"]
+from .. import criteria, measure, recurrent
+from ..experiments import EXPERIMENTS
+from ..recurrent import convolutional, recurrence, sequence, tables, vortices
+from . import networks, theory
+from . import recurrent_layers as written
+from . import trained as results
+from .contradictions import LISTED, slips
+from .outcome import VERDICTS, Outcome
 
 
 @dataclass(frozen=True)

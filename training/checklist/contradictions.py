@@ -18,13 +18,13 @@ import meanfield
 import simulate
 from meanfield import symbolic
 
-from .checklist_recurrent import rounded
-from .presets import PRESETS, fixed_variance_sigma_w
-from .recurrent import tables
-from .recurrent.initial import ENCODERS
-from .recurrent.presets import sweep
-from .recurrent.stacked_adam import clip_norms, clip_values
-from .stack import Shape
+from ..presets import PRESETS, fixed_variance_sigma_w
+from ..recurrent import tables
+from ..recurrent.initial import ENCODERS
+from ..recurrent.presets import sweep
+from ..recurrent.stacked_adam import clip_norms, clip_values
+from ..stack import Shape
+from .recurrent_layers import rounded
 
 
 @dataclass(frozen=True)
