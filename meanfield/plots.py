@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from .maps import length_map
 from .phase_diagram import LONG_NAMES
@@ -83,6 +84,20 @@ def points(means: xr.Dataset, quantity: str, ax: Axes | None = None, label: str 
     style: dict[str, Any] = {"fmt": "o", "mfc": "white", "lw": 1.0, "zorder": 3} | marker
     ax.errorbar(values[dim], values, means[f"{quantity}_se"].squeeze(), label=label, **style)
     ax.set_xlabel({"sigma_w": SIGMA_LABEL, "layer": LAYER_LABEL}.get(str(dim), str(dim)))
+    return ax
+
+
+def plain_log_axis(ax: Axes) -> Axes:
+    """A logarithmic y axis with numbers such as 0.2 in place of 2 x 10^-1; within two decades at 2 and 5 as well.
+
+    To be called once the limits are set.
+    """
+    low, high = ax.get_ylim()
+    ax.set_yscale("log")
+    ax.set_ylim(low, high)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100.0 * low else (1.0,)))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
     return ax
 
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from meanfield import Ensemble, as_symmetry, correlation_map, depth_scales, fixed_point, length_map, trajectory
 from meanfield.checks import real_array, whole_number
-from meanfield.plots import LAYER_LABEL, SIGMA_LABEL, points
+from meanfield.plots import LAYER_LABEL, SIGMA_LABEL, plain_log_axis, points
 
 from .ensemble_statistics import ensemble_statistics
 
@@ -104,7 +104,7 @@ def length(point: Point, theory: xr.Dataset, ax: Axes, samples: xr.Dataset | Non
 
 def overlap(point: Point, theory: xr.Dataset, ax: Axes, samples: xr.Dataset | None = None) -> Axes:
     """The overlap of two inputs along the layers, relative to c."""
-    ax.semilogy(theory.layer, theory.rho.where(theory.rho > 0))
+    ax.plot(theory.layer, theory.rho.where(theory.rho > 0))
     if samples is not None:
         some = _some(samples)
         c = some.c.mean("input")
@@ -113,7 +113,7 @@ def overlap(point: Point, theory: xr.Dataset, ax: Axes, samples: xr.Dataset | No
     ax.set_xlabel(LAYER_LABEL)
     ax.set_ylabel(r"overlap $\rho^l = \Delta^l/c^l$")
     ax.set_ylim(min(0.3, 0.5 * max(float(theory.rho.min()), 1e-4)), 1.3)
-    return ax
+    return plain_log_axis(ax)
 
 
 def diagram(point: Point, ax: Axes) -> Axes:
@@ -173,12 +173,13 @@ def explorer():
             "the explorer needs ipywidgets (pip install ipywidgets); view(Point(...)) does not"
         ) from error
     family = widgets.ToggleButtons(options=["U(1)", "O(k)", "generic(k)"], description="symmetry")
-    k = widgets.IntSlider(4, 1, 48, description="k")
+    k = widgets.IntSlider(4, min=1, max=48, description="k", continuous_update=False, disabled=True)  # U(1) has none
     activation = widgets.Dropdown(options=["tanh", "erf", "algebraic", "saturated"], description="activation")
-    sigma_w = widgets.FloatSlider(1.5, min=0.1, max=4.0, step=0.05, description="sigma_w", continuous_update=False)
-    width = widgets.SelectionSlider(options=[2**n for n in range(2, 15)], value=64, description="width N")
+    sigma_w = widgets.FloatSlider(1.5, min=0.1, max=4.0, step=0.05, description="σ_w", continuous_update=False)
+    sizes = [2**n for n in range(2, 15)]
+    width = widgets.SelectionSlider(options=sizes, value=64, description="width N", continuous_update=False)
     depth = widgets.IntSlider(50, 5, 300, description="depth L", continuous_update=False)
-    rho = widgets.FloatSlider(0.9, min=0.0, max=1.0, step=0.01, description="rho at l = 0", continuous_update=False)
+    rho = widgets.FloatSlider(0.9, min=0.0, max=1.0, step=0.01, description="ρ at l = 0", continuous_update=False)
     sample = widgets.Button(description="sample networks", icon="random")
     out = widgets.Output()
 
@@ -202,13 +203,18 @@ def explorer():
         finally:
             sample.disabled, sample.description = False, "sample networks"
 
-    controls = (family, k, activation, sigma_w, width, depth, rho)
+    def on_family(change: dict[str, Any]) -> None:
+        k.disabled = "k" not in change["new"]
+
+    controls = (family, activation, k, width, sigma_w, depth, rho)
+    family.observe(on_family, names="value")
     for control in controls:
         control.observe(lambda _: draw(), names="value")
     sample.on_click(on_sample)
     draw()
-    left = widgets.VBox([*controls, sample])
-    return widgets.VBox([left, out])
+    # two columns, so that the controls and the whole figure fit on a laptop's screen
+    columns = widgets.Layout(grid_template_columns="max-content max-content", grid_gap="2px 24px")
+    return widgets.VBox([widgets.GridBox([*controls, sample], layout=columns), out])
 
 
 def _some(samples: xr.Dataset) -> xr.Dataset:

@@ -75,6 +75,33 @@ def test_points_vary_over_one_dimension(ax):
         plots.points(xr.concat([means(), means()], "sigma_w"), "c", ax)
 
 
+# ---- axes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "labels"),
+    [
+        ((0.3, 1.3), ["0.5", "1"]),
+        ((0.015, 0.6), ["0.02", "0.05", "0.1", "0.2", "0.5"]),
+        ((1e-4, 1.3), ["0.0001", "0.001", "0.01", "0.1", "1"]),
+    ],
+)
+def test_plain_logarithmic_axis(ax, limits, labels):
+    ax.plot([0, 1], limits)
+    ax.set_ylim(limits)
+    assert plots.plain_log_axis(ax) is ax
+    assert ax.get_yscale() == "log"
+    assert ax.get_ylim() == limits
+    ax.figure.draw_without_rendering()
+    shown = [
+        label.get_text()
+        for label, at in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
+        if limits[0] <= at <= limits[1]
+    ]
+    assert shown == labels
+    assert not any(label.get_text() for label in ax.get_yticklabels(minor=True))
+
+
 # ---- maps -----------------------------------------------------------------------------------------------------------
 
 

@@ -96,8 +96,10 @@ def test_sliders_move_the_figure(monkeypatch):
     monkeypatch.setattr(explorer, "view", lambda point, samples=None: drawn.append((point, samples)) or plt.figure())
     box = explorer.explorer()
     controls = {child.description: child for child in box.children[0].children}
-    controls["sigma_w"].value = 2.0
+    controls["σ_w"].value = 2.0
+    assert controls["k"].disabled
     controls["symmetry"].value = "O(k)"
+    assert not controls["k"].disabled
     controls["width N"].value = 16
     controls["depth L"].value = 10
     controls["sample networks"].click()
