@@ -13,17 +13,20 @@ from typing import Any, Literal
 
 import torch
 import xarray as xr
+from matplotlib import style
 from matplotlib.figure import Figure
 from tqdm.std import tqdm
 
 from meanfield import Ensemble
 from meanfield.files import atomic_path
+from meanfield.plots import STYLE
 
 from .blocks import Progress
 from .data import load_images
 from .ensemble_statistics import ensemble_statistics
 from .figure2 import figure2, plot_figure2
 from .figure9 import FULL, QUICK, figure9, plot_figure9
+from .glance import glance, plot_glance
 from .plots import overview
 from .report import comma_separated, table
 from .verify import CASES, WIDTH_RATIOS, Verification, verify
@@ -215,6 +218,42 @@ class Figure9:
         return 0
 
 
+@dataclass
+class Glance:
+    """The README's figure: size, overlap and phase in U(1) and in generic networks, theory through sampled points."""
+
+    width: int = 1024
+    depth: int = 60
+    n_networks: int = 512
+    data_dir: Path | None = None
+    """Folder with IDX files; scikit-learn's digits if left out."""
+    seed: int = 0
+    device: Device = "auto"
+    out: Path = Path("results/glance.png")
+    """Figure to write; the numbers go beside it, ending in .nc."""
+
+    def run(self) -> int:
+        inputs = load_images(self.data_dir).features([0, 10])
+        with working(2 * (self.n_networks + self.n_networks // 8)) as (executor, progress):
+            result = glance(
+                inputs,
+                width=self.width,
+                depth=self.depth,
+                n_networks=self.n_networks,
+                seed=self.seed,
+                device=self.device,
+                executor=executor,
+                progress=progress,
+            )
+        with style.context(STYLE):
+            write_figure(plot_glance(result), self.out)
+        write_dataset(result, self.out.with_suffix(".nc"))
+        shown = result[["delta", "delta_se", "delta_theory", "phi", "phi_se", "phi_theory"]].isel(layer=-1, drop=True)
+        print(shown.to_dataframe().to_string(float_format="{:.4f}".format))
+        print(f"(last layer) wrote {self.out} and {self.out.with_suffix('.nc')}")
+        return 0
+
+
 def write_figure(figure: Figure, out: Path) -> None:
     """Save a figure, whole or not at all."""
     with atomic_path(out) as path:
@@ -227,4 +266,10 @@ def write_dataset(result: xr.Dataset, out: Path) -> None:
         result.to_netcdf(path)
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"verify": Verify, "run": Run, "figure2": Figure2, "figure9": Figure9}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "verify": Verify,
+    "run": Run,
+    "figure2": Figure2,
+    "figure9": Figure9,
+    "glance": Glance,
+}

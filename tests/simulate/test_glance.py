@@ -1,0 +1,83 @@
+"""The README's figure: both models follow their theory, and only the symmetric one keeps the phase."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import simulate.__main__ as command_line
+from meanfield import precise
+from simulate import load_images
+from simulate.glance import MODELS, glance, plot_glance
+
+SIZES = {"width": 128, "depth": 8, "n_networks": 128, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return load_images().features([0, 10])
+
+
+@pytest.fixture(scope="module")
+def data(inputs):
+    return glance(inputs, **SIZES)
+
+
+def test_only_the_symmetry_keeps_the_phase(data):
+    assert list(data.model.values) == list(MODELS)
+    np.testing.assert_allclose(data.phi.isel(layer=0), 1.0, atol=0.02)
+    deep = data.isel(layer=slice(1, None))
+    for model, phi in zip(MODELS, (1.0, 0.0), strict=True):
+        one = deep.sel(model=model)
+        assert np.all(np.abs(one.phi - phi) < 5 * one.phi_se)
+        np.testing.assert_allclose(one.phi_theory, phi, atol=1e-14)
+        assert np.all(one.phi_se > 1e-4)
+
+
+def test_samples_lie_on_the_theory(data, inputs):
+    """Within five standard errors and what the finite width may shift; c* with fifteen digits is another route's."""
+    assert np.all(np.abs(data.delta - data.delta_theory) < 5 * data.delta_se + 1.0 / SIZES["width"])
+    exact = float(precise.fixed_point(2.0, digits=15))
+    at = data.sel(sigma_w=2.0)
+    assert np.all(np.abs(at.c - exact) < 5 * at.c_se + 1.0 / SIZES["width"])
+    # below the transition c falls by sigma_w^2 in each of the layers and starts below 1
+    assert np.all(data.c.sel(sigma_w=0.6) < 0.36 ** SIZES["depth"] * 1.1)
+
+
+def test_the_models_have_their_own_random_numbers(data):
+    first, second = data.c.sel(sigma_w=slice(1.2, None)).values
+    assert np.all(np.abs(first - second) > 1e-6)  # in common they would differ by rounding only
+
+
+def test_the_plot(data):
+    size, covariance, phase = plot_glance(data).axes
+    np.testing.assert_array_equal(size.containers[1].lines[0].get_ydata(), data.c[1])
+    for name, ax in (("delta", covariance), ("phi", phase)):
+        lines = [line.get_ydata() for line in ax.get_lines()]
+        for model in range(2):
+            assert any(np.array_equal(data[f"{name}_theory"][model], y) for y in lines)
+            np.testing.assert_array_equal(ax.containers[model].lines[0].get_ydata(), data[name][model])
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == list(MODELS)
+    assert phase.get_ylabel().endswith("[rad]")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"inputs": [[1.0, 0.0]]}, r"inputs must be two rows of features, got shape \(1, 2\)"),
+        ({"n_networks": 15}, "n_networks must be at least 16, got 15"),
+    ],
+)
+def test_bad_input(options, message):
+    with pytest.raises(ValueError, match=message):
+        glance(**({"inputs": np.eye(2)} | SIZES | options))
+
+
+def test_the_command(monkeypatch, tmp_path, capsys):
+    out = tmp_path / "glance.png"
+    sizes = ["--width", "8", "--depth", "3", "--n-networks", "16", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["simulate", "glance", *sizes, "--out", str(out)])
+    assert command_line.main() == 0
+    assert out.stat().st_size > 10_000
+    assert out.with_suffix(".nc").exists()
+    assert "generic(2)" in capsys.readouterr().out
