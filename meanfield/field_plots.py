@@ -88,7 +88,8 @@ def frequencies(measured: xr.Dataset, ax: Axes) -> Axes:
     labels = _LABELS if r < 0 else {"amplitude": r"Re $\phi$: $\sqrt{k^2 + r}$ (16)", "phase": r"Im $\phi$: the same"}
     for color, (name, label) in enumerate(labels.items()):
         ax.plot(k, theory[name], color=f"C{color}", ls="--" if color and r >= 0 else "-", label=label)
-        style: dict[str, Any] = {"fmt": "os"[color], "color": f"C{color}", "mfc": "white", "lw": 1.0, "zorder": 3}
+        style: dict[str, Any] = {"fmt": "os"[color], "color": f"C{color}", "mfc": "none", "lw": 1.0, "zorder": 3}
+        style["ms"] = (7.0, 3.5)[color]  # one inside the other where the frequencies are equal
         ax.errorbar(measured.k, measured[name], measured[f"{name}_se"], **style)
     ax.set_xlabel("wavenumber $k$")
     ax.set_ylabel(r"frequency $\omega$")

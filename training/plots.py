@@ -38,6 +38,7 @@ def plot_transition(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> 
     other.errorbar(c.index, c, error, fmt="s", color="0.6", ms=3.0, label="$c$, Eq. (6)")
     other.set_ylabel("order parameter")
     other.set_ylim(0.0, 1.0)
+    other.spines["right"].set_visible(True)  # its axis, in styles that draw none there
     handles = [*ax.get_lines()[::2], *other.get_legend_handles_labels()[0]]
     ax.legend(handles=handles, frameon=False, fontsize="small")
     return ax
@@ -83,20 +84,21 @@ def plot_rank_of_layers(result: xr.Dataset, ax: Axes) -> Axes:
         if group.family != "generic":
             ax.axhline(group.capsule_dimension, color=COLOURS[symmetry], ls=":", lw=0.8)
     ax.set_yscale("log")
+    ax.set_ylim(bottom=0.4)  # room for the legend below the lines, of which the lowest ends at 1
     ax.set_xlabel(LAYER_LABEL)
     ax.set_ylabel(QUANTITIES["rank"])
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="lower center", ncols=4, columnspacing=1.0)
     return ax
 
 
 def _accuracy(result: xr.Dataset, ax: Axes, axis: str, symmetries: Sequence[str]) -> None:
-    """Means over seeds as lines (dashed: generic), each followed by its seeds as dots."""
+    """Means over seeds as lines (dashed: generic), each followed by its seeds as circles."""
     rows = last(frame(result), "accuracy")
     for symmetry, own in rows.groupby("symmetry", sort=False):
         if symmetry in symmetries:
             mean = own.groupby(axis).value.mean()
             style = "--" if symmetry.startswith("generic") else "-"
             ax.plot(mean.index, mean, style, color=COLOURS[symmetry], label=symmetry)
-            ax.plot(own[axis], own.value, ".", color=COLOURS[symmetry], alpha=0.5)
+            ax.plot(own[axis], own.value, "o", mfc="none", ms=4.0, color=COLOURS[symmetry], alpha=0.8)
     ax.set_ylim(0.0, 1.0)
     ax.set_ylabel("test accuracy")
