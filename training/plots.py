@@ -40,7 +40,17 @@ def plot_transition(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> 
     other.set_ylim(0.0, 1.0)
     other.spines["right"].set_visible(True)  # its axis, in styles that draw none there
     handles = [*ax.get_lines()[::2], *other.get_legend_handles_labels()[0]]
-    ax.legend(handles=handles, frameon=False, fontsize="small")
+    # above the axes: inside, either axis may have a line
+    ax.legend(
+        handles=handles,
+        frameon=False,
+        fontsize="small",
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=len(handles),
+        columnspacing=1.0,
+        handlelength=1.5,
+    )
     return ax
 
 
