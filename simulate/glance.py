@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -68,7 +69,13 @@ def glance(
     if n_networks < 16:
         raise ValueError(f"n_networks must be at least 16, got {n_networks}")
     cosine = float(inputs[0] @ inputs[1] / np.prod(np.linalg.norm(inputs, axis=1)))
-    common = {"width": width, "depth": depth, "device": device, "executor": executor, "progress": progress}
+    common: dict[str, Any] = {
+        "width": width,
+        "depth": depth,
+        "device": device,
+        "executor": executor,
+        "progress": progress,
+    }
     tables = []
     for number, model in enumerate(MODELS):
         # a seed for each, or the two would share their random numbers and scatter together
@@ -127,7 +134,11 @@ def plot_glance(data: xr.Dataset) -> Figure:
     size.plot(grid, fixed_point(grid).c, color="0.3", label=r"theory of both, $c^*$")
     for number, model in enumerate(data.model.values):
         one = data.sel(model=model)
-        style = {"color": f"C{number}", "fmt": "os"[number], "ms": 6.5 - 2.5 * number}  # one inside the other
+        style: dict[str, Any] = {
+            "color": f"C{number}",
+            "fmt": "os"[number],
+            "ms": 6.5 - 2.5 * number,
+        }  # one inside the other
         points(one, "c", size, label=model, **style)
         for name, ax in (("delta", covariance), ("phi", phase)):
             ax.plot(one.layer, one[f"{name}_theory"], color=f"C{number}")
