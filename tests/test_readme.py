@@ -1,11 +1,76 @@
-"""The README's example prints what the README says."""
+"""What the README prints and claims is what the library gives."""
 
 import doctest
+import re
 from pathlib import Path
+
+import pytest
+
+from training.checklist import checklist
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 
 
 def test_readme_example():
-    readme = Path(__file__).parents[1] / "README.md"
-    result = doctest.testfile(str(readme), module_relative=False)
-    assert result.attempted >= 4
+    result = doctest.testfile(str(README), module_relative=False)
+    assert result.attempted >= 8
     assert result.failed == 0
+
+
+def test_links_lead_somewhere():
+    targets = re.findall(r"\]\((?!http)([^)]+)\)", README.read_text())
+    assert len(targets) > 10
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_figure_is_small():
+    assert 10_000 < (ROOT / "docs" / "glance.png").stat().st_size < 150_000
+
+
+# ---- the table of what holds: every row against the checklist, which computes it -------------------------------------
+
+
+@pytest.fixture(scope="module")
+def computed():
+    return {row["item"]: row for row in checklist().to_dict("records")}
+
+
+def rows():
+    """The README's rows by their first cell: the cells "here" and "verdict"."""
+    found = {}
+    for line in README.read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if re.match(r"\| (Figure|Table) \d+ |\| Equations ", line):
+            found[cells[0]] = (cells[2], cells[3])
+    return found
+
+
+def numbers(text):
+    """Decimal numbers, with their error where they have one."""
+    return set(re.findall(r"\d+\.\d+(?:e-?\d+)?(?: ± \d+\.\d+)?", text.replace("+-", "±")))
+
+
+def test_every_figure_and_table_that_was_run_has_its_row(computed):
+    run = {item for item, row in computed.items() if not item.startswith("Eq.") and row["verdict"] != "not run yet"}
+    assert set(rows()) == run | {"Equations"}, "rows of README.md, section 'What of the paper holds'"
+
+
+def test_rows_have_the_numbers_and_verdicts_of_the_checklist(computed):
+    for item, (here, verdict) in rows().items():
+        if item == "Equations":
+            continue
+        row = computed[item]
+        assert verdict == row["verdict"], item
+        known = numbers(" ".join((row["expected"], row["found"], row["note"])))
+        assert numbers(here) <= known, f"{item}: {numbers(here) - known} is not among {known}"
+        assert here.startswith("reduced") == ("reduced" in row["note"]), item
+        if "±" in row["found"].replace("+-", "±"):
+            assert "±" in here, item
+
+
+def test_equations_are_counted(computed):
+    verdicts = [row["verdict"] for item, row in computed.items() if item.startswith("Eq.")]
+    told = f"{verdicts.count('agrees')} as printed; {verdicts.count('corrected')} after the correction of a slip"
+    assert rows()["Equations"] == (told, "agrees, corrected")
+    assert len(verdicts) == verdicts.count("agrees") + verdicts.count("corrected")
