@@ -90,11 +90,10 @@ def points(means: xr.Dataset, quantity: str, ax: Axes | None = None, label: str 
 def plain_log_axis(ax: Axes) -> Axes:
     """A logarithmic y axis with numbers such as 0.2 in place of 2 x 10^-1; within two decades at 2 and 5 as well.
 
-    To be called once the limits are set.
+    To be called once all is drawn and the limits are set.
     """
-    low, high = ax.get_ylim()
     ax.set_yscale("log")
-    ax.set_ylim(low, high)
+    low, high = ax.get_ylim()
     ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100.0 * low else (1.0,)))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())

@@ -45,6 +45,14 @@ def means():
     return xr.Dataset({"c": (("layer", "input"), c), "c_se": (("layer", "input"), error)}, {"layer": [0, 5, 9]})
 
 
+def test_plain_logarithmic_axis_finds_its_own_limits(ax):
+    ax.plot([0, 1], [0.02, 0.4])
+    plots.plain_log_axis(ax)
+    low, high = ax.get_ylim()
+    assert 0.005 < low < 0.02
+    assert 0.4 < high < 0.6
+
+
 # ---- measured points ------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -34,6 +36,18 @@ def test_runs_from_a_clean_kernel(path):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
 
 
+@pytest.mark.notebook
+def test_start_here_needs_no_widgets(monkeypatch, tmp_path):
+    (tmp_path / "ipywidgets.py").write_text('raise ImportError("not installed")')
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    notebook = _runner().run(FOLDER / "00_start_here.ipynb", fast=True, timeout=CELL_SECONDS)
+    (asked,) = (cell for cell in notebook.cells if "sliders = explorer()" in cell.source)
+    assert "needs ipywidgets" in asked.outputs[0].text
+    (static,) = (cell for cell in notebook.cells if cell.source.startswith("point = Point("))
+    assert "image/png" in static.outputs[0].data
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_committed_outputs_were_run_in_order_and_are_small(path):
     notebook = nbformat.read(path, as_version=4)
@@ -42,4 +56,13 @@ def test_committed_outputs_were_run_in_order_and_are_small(path):
     for cell in code:
         for output in cell.outputs:
             assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.text  # a warning is no part of the story
             assert len(str(output)) < 300_000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_what_goes_beyond_the_paper_stands_in_a_box(path):
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    marked = [line for line in text.splitlines() if re.search(r"(\*\*|^#).*beyond the paper", line, re.IGNORECASE)]
+    assert [line for line in marked if not line.startswith("> **Beyond the paper.** ")] == []
