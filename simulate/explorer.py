@@ -131,7 +131,8 @@ def scales(point: Point, ax: Axes) -> Axes:
     """The depth scales as text."""
     ax.axis("off")
     lines = [f"{name}: {value}" for name, value in readout(point).items()]
-    ax.text(0.02, 0.95, "\n".join(lines), va="top", linespacing=1.6, transform=ax.transAxes)
+    # wrapped, as one long line would squeeze the figures beside it
+    ax.text(0.02, 0.95, "\n".join(lines), va="top", linespacing=1.6, wrap=True, transform=ax.transAxes)
     return ax
 
 

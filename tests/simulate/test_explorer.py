@@ -90,6 +90,13 @@ def test_view_is_a_figure_with_and_without_samples():
     assert len(view(POINT, POINT.sampled(8)).axes) == 4
 
 
+def test_a_long_message_does_not_squeeze_the_figures():
+    """Linear networks above their transition have no fixed point, and are told so."""
+    figure = view(Point(activation="linear", sigma_w=1.2))
+    figure.draw_without_rendering()  # a warning that the layout collapsed would be an error
+    assert figure.axes[0].get_position().width > 0.3
+
+
 def test_sliders_move_the_figure(monkeypatch):
     pytest.importorskip("ipywidgets")
     drawn = []
