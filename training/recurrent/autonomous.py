@@ -14,7 +14,8 @@ torus.
 two inputs of a feedforward network: W acts on both, and to this order is as good as new in each step. This map has no
 fixed point but zero (Section 2.4), so that the stationary autocorrelation is zero for every tau > 0. What is seen at
 finite N is noise: each step adds c^2/N to E|Delta|^2, of which the next keeps chi_Delta^2, and so, for the complex
-overlap of U(1), E|Delta/c|^2 = 1/(N (1 - chi_Delta^2)). This is for large N, where the network is chaotic: a narrow one
+overlap of U(1), E|Delta/c|^2 = 1/(N (1 - chi_Delta^2)), and for the trace of O(k) and generic networks, which is one
+real number made of k components, a k-th of it. This is for large N, where the network is chaotic: a narrow one
 can settle on a rotating wave, h^{t+1} = e^{i omega} h^t, whose overlap stays 1.
 """
 
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from meanfield import depth_scales
 from meanfield.checks import real_array, whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 from simulate.activations import radial, torch_activation
@@ -179,6 +181,26 @@ def autocorrelation(
         coords={"lag": ("lag", np.arange(n_lags + 1), {"long_name": r"lag $\tau$ [steps]"})},
         attrs={**network.attrs, "steps": n_steps, **provenance()},
     )
+
+
+def stationary_overlap(sigma_w: float, symmetry: str | Symmetry = "U(1)", *, width: int, activation="tanh") -> float:
+    """What `square` of :func:`autocorrelation` tends to in wide chaotic networks, at every lag but 0.
+
+    1/(n N (1 - chi_Delta^2)), n = 1 for U(1) and k for O(k) and generic(k), up to corrections of the relative order
+    1/N.
+
+    Raises
+    ------
+    ValueError
+        In the unbroken phase, where nothing is left to overlap; for a bad width, symmetry or activation.
+    """
+    symmetry = as_symmetry(symmetry)
+    found = depth_scales(sigma_w, symmetry, activation)
+    if not found.fixed_point.c > 0:
+        raise ValueError(f"sigma_w must be in the broken phase, got {sigma_w}")
+    numbers = 1 if symmetry.family == "U(1)" else symmetry.capsule_dimension
+    kept = float(found.one_minus_chi_delta) * (1.0 + float(found.chi_delta))
+    return 1.0 / (numbers * whole_number("width", width, 1) * kept)
 
 
 class _Network:

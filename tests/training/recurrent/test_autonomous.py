@@ -4,7 +4,13 @@ import torch
 
 import meanfield
 from simulate.tangents import generators
-from training.recurrent.autonomous import _Network, autocorrelation, lyapunov_spectrum, neutral_exponents
+from training.recurrent.autonomous import (
+    _Network,
+    autocorrelation,
+    lyapunov_spectrum,
+    neutral_exponents,
+    stationary_overlap,
+)
 
 EQUIVARIANT = ("U(1)", "O(2)", "O(3)")
 
@@ -104,20 +110,28 @@ def test_volume_shrinks_by_the_determinants():
     np.testing.assert_allclose(result.exponent.sum(), log_det / steps, rtol=1e-9)
 
 
-@pytest.mark.parametrize("sigma_w", [2.5, 4.0])
-def test_autocorrelation_is_noise_of_the_predicted_size(sigma_w):
-    """N E|Delta/c|^2 at lags 1 to 4 against 1/(1 - chi_Delta^2), in wide networks; C from half the width."""
-    chi = np.exp(-1.0 / meanfield.depth_scales(sigma_w, symmetry="U(1)").xi_delta)
+@pytest.mark.parametrize(
+    ("symmetry", "sigma_w", "narrow"),
+    # narrow O(3) networks are now and then not chaotic
+    [("U(1)", 2.5, 250), ("U(1)", 4.0, 250), ("O(3)", 6.0, 500), ("generic(2)", 4.0, 250)],
+)
+def test_autocorrelation_is_noise_of_the_predicted_size(symmetry, sigma_w, narrow):
+    """N E|Delta/c|^2 at lags 1 to 4 against 1/(n (1 - chi_Delta^2)), in wide networks; C from half the width."""
+    chi = np.exp(-1.0 / meanfield.depth_scales(sigma_w, symmetry=symmetry).xi_delta)
+    expected = 1.0 / (1.0 - chi**2) / {"U(1)": 1, "O(3)": 3, "generic(2)": 2}[symmetry]
+    assert stationary_overlap(sigma_w, symmetry, width=500) == pytest.approx(expected / 500, rel=1e-9)
     means, errors = [], []
-    for width, networks in ((250, 12), (500, 6)):
-        result = autocorrelation(sigma_w, width=width, lags=4, steps=100, transient=50, n_networks=networks, seed=1)
+    for width, networks in ((narrow, 12), (2 * narrow, 6)):
+        result = autocorrelation(
+            sigma_w, symmetry, width=width, lags=4, steps=100, transient=50, n_networks=networks, seed=1
+        )
         assert np.allclose(result.square.sel(lag=0), 1.0)
         values = width * result.square.sel(lag=slice(1, 4)).mean("lag")
         means.append(float(values.mean()))
         errors.append(float(values.std(ddof=1)) / np.sqrt(networks))
     # a correction C/N, from both widths; the wider one has half of what the narrower one has
     correction = abs(means[0] - means[1])
-    assert abs(means[1] - 1.0 / (1.0 - chi**2)) <= 5.0 * np.hypot(*errors) + correction
+    assert abs(means[1] - expected) <= 5.0 * np.hypot(*errors) + correction
     assert np.hypot(*errors) < 0.5 * means[1]
 
 
@@ -146,6 +160,7 @@ def test_autocorrelation_by_hand():
         (lambda: lyapunov_spectrum(1.5, width=3, steps=0), "steps must be an integer >= 1"),
         (lambda: lyapunov_spectrum(-1.5, width=3, steps=5), "sigma_w must be >= 0"),
         (lambda: autocorrelation(1.5, width=3, lags=-1, steps=5), "lags must be an integer >= 0"),
+        (lambda: stationary_overlap(0.9, width=3), "sigma_w must be in the broken phase, got 0.9"),
     ],
 )
 def test_bad_input(build, message):
