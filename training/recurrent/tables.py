@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import xarray as xr
 from torch import nn
 
 from .sequence import SequenceModel
@@ -165,3 +166,32 @@ PAPER_RESULTS = {
     (PSMNIST, "U(1) GRU", 256, None): (95.88, 0.22),
     (PSMNIST, "U(1) GRU", 512, None): (96.21, 0.14),
 }
+
+
+def paper_results(task: str) -> xr.Dataset:
+    """Table 2 or 3 in the form of :func:`training.recurrent.selection.summarise`.
+
+    Returns
+    -------
+    xarray.Dataset
+        By `group` (the model's name): `mean` and `std` (accuracies as fractions), and `parameters`, counted exactly.
+
+    Raises
+    ------
+    ValueError
+        For another task.
+    """
+    rows = [row for row in TABLE_1 if row.task == task]
+    if not rows:
+        raise ValueError(f"task must be {COPY!r} or {PSMNIST!r}, got {task!r}")
+    scale, text = (1.0, "test cross-entropy") if task == COPY else (0.01, "test accuracy")
+    printed = [PAPER_RESULTS[task, row.model, row.hidden_size, row.k] for row in rows]
+    data = {
+        "mean": ([scale * mean for mean, _ in printed], f"{text}, mean and standard deviation"),
+        "std": ([scale * std for _, std in printed], "standard deviation over seeds"),
+        "parameters": ([parameter_count(row.build()) for row in rows], "trainable real parameters"),
+    }
+    return xr.Dataset(
+        {name: ("group", values, {"long_name": long_name}) for name, (values, long_name) in data.items()},
+        coords={"group": [row.setting().name for row in rows]},
+    )

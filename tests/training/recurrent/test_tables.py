@@ -6,7 +6,7 @@ import torch
 
 from training.recurrent import CapsuleGRU, CapsuleRNN, ElmanRNN, Setting
 from training.recurrent.initial import initial_sigma_w
-from training.recurrent.tables import PAPER_RESULTS, TABLE_1, parameter_count
+from training.recurrent.tables import PAPER_RESULTS, TABLE_1, paper_results, parameter_count
 
 # counted by hand from Eq. (56) to (67): encoder + recurrent weights + biases + readout
 EXACT = {
@@ -120,3 +120,17 @@ def test_biases_of_equations_and_tables():
     }
     assert [counts[kind, "equations"] for kind in ("RNN", "GRU", "O(2) RNN", "U(1) RNN")] == [32, 100, 40, 56]
     assert [counts[kind, "tables"] for kind in ("RNN", "GRU", "O(2) RNN", "U(1) RNN")] == [36, 108, 48, 56]
+
+
+def test_results_of_the_paper_by_model():
+    table = paper_results("psMNIST")
+    assert table.sizes["group"] == 18
+    some = table.sel(group="O(24) RNN 512")
+    assert float(some["mean"]) == pytest.approx(0.9479)
+    assert float(some["std"]) == pytest.approx(0.0022)
+    assert int(some.parameters) == 409_610
+    copying = paper_results("copy")
+    assert float(copying["mean"].sel(group="U(1) GRU 32")) == 3.14e-4
+    assert copying.parameters.values.tolist() == [1_738, 5_514, 4_490, 15_242, 3_338, 6_090]
+    with pytest.raises(ValueError, match="task must be 'copy' or 'psMNIST', got 'digits'"):
+        paper_results("digits")
