@@ -32,6 +32,27 @@ def lower_loss(table: pd.DataFrame) -> list[Check]:
     return checks
 
 
+def controls(table: pd.DataFrame) -> list[Check]:
+    """Of Figure 6 and of the longest delays, what the paper does not ask.
+
+    Whether equivariance alone helps: generic(2) RNNs against U(1) ones, the same capsules and nonlinearity. Whether
+    b_z = 2 is what helps a U(1) GRU: a GRU that starts with it as well, against those without it and against U(1).
+    """
+    pairs = (
+        ("generic(2) RNN 32", "U(1) RNN 32"),
+        ("GRU 32", "GRU 32, b_z = 2"),
+        ("GRU 32, b_z = 2", "U(1) GRU 32"),
+    )
+    checks = []
+    for task in table.task.unique():
+        loss = _final(table, task, "test_loss")
+        for worse, better in pairs:
+            if worse in loss and better in loss:
+                gain = np.log10(loss[worse]) - np.log10(loss[better])
+                checks.append(Check(f"{task}: log10 loss, {worse} minus {better}", tuple(gain), ">", 0.0))
+    return checks
+
+
 def only_one_solves(table: pd.DataFrame) -> list[Check]:
     """The copy task with the longest delays."""
     (task,) = table.task.unique()

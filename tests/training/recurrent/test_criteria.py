@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from training.recurrent import Setting
-from training.recurrent.criteria import lasting_pairs, lower_loss, more_accurate, only_one_solves
+from training.recurrent.criteria import controls, lasting_pairs, lower_loss, more_accurate, only_one_solves
 from training.recurrent.rows import Row, row
 
 
@@ -82,3 +82,27 @@ def test_lasting_pairs():
     assert [check.mean for check in checks] == pytest.approx([1e-5, 1.0, 0.95])
     assert verdicts(lasting_pairs(grid(1e-2, [(5, 5, 1, 0, 0)], 0.95))) == ["contradicts"] * 3
     assert verdicts(lasting_pairs(grid(1e-5, [(1, 1, 1, 1, 1)], 0.5))) == ["agrees", "agrees", "contradicts"]
+
+
+def test_controls():
+    values = {
+        ("U(1) RNN", 32, 1e-3): (1e-3, 1.1e-3, 1.2e-3),
+        ("generic(2) RNN", 32, 1e-3): (1e-1, 1.1e-1, 1.2e-1),
+        ("RNN", 32, 1e-3): (1.0, 1.0, 1.0),  # of no control
+    }
+    (check,) = controls(table(values))
+    assert check.mean == pytest.approx(2.0)
+    assert check.verdict == "agrees"
+    rows = [
+        row("a task", Setting(kind, 32, seed, update_bias=bias), 9, 100, quantity, value * (1.0 + 0.1 * seed))
+        for kind, bias, value in (("GRU", None, 1e-1), ("GRU", 2.0, 1e-2), ("U(1) GRU", None, 1e-2))
+        for seed in range(3)
+        for quantity in ("validation_loss", "test_loss")
+    ]
+    checks = controls(pd.DataFrame(rows, columns=list(Row._fields)))
+    assert [check.text for check in checks] == [
+        "a task: log10 loss, GRU 32 minus GRU 32, b_z = 2",
+        "a task: log10 loss, GRU 32, b_z = 2 minus U(1) GRU 32",
+    ]
+    assert [check.mean for check in checks] == pytest.approx([1.0, 0.0])
+    assert verdicts(checks) == ["agrees", "undecided"]
