@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,12 @@ from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .copy_task import BLANK, GO, TOKENS
 from .vortices import winding_numbers
+
+# colours of models where each is of another family
+FAMILIES = {"RNN": "C0", "O(k) RNN": "C1", "GRU": "C2", "U(1) GRU": "C3"}
+LEAST = 1e-7  # Lyapunov exponents below it are drawn there
 
 # what is drawn of a complex state, and how
 FIELDS: dict[str, dict[str, Any]] = {
@@ -77,7 +83,7 @@ def vortex_counts(census: xr.Dataset, ax: Axes) -> Axes:
 
 
 def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
-    """Learning curves of all models, coloured by model.
+    """Learning curves of all models, of losses or accuracies, coloured by model.
 
     From :meth:`training.recurrent.Training.result` or :func:`training.recurrent.rows.by_model`.
     """
@@ -86,7 +92,8 @@ def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
     for label, curve in zip(labels, result[name].values, strict=True):
         ax.plot(result.step, curve, color=colour(label, labels), lw=0.8, label=None if label in seen else label)
         seen.add(label)
-    ax.set_yscale("log")
+    if "loss" in name:
+        ax.set_yscale("log")
     ax.set_xlabel(result.step.attrs["long_name"])
     ax.set_ylabel(result[name].attrs["long_name"])
     ax.legend(frameon=False, fontsize="small")
@@ -118,18 +125,53 @@ def seeds(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance: floa
     return ax
 
 
+def copy_example(inputs, targets, ax: Axes) -> Axes:
+    """One example of the copy task, from :meth:`training.recurrent.CopyTask.tokens`: a token a step, blanks white."""
+    rows = np.stack([np.asarray(inputs), np.asarray(targets)])
+    shown = np.ma.masked_equal(rows, BLANK)
+    ax.imshow(shown, cmap="tab10", vmin=-0.5, vmax=TOKENS - 0.5, aspect="auto", interpolation="nearest", alpha=0.6)
+    for row, step in zip(*np.nonzero(rows != BLANK), strict=True):
+        text = "go" if rows[row, step] == GO else str(rows[row, step])
+        ax.text(step, row, text, ha="center", va="center", fontsize="small")
+    ax.set_yticks([0, 1], ["input $x^t$", "target $y^t$"])
+    ax.axhline(0.5, color="0.8", lw=0.8)
+    ax.set_xlabel("step $t$")
+    return ax
+
+
+def image(pixels, order, ax: Axes) -> Axes:
+    """An image put together again from its pixels in the order in which a task reads them; square, grey."""
+    return _square(np.asarray(pixels), np.asarray(order), ax, "gray_r")
+
+
+def reading_order(order, ax: Axes) -> Axes:
+    """At each pixel the step at which it is read, as a colour."""
+    order = np.asarray(order)
+    ax = _square(np.arange(order.size), order, ax, "viridis")
+    bar = ax.figure.colorbar(ax.images[0], ax=ax, fraction=0.046)
+    bar.set_label("step $t$")
+    return ax
+
+
+def pixel_sequence(pixels, ax: Axes, *, label: str = "") -> Axes:
+    """What a model sees: one number in [0, 1] at each step."""
+    pixels = np.ravel(pixels)
+    ax.step(np.arange(pixels.size), pixels, where="mid", lw=0.9, label=label)
+    ax.set_xlabel("step $t$")
+    ax.set_ylabel("pixel $x^t$")
+    return ax
+
+
 def versus_parameters(summary: xr.Dataset, ax: Axes) -> Axes:
     """Mean and standard deviation over seeds against the number of parameters, as in Figure 7.
 
     From :func:`training.recurrent.selection.summarise`; sizes of one kind are joined.
     """
-    kinds = [kind_of(str(group)) for group in summary.group.values]
-    families = ["O(k) RNN" if kind.startswith("O(") else kind for kind in kinds]
+    families = [family_of(str(group)) for group in summary.group.values]
     for family in dict.fromkeys(families):
         some = summary.isel(group=[i for i, each in enumerate(families) if each == family]).sortby("parameters")
-        ax.errorbar(
-            some.parameters.values, some["mean"].values, some["std"].values, marker="o", ms=4, capsize=2, label=family
-        )
+        look: dict[str, Any] = {"marker": "o", "ms": 4, "capsize": 2, "label": family, "color": FAMILIES.get(family)}
+        ax.errorbar(some.parameters.values, some["mean"].values, some["std"].values, **look)
     ax.set_xscale("log")
     ax.set_xlabel(summary.parameters.attrs["long_name"])
     ax.set_ylabel(summary["mean"].attrs["long_name"])
@@ -143,9 +185,19 @@ def kind_of(name: str) -> str:
     return head.rpartition(" ")[0] + comma + rest
 
 
+def family_of(name: str) -> str:
+    """The same with one family of all O(k)."""
+    kind = kind_of(name)
+    return "O(k) RNN" if kind.startswith("O(") else kind
+
+
 def colour(name: str, names: Sequence[str]) -> str:
-    """The colour of a model among others."""
-    return f"C{list(dict.fromkeys(names)).index(name)}"
+    """The colour of a model among others: its family's own, where all are of different families that have one."""
+    different = list(dict.fromkeys(names))
+    families = {family_of(each) for each in different}
+    if len(families) == len(different) and families <= FAMILIES.keys():
+        return FAMILIES[family_of(name)]
+    return f"C{different.index(name)}"
 
 
 def spectrum(result: xr.Dataset, ax: Axes, *, label: str = "") -> Axes:
@@ -155,6 +207,68 @@ def spectrum(result: xr.Dataset, ax: Axes, *, label: str = "") -> Axes:
     ax.axhline(0.0, color="0.7", lw=0.8, zorder=0)
     ax.set_xlabel("index")
     ax.set_ylabel(result.exponent.attrs["long_name"])
+    return ax
+
+
+def smallest_exponents(result: xr.Dataset, ax: Axes, *, most: int = 12) -> Axes:
+    """The sizes of each network's Lyapunov exponents from the smallest on, a line for each network.
+
+    Those that a symmetry holds at zero lie orders of magnitude below the others; as many are predicted as are left of
+    the dotted lines, from :func:`training.recurrent.autonomous.lyapunov_spectrum`.
+    """
+    sizes = np.sort(np.abs(result.exponent.values), axis=1)[:, :most]
+    for network in np.maximum(sizes, LEAST):
+        ax.plot(np.arange(1, network.size + 1), network, ".-", lw=0.6, ms=4, color="C0", alpha=0.7)
+    for neutral in np.unique(result.neutral.values):
+        ax.axvline(neutral + 0.5, color="0.4", ls=":", lw=1.0)
+    ax.set_yscale("log")
+    ax.set_xlabel("place in order of size")
+    ax.set_ylabel(r"$|\lambda|$ per step")
+    return ax
+
+
+def overlaps(
+    result: xr.Dataset, ax: Axes, *, expected: float | None = None, label: str = "", color: str = "C0"
+) -> Axes:
+    """Mean square overlap of a state with itself some steps later, over networks with standard errors.
+
+    From :func:`training.recurrent.autonomous.autocorrelation`; dashed: `expected`.
+    """
+    square, networks = result.square, result.sizes["network"]
+    error = square.values.std(0, ddof=1) / np.sqrt(networks) if networks > 1 else None
+    ax.errorbar(result.lag.values, square.values.mean(0), error, fmt="o", ms=3.5, capsize=2, color=color, label=label)
+    if expected is not None:
+        ax.axhline(expected, color=color, ls="--", lw=0.8)
+    ax.set_yscale("log")
+    ax.set_xlabel(result.lag.attrs["long_name"])
+    ax.set_ylabel(square.attrs["long_name"])
+    return ax
+
+
+def sizes_in_silence(capsules: Mapping[str, Any], ax: Axes) -> Axes:
+    """Mean squared length of capsules without input against the step, a line for each entry.
+
+    Parameters
+    ----------
+    capsules : states (batch, steps, D, N) by name, as :meth:`training.recurrent.Recurrent.capsules` gives them
+    """
+    for name, states in capsules.items():
+        states = np.asarray(states)
+        size = np.square(states).sum(-2).mean((0, 2))
+        ax.loglog(np.arange(1, size.size + 1), size, label=name)
+    ax.set_xlabel("steps without input $t$")
+    ax.set_ylabel("order parameter $c^t$")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def _square(pixels: np.ndarray, order: np.ndarray, ax: Axes, cmap: str) -> Axes:
+    picture = np.empty(order.size)
+    picture[order] = pixels.ravel()
+    side = math.isqrt(order.size)
+    ax.imshow(picture.reshape(side, side), cmap=cmap, interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
     return ax
 
 
