@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .copy_task import BLANK, GO, TOKENS
 from .vortices import winding_numbers
@@ -221,6 +222,7 @@ def smallest_exponents(result: xr.Dataset, ax: Axes, *, most: int = 12) -> Axes:
         ax.plot(np.arange(1, network.size + 1), network, ".-", lw=0.6, ms=4, color="C0", alpha=0.7)
     for neutral in np.unique(result.neutral.values):
         ax.axvline(neutral + 0.5, color="0.4", ls=":", lw=1.0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_yscale("log")
     ax.set_xlabel("place in order of size")
     ax.set_ylabel(r"$|\lambda|$ per step")
@@ -262,13 +264,28 @@ def sizes_in_silence(capsules: Mapping[str, Any], ax: Axes) -> Axes:
     return ax
 
 
+def relative_phase(first, second, ax: Axes, *, label: str = "", color: str = "C0") -> Axes:
+    """Phase of the overlap sum_i conj(z_i) z_i' between pairs of complex states at every step.
+
+    Parameters
+    ----------
+    first, second : states (pairs, steps, 2, N), as :meth:`training.recurrent.Recurrent.capsules` gives them
+    """
+    z, other = (np.asarray(states)[:, :, 0] + 1j * np.asarray(states)[:, :, 1] for states in (first, second))
+    for number, phase in enumerate(np.angle((z.conj() * other).sum(-1))):
+        name = label if number == 0 else None
+        ax.plot(np.arange(1, phase.size + 1), phase, ".", ms=3, color=color, label=name)
+    ax.set_xlabel("step $t$")
+    ax.set_ylabel(r"relative phase $\varphi^t$")
+    return ax
+
+
 def _square(pixels: np.ndarray, order: np.ndarray, ax: Axes, cmap: str) -> Axes:
     picture = np.empty(order.size)
     picture[order] = pixels.ravel()
     side = math.isqrt(order.size)
     ax.imshow(picture.reshape(side, side), cmap=cmap, interpolation="nearest")
-    ax.set_xticks([])
-    ax.set_yticks([])
+    ax.set_axis_off()
     return ax
 
 

@@ -87,6 +87,19 @@ def test_sizes_in_silence(ax):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["identity"]
 
 
+def test_relative_phase(ax):
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((2, 5, 3)) + 1j * rng.standard_normal((2, 5, 3))
+    turns = np.exp(1j * np.array([[0.5], [-1.0]]) * np.arange(5))[..., None]
+    first, second = (np.stack([states.real, states.imag], 2) for states in (z, 2.0 * z * turns))
+    plots.relative_phase(first, second, ax, label="pairs")
+    steps = np.arange(5)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 0.5 * steps, atol=1e-12)
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), np.angle(np.exp(-1j * steps)), atol=1e-12)
+    assert ax.lines[0].get_label() == "pairs"
+    assert len(ax.get_legend_handles_labels()[1]) == 1
+
+
 def test_a_family_has_one_colour_in_all_figures(ax):
     plots.versus_parameters(paper_results(PSMNIST), ax)
     drawn = {container.get_label(): rgb(container[0]) for container in ax.containers}
