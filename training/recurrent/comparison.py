@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,54 +12,50 @@ from ..table import frame
 from .presets import PRESETS
 from .rows import by_model
 from .selection import select, summarise, welch
-from .tables import COPY, PAPER_RESULTS, PSMNIST
+from .tables import COPY, PSMNIST, paper_results
 
-# experiment -> the paper's numbers, and the task of each kind of model they belong to
+# which of the paper's tables an experiment reproduces
 PRINTED = {"figure6": COPY, "figure7": PSMNIST}
 
 
 def comparison(result: xr.Dataset) -> str:
     """Every model's mean and standard deviation over seeds, the paper's and ours; then Welch's tests between models."""
     table, name = frame(result), result.attrs["experiment"]
-    lines = [
-        "| task here | model | parameters | chosen | paper | here | seeds | solved |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    tests = []
+    images = "test_accuracy" in set(table.quantity)
+    head = ["task here", "model", "parameters", "chosen", "paper", "here", "seeds", *([] if images else ["solved"])]
+    lines, tests = [_row(head), _row(["---"] * len(head))], []
     for task in table.task.unique():
         chosen = select(by_model(table, task))
         summary = summarise(chosen)
-        for group in summary.group.values:
+        for group in map(str, summary.group.values):
             own = summary.sel(group=group)
-            ours = f"{_number(own['mean'].item())} +- {_number(own['std'].item())}"
-            cells = (
-                task,
-                group,
-                f"{own.parameters.item():,}",
-                _settings(chosen, group),
-                _printed(name, str(group)),
-                ours,
-            )
-            lines.append(f"| {' | '.join(map(str, cells))} | {own.seeds.item()} | {own.solved.item()} |")
+            ours = _number(own["mean"].item(), own["std"].item())
+            cells = [task, group, f"{own.parameters.item():,}", _settings(chosen, group), _printed(name, group), ours]
+            lines.append(_row([*cells, str(own.seeds.item()), *([] if images else [str(own.solved.item())])]))
         tests += list(_tests(task, welch(chosen)))
-    return "\n".join([*lines, "", "Welch's two-sided t-tests: " + "; ".join(tests) + ".", ""])
+    told = f"Welch's two-sided t-tests: {'; '.join(tests)}." if tests else "One seed of each model: nothing to test."
+    return "\n".join([*lines, "", told, ""])
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _printed(experiment: str, model: str) -> str:
-    """The paper's number of a model, and the task it is of; accuracies in per cent there, as fractions here."""
-    for (task, kind, size, k), (mean, spread) in PAPER_RESULTS.items():
-        if task == PRINTED.get(experiment) and model == f"{kind.replace('k', str(k)) if k else kind} {size}":
-            if task == PSMNIST:
-                return f"{mean / 100:.4f} +- {spread / 100:.4f} (psMNIST)"
-            return f"{_number(mean)} +- {_number(spread)} ({_paper_task(model)})"
-    return ""
+    """The paper's number of a model, and the task it is of."""
+    if experiment not in PRINTED:
+        return ""
+    paper = paper_results(PRINTED[experiment])
+    if model not in paper.group.values:
+        return ""
+    own = paper.sel(group=model)
+    return f"{_number(own['mean'].item(), own['std'].item())} ({_paper_task(experiment, model)})"
 
 
-def _paper_task(model: str) -> str:
-    """The task at which the preset ``"paper"`` of Figure 6 trains a model."""
-    return next(
-        part.task for part in PRESETS["figure6"]["paper"].parts if model in {each.name for each in part.settings}
-    )
+def _paper_task(experiment: str, model: str) -> str:
+    """The task at which the preset ``"paper"`` trains a model."""
+    parts = PRESETS[experiment]["paper"].parts
+    return next(part.task for part in parts if model in {each.name for each in part.settings})
 
 
 def _settings(chosen: xr.Dataset, model: str) -> str:
@@ -69,8 +66,9 @@ def _settings(chosen: xr.Dataset, model: str) -> str:
 
 def _tests(task: str, found: xr.Dataset) -> Iterator[str]:
     for pair, p in zip(found.pair.values, found.p.values, strict=True):
-        yield f"{task}, {pair}: p = {p:.2g}"
+        if math.isfinite(p):
+            yield f"{task}, {pair}: p = {p:.2g}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+def _number(mean: float, std: float) -> str:
+    return f"{mean:.3g} +- {std:.2g}" if math.isfinite(std) else f"{mean:.3g}"

@@ -15,6 +15,7 @@ from .rows import NOWHERE, by_model
 from .selection import select
 from .training import SOLVED
 
+STEPS = 1_000_000  # batches of the paper's copy tasks
 # Figure 6, Table 2: each U(1) model and its ordinary counterparts, of which the larger has more parameters
 COUNTERPARTS = {"U(1) RNN 32": ("RNN 32", "RNN 64"), "U(1) GRU 32": ("GRU 32", "GRU 64")}
 
@@ -57,8 +58,10 @@ def only_one_solves(table: pd.DataFrame) -> list[Check]:
     """The copy task with the longest delays."""
     (task,) = table.task.unique()
     solved = {name: int((loss < SOLVED).sum()) for name, loss in _final(table, task, "test_loss").items()}
-    ours = solved.pop("U(1) GRU 32")
-    asked: tuple[tuple[str, int, Side, float], ...] = (
+    ours = float(solved.pop("U(1) GRU 32"))
+    if not ours and table.step.max() < STEPS:
+        ours = np.nan  # no verdict: it may still come
+    asked: tuple[tuple[str, float, Side, float], ...] = (
         ("U(1) GRU 32", ours, ">", 0.5),
         ("all other models together", sum(solved.values()), "<", 0.5),
     )

@@ -13,6 +13,7 @@ from itertools import product
 from meanfield.checks import whole_number
 
 from .copy_task import CopyTask
+from .criteria import STEPS
 from .job import EPOCHS, Job, canonical
 from .rows import Row
 from .settings import GRID, Setting
@@ -134,7 +135,7 @@ def controls(settings: Sequence[Setting]) -> tuple[Setting, ...]:
     return (*generic, *biased)
 
 
-def _copy(models: Sequence[str], max_delay: int, seeds: int, steps: int = 1_000_000, **sizes) -> Job:
+def _copy(models: Sequence[str], max_delay: int, seeds: int, steps: int = STEPS, **sizes) -> Job:
     settings = best(COPY, models, seeds)
     return Job((*settings, *controls(settings)), max_delay, steps=steps, **sizes)
 

@@ -43,7 +43,9 @@ def test_only_one_solves():
     values[("GRU", 32, 1e-3)] = (0.1, 0.1, 0.9e-4)
     assert verdicts(only_one_solves(table(values))) == ["agrees", "contradicts"]
     values[("U(1) GRU", 32, 1e-3)] = (0.1, 0.1, 0.1)
-    assert verdicts(only_one_solves(table(values))) == ["contradicts", "contradicts"]
+    assert verdicts(only_one_solves(table(values))) == ["undecided", "contradicts"]
+    whole = table(values).assign(step=1_000_000)
+    assert verdicts(only_one_solves(whole)) == ["contradicts", "contradicts"]
 
 
 def test_more_accurate():

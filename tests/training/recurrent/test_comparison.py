@@ -1,0 +1,58 @@
+"""The paper's numbers beside ours, on made-up results."""
+
+import numpy as np
+from scipy.stats import ttest_ind
+
+from training import table
+from training.recurrent import Setting
+from training.recurrent.comparison import comparison
+from training.recurrent.rows import row
+
+
+def result(experiment, task, values, quantities):
+    rows = [
+        row(task, Setting(kind, size, seed), 1234, 100, quantity, value)
+        for (kind, size), own in values.items()
+        for seed, value in enumerate(own)
+        for quantity in quantities
+    ]
+    return table.as_dataset(rows, {"experiment": experiment})
+
+
+LOSSES = {("RNN", 32): (0.5, 0.6, 0.7), ("U(1) RNN", 32): (2e-5, 0.3, 0.4)}
+
+
+def test_copy_task():
+    text = comparison(result("figure6", "copy, T <= 10", LOSSES, ("validation_loss", "test_loss")))
+    line = next(line for line in text.splitlines() if "U(1) RNN 32 |" in line)
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    ours = np.array(LOSSES["U(1) RNN", 32])
+    assert cells == [
+        "copy, T <= 10",
+        "U(1) RNN 32",
+        "1,234",
+        "identity, standard, 0.001",
+        "0.000726 +- 0.00055 (copy, T <= 25)",
+        f"{ours.mean():.3g} +- {ours.std(ddof=1):.2g}",
+        "3",
+        "1",
+    ]
+    p = ttest_ind(*LOSSES.values(), equal_var=False).pvalue
+    assert f"copy, T <= 10, RNN 32 - U(1) RNN 32: p = {p:.2g}" in text
+
+
+def test_images_have_accuracies_and_nothing_to_solve():
+    values = {("GRU", 64): (0.5,), ("GRU", 32): (0.4,)}
+    text = comparison(
+        result("figure7", "permuted digits", values, ("validation_accuracy", "test_accuracy", "test_loss"))
+    )
+    assert "0.913 +- 0.019 (permuted mnist) | 0.5 | 1 |" in text
+    assert "identity, standard, 0.001 |  | 0.4 | 1 |" in text  # not in the paper's table
+    assert "solved" not in text
+    assert "nan" not in text
+    assert "One seed of each model" in text
+
+
+def test_experiments_without_a_table_in_the_paper():
+    text = comparison(result("copy200", "copy, T <= 5", LOSSES, ("validation_loss", "test_loss")))
+    assert "identity, standard, 0.001 |  | 0.6 +- 0.1 | 3 | 0 |" in text
