@@ -76,8 +76,8 @@ RECURRENT: dict[str, Experiment] = {
     "copy200": Experiment(
         "With the longest delays the U(1) GRU is the only model of which a seed solves the copy task (test "
         "cross-entropy below 1e-4).",
-        "at least one seed of U(1) GRU 32 solves it, and none of any other model; open as long as none does within fewer "
-        "batches than the paper's million",
+        "at least one seed of U(1) GRU 32 solves it, and none of any other model; open as long as none does within "
+        "fewer batches than the paper's million",
         criteria.only_one_solves,
         (plot_copy,),
         PRESETS["copy200"],
@@ -95,8 +95,9 @@ RECURRENT: dict[str, Experiment] = {
     "figure12": Experiment(
         "A U(1) RNN on a grid learns the copy task with a fixed delay, and vortices that appear while it stores the "
         "symbols outlast the delay.",
-        "test cross-entropy below 1e-4; in at least one channel there are vortices at every step after the symbols, "
-        "and more than 0.9 of them are kept from step to step; the paper shows one model, which leaves no interval",
+        "test cross-entropy below 1e-4 (open with fewer batches than the paper's million); in at least one channel "
+        "there are vortices at every step after the symbols, and more than 0.9 of them are kept from step to step; the "
+        "paper shows one model, which leaves no interval",
         criteria.lasting_pairs,
         (plot_vortices, partial(plot_vortices, quantity="kept")),
         PRESETS["figure12"],

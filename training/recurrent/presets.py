@@ -189,7 +189,7 @@ PRESETS: dict[str, dict[str, Size]] = {
     },
     "figure12": {
         "quick": _grid(5, 20, sites=64, channels=2, batch=4, test_every=10),
-        "cpu": _grid(20, 4000, channels=4, batch=16, test_every=250),
+        "cpu": _grid(20, 6000, channels=4, batch=16, test_every=250),
         "paper": _grid(100, 100_000),
     },
 }

@@ -82,7 +82,11 @@ def test_lasting_pairs():
     checks = lasting_pairs(lasting)
     assert verdicts(checks) == ["agrees"] * 3
     assert [check.mean for check in checks] == pytest.approx([1e-5, 1.0, 0.95])
-    assert verdicts(lasting_pairs(grid(1e-2, [(5, 5, 1, 0, 0)], 0.95))) == ["contradicts"] * 3
+    short = grid(1e-2, [(5, 5, 1, 0, 0)], 0.95)
+    assert verdicts(lasting_pairs(short)) == ["undecided", "contradicts", "contradicts"]
+    assert "0.01" in str(lasting_pairs(short)[0])
+    whole = short.assign(step=short.step.replace(100, 1_000_000))
+    assert verdicts(lasting_pairs(whole)) == ["contradicts"] * 3
     assert verdicts(lasting_pairs(grid(1e-5, [(1, 1, 1, 1, 1)], 0.5))) == ["agrees", "agrees", "contradicts"]
 
 
