@@ -162,8 +162,8 @@ _ALL = ("RNN", "GRU", "O(k) RNN", "U(1) GRU")
 _VORTICES = Setting(GRID, 400, encoder=LOW_VARIANCE, frozen_blank=True)
 
 
-def _grid(delay: int, steps: int, *, sites: int = 400, channels: int = 16, **sizes) -> Size:
-    setting = replace(_VORTICES, hidden_size=sites, channels=channels)
+def _grid(delay: int, steps: int, sites: int = 400, channels: int = 16, rate: float = 1e-3, **sizes) -> Size:
+    setting = replace(_VORTICES, hidden_size=sites, channels=channels, learning_rate=rate)
     return Size((Job((setting,), delay, True, steps, keep=True, **sizes),))
 
 
@@ -189,7 +189,7 @@ PRESETS: dict[str, dict[str, Size]] = {
     },
     "figure12": {
         "quick": _grid(5, 20, sites=64, channels=2, batch=4, test_every=10),
-        "cpu": _grid(20, 6000, channels=4, batch=16, test_every=250),
+        "cpu": _grid(20, 6000, channels=4, rate=4e-3, batch=16, test_every=250),
         "paper": _grid(100, 100_000),
     },
 }
