@@ -46,7 +46,7 @@ class Experiment:
     criterion : what would bear it out, in words
     judge : the same as a function of the table
     panels : functions (result, ax) that draw it
-    presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``
+    presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``, of recurrent networks also ``"sweep"``
     describe : a preset's `settings` in one line
     """
 

@@ -102,7 +102,8 @@ def run_experiment(
     Parameters
     ----------
     name : of `EXPERIMENTS`
-    preset : ``"quick"``, ``"cpu"`` or ``"paper"``, see `training.presets` and `training.recurrent.presets`
+    preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"``: see `training.presets` and
+        `training.recurrent.presets`
     work : folder for checkpoints, removed at the end; None keeps none
     data_dir : folder with IDX files, for presets on MNIST or Fashion-MNIST; None downloads them
     device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``

@@ -151,11 +151,22 @@ def test_cost_counts_the_products():
 
 def test_sweeps_have_the_paper_s_sizes():
     """2 x 2 initialisations, 3 rates, 3 seeds, and 2 activations where there are two: 72 runs, otherwise 36."""
-    both = sweep("RNN", 32, activations=("tanh", "relu"))
+    both = sweep("copy", "RNN", 32)
     assert len(set(both)) == 72
-    assert len(set(sweep("U(1) GRU", 32))) == 36
+    assert len(set(sweep("copy", "U(1) GRU", 32))) == 36
     assert {setting.frozen_blank for setting in both if setting.encoder == "standard"} == {False}
     assert {setting.frozen_blank for setting in both if setting.encoder != "standard"} == {True}
+    assert {setting.frozen_blank for setting in sweep("psMNIST", "RNN", 32)} == {False}
+
+
+@pytest.mark.parametrize(("name", "task"), [("figure6", "copy"), ("copy200", "copy"), ("figure7", "psMNIST")])
+def test_what_is_selected_is_among_what_is_swept(name, task):
+    """Every row of Table 1 is one of the sweep's settings; GRU 32 has the equations' biases there."""
+    swept = {replace(each, biases="tables") for part in PRESETS[name]["sweep"].parts for each in part.settings}
+    models = ["RNN", "GRU", "U(1) GRU", *(["U(1) RNN"] if task == "copy" else ["O(k) RNN"])]
+    assert {replace(each, biases="tables") for each in best(task, models, 3)} <= swept
+    sizes = {"figure6": 2 * 72 + 36 + 3 * 36, "copy200": 2 * 72 + 4 * 36, "figure7": 4 * 72 + 32 * 36}
+    assert PRESETS[name]["sweep"].networks == len(swept) == sizes[name]
 
 
 def test_the_paper_s_experiments():
