@@ -138,6 +138,9 @@ class Report:
         print(f"{self.name} ({self.preset}): {result.attrs['claim']}\n  judged by: {result.attrs['criterion']}")
         for check in EXPERIMENTS[self.name].judge(table.frame(result)):
             print(f"  {check}")
+        details = EXPERIMENTS[self.name].details
+        if details is not None:
+            print(f"\n{details(result)}")
         panels = EXPERIMENTS[self.name].panels
         figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
         for panel, ax in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):

@@ -48,6 +48,7 @@ class Experiment:
     panels : functions (result, ax) that draw it
     presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``, of recurrent networks also ``"sweep"``
     describe : a preset's `settings` in one line
+    details : what a report tells besides the verdicts, as Markdown; None for those that say all
     """
 
     claim: str
@@ -56,3 +57,4 @@ class Experiment:
     panels: tuple[Panel, ...]
     presets: Mapping[str, Size]
     describe: Callable[[dict], str]
+    details: Callable[[xr.Dataset], str] | None = None

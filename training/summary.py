@@ -9,8 +9,6 @@ import xarray as xr
 
 from . import table
 from .experiments import EXPERIMENTS
-from .recurrent.comparison import comparison
-from .recurrent.experiments import RECURRENT
 
 HEAD = """# Results of trained networks
 
@@ -43,11 +41,13 @@ def summary(folder: Path) -> str:
 def _recurrent(folder: Path) -> str:
     """The paper's tables of recurrent networks beside our runs, where there are any."""
     parts = []
-    for name in RECURRENT:
-        for preset in EXPERIMENTS[name].presets:
+    for name, experiment in EXPERIMENTS.items():
+        if experiment.details is None:
+            continue
+        for preset in experiment.presets:
             path = folder / f"{name}_{preset}.csv"
-            if name != "figure12" and path.is_file():
-                parts.append(f"\n### {name} ({preset})\n\n{comparison(table.read(path))}")
+            if path.is_file():
+                parts.append(f"\n### {name} ({preset})\n\n{experiment.details(table.read(path))}")
     return "".join([RECURRENT_HEAD, *parts]) if parts else ""
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from ..experiment import Experiment
 from ..table import frame
 from . import criteria, plots
+from .comparison import comparison
 from .presets import PRESETS, describe
 from .rows import NOWHERE, by_model
 from .selection import select, summarise
@@ -72,6 +73,7 @@ RECURRENT: dict[str, Experiment] = {
         (partial(plot_copy, part=0), partial(plot_copy, part=1)),
         PRESETS["figure6"],
         describe,
+        comparison,
     ),
     "copy200": Experiment(
         "With the longest delays the U(1) GRU is the only model of which a seed solves the copy task (test "
@@ -82,6 +84,7 @@ RECURRENT: dict[str, Experiment] = {
         (plot_copy,),
         PRESETS["copy200"],
         describe,
+        comparison,
     ),
     "figure7": Experiment(
         "On permuted sequential MNIST equivariant models are more accurate than ordinary ones of the same hidden size.",
@@ -91,6 +94,7 @@ RECURRENT: dict[str, Experiment] = {
         (plot_accuracy, plot_parameters),
         PRESETS["figure7"],
         describe,
+        comparison,
     ),
     "figure12": Experiment(
         "A U(1) RNN on a grid learns the copy task with a fixed delay, and vortices that appear while it stores the "

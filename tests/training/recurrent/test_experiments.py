@@ -15,6 +15,7 @@ import torch
 from matplotlib.figure import Figure
 
 from training import run_experiment, runner, table
+from training.commands import Report
 from training.experiments import EXPERIMENTS
 from training.recurrent import CopyTask, Setting
 from training.recurrent.experiments import RECURRENT
@@ -70,6 +71,15 @@ def test_every_experiment_runs_is_kept_judged_and_drawn(name, tmp_path):
         assert panel(again, ax) is ax
         assert ax.get_lines()
         assert ax.get_ylabel()
+
+
+def test_a_report_has_the_paper_s_numbers_and_the_tests_between_models(tmp_path, capsys):
+    table.write(run_experiment("figure6"), tmp_path / "figure6_quick.csv")
+    assert Report("figure6", "quick", tmp_path).run() == 0
+    told = capsys.readouterr().out
+    assert "0.000726 +- 0.00055 (copy, T <= 25)" in told
+    assert "Welch's two-sided t-tests: " in told
+    assert (tmp_path / "figure6_quick.png").exists()
 
 
 def test_results_do_not_depend_on_processes_or_interruptions(tmp_path):
