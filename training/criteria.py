@@ -60,6 +60,8 @@ class Check:
         return "agrees" if distance > 0 else "contradicts"
 
     def __str__(self) -> str:
+        if not np.isfinite(self.values).all():
+            return f"{self.text}: without a number, must be {self.side} {self.bound:g}: {self.verdict}"
         spread = f"+- {self.half_width:.3g}" if math.isfinite(self.half_width) else "(one seed, no interval)"
         if self.every:
             spread = f"(mean of {len(self.values)}, each counts)"
