@@ -1,8 +1,4 @@
 import math
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +15,7 @@ from training.runner import Interrupted
 from training.stack import Model, Shape, Stack
 
 from .idx_files import SIDE, write
+from .killed import killed
 
 MODELS = (Model(1.5, 0), Model(0.7, 1), Model(1.5, 0, learning_rate=3e-3), Model(1.5, 0, clip=0.05))
 SHAPE = Shape("U(1)", 8, 3, SIDE**2)
@@ -163,34 +160,17 @@ def test_a_checkpoint_of_something_else(job, tmp_path):
         run(replace(job, epochs=3), checkpoint)
 
 
-CHILD = """
-import sys
-from pathlib import Path
+IMPORTS = """
 from training.data import Source
 from training.job import Job
-from training.runner import run
 from training.stack import Model, Shape
-{job}
-run(job, Path(sys.argv[1]), every=0.0)
 """
 
 
 def test_killed_at_random_moments_and_resumed(job, tmp_path):
-    job = replace(job, epochs=100, models=MODELS[:2])
-    checkpoint, code = tmp_path / "stack.pt", CHILD.format(job=f"job = {job!r}")
-    moments = np.random.default_rng(11).uniform(0.02, 0.15, 2)
-    steps = []
-    for moment in moments:
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        child = subprocess.Popen([sys.executable, "-c", code, str(checkpoint)])
-        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
-            assert child.poll() is None
-            time.sleep(0.01)
-        time.sleep(moment)
-        child.send_signal(signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL  # it was still at work
-        steps.append(torch.load(checkpoint, weights_only=True)["step"])
-    assert 0 < steps[0] < steps[1] < 400
+    job, checkpoint = replace(job, epochs=100, models=MODELS[:2]), tmp_path / "stack.pt"
+    first, second = killed(job, IMPORTS, checkpoint, 0.15, seed=11)
+    assert 0 < first < second < 400
     assert run(job, checkpoint) == run(job)
 
 

@@ -1,17 +1,12 @@
 """The recurrent experiments from their sizes to tables, verdicts and figures, by the runner of all experiments."""
 
 import math
-import signal
-import subprocess
-import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
 import pytest
-import torch
 from matplotlib.figure import Figure
 
 from training import run_experiment, runner, table
@@ -22,6 +17,8 @@ from training.recurrent.experiments import RECURRENT
 from training.recurrent.job import Job
 from training.recurrent.presets import PRESETS, Size, best, controls, describe, sweep
 from training.runner import Interrupted
+
+from ..killed import killed
 
 SETTINGS = (
     Setting("U(1) RNN", 3, seed=0),
@@ -100,32 +97,16 @@ def test_results_do_not_depend_on_processes_or_interruptions(tmp_path):
     assert not work.exists()
 
 
-CHILD = """
-import sys
-from pathlib import Path
+IMPORTS = """
 from training.recurrent import Setting
 from training.recurrent.job import Job
-from training.runner import run
-run({job!r}, Path(sys.argv[1]), every=0.0)
 """
 
 
 def test_killed_at_random_moments_and_resumed(tmp_path):
-    job = replace(SMALL, settings=SMALL.split()[1].settings, steps=600)
-    checkpoint, code = tmp_path / "stack.pt", CHILD.format(job=job)
-    moments = np.random.default_rng(5).uniform(0.05, 0.25, 2)
-    steps = []
-    for moment in moments:
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        child = subprocess.Popen([sys.executable, "-c", code, str(checkpoint)])
-        while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
-            assert child.poll() is None
-            time.sleep(0.01)
-        time.sleep(moment)
-        child.send_signal(signal.SIGKILL)
-        assert child.wait() == -signal.SIGKILL  # it was still at work
-        steps.append(torch.load(checkpoint, weights_only=True)["step"])
-    assert 0 < steps[0] < steps[1] < 600
+    job, checkpoint = replace(SMALL, settings=SMALL.split()[1].settings, steps=600), tmp_path / "stack.pt"
+    first, second = killed(job, IMPORTS, checkpoint, 0.25, seed=5)
+    assert 0 < first < second < 600
     assert runner.run(job, checkpoint).rows == runner.run(job).rows
 
 
