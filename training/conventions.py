@@ -46,7 +46,7 @@ norm.
 **Effective rank**, Eq. (55): of the matrix phi(z^l), (images, N D), of 256 images of the test set, not centred. The
 "second-to-last layer" (Figure 5a) is what the last layer R reads, phi(z^L).
 
-**Grids.** The text gives no grid of sigma_w, of depths or of recorded steps. Those in `training.experiments` are ours.
+**Grids.** The text gives no grid of sigma_w, of depths or of recorded steps. Those in `training.presets` are ours.
 """
 
 ADAM_BETAS = (0.9, 0.999)
