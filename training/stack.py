@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 
@@ -247,8 +248,8 @@ class Pass:
         room = (memory.sums, memory.squares) if shape.group.family == "U(1)" else ()
         kind = ComplexLayer if room else RealLayer
         self._layers = [
-            kind(weights[HIDDEN][:, layer], gradients[HIDDEN][:, layer], rows[layer], rows[layer + 1], dx, dy, *room)
-            for layer in range(shape.depth)
+            kind(Place(weights[HIDDEN][:, i], gradients[HIDDEN][:, i], rows[i], rows[i + 1], dx, dy), *room)
+            for i in range(shape.depth)
         ]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -276,21 +277,24 @@ class Pass:
         Product(dx, images.mT, self._gradients[INPUT])()
 
 
+class Place(NamedTuple):
+    """What one layer reads and writes: its weights and their gradients, states as rows, and changes of them."""
+
+    weights: torch.Tensor
+    gradients: torch.Tensor
+    y: torch.Tensor
+    x: torch.Tensor
+    dx: torch.Tensor
+    dy: torch.Tensor
+
+
 class RealLayer:
     """x = w y of one layer, and back from dx to the gradient and to dy."""
 
-    def __init__(
-        self,
-        weights: torch.Tensor,
-        gradients: torch.Tensor,
-        y: torch.Tensor,
-        x: torch.Tensor,
-        dx: torch.Tensor,
-        dy: torch.Tensor,
-    ) -> None:
-        self._onwards = Product(weights, y, x)
-        self._gradient = Product(dx, y.mT, gradients)
-        self._back = Product(weights.mT, dx, dy)
+    def __init__(self, at: Place) -> None:
+        self._onwards = Product(at.weights, at.y, at.x)
+        self._gradient = Product(at.dx, at.y.mT, at.gradients)
+        self._back = Product(at.weights.mT, at.dx, at.dy)
 
     def forward(self) -> None:
         self._onwards()
@@ -307,20 +311,9 @@ class ComplexLayer:
     fourth product. What comes back goes through the adjoint weights, a^T - ib^T, in the same way.
     """
 
-    def __init__(
-        self,
-        weights: torch.Tensor,
-        gradients: torch.Tensor,
-        y: torch.Tensor,
-        x: torch.Tensor,
-        dx: torch.Tensor,
-        dy: torch.Tensor,
-        sums: torch.Tensor,
-        squares: torch.Tensor,
-    ) -> None:
+    def __init__(self, at: Place, sums: torch.Tensor, squares: torch.Tensor) -> None:
         # views are made once: see Radial
-        (a, self._b), (da, db) = weights.chunk(2, 1), gradients.chunk(2, 1)
-        (r, s), (u, v), (du, dv), (dr, ds) = (state.chunk(2, 1) for state in (y, x, dx, dy))
+        (a, self._b), (da, db), (r, s), (u, v), (du, dv), (dr, ds) = (each.chunk(2, 1) for each in at)
         self._a, self._da, self._db, self._y, self._dx = a, da, db, (r, s), (du, dv)
         self._sum, self._difference = sums
         self._above, self._below, self._product = squares  # a + b, b - a, and the imaginary parts' own share
