@@ -50,7 +50,7 @@ def load_images(data_dir: str | Path | None = None, split: str = "train") -> Ima
     ----------
     data_dir : path, optional
         A folder with ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte`` (``t10k-...`` for the test split), or
-        torchvision's layout ``<data_dir>/MNIST/raw``; each file plain or with ``.gz``.
+        without them torchvision's layout ``<data_dir>/MNIST/raw``; each file plain or with ``.gz``.
     split : ``"train"`` or ``"test"``
         Ignored for the digits, which come in one piece.
 
@@ -85,7 +85,8 @@ def _digits() -> Images:
 def _find_files(data_dir: Path, names: tuple[str, str]) -> tuple[Path, Path]:
     if not data_dir.is_dir():
         raise FileNotFoundError(f"data_dir must be a folder with IDX files, got {data_dir}, which is no folder")
-    folders = [folder for folder in [data_dir, *sorted(data_dir.glob("*/raw"))] if _file_in(folder, names[0])]
+    inside = [folder for folder in sorted(data_dir.glob("*/raw")) if _file_in(folder, names[0])]
+    folders = [data_dir] if _file_in(data_dir, names[0]) else inside
     if not folders:
         raise FileNotFoundError(f"no {names[0]} (or .gz) in {data_dir} or {data_dir}/*/raw")
     if len(folders) > 1:

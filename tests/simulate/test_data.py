@@ -104,6 +104,12 @@ def test_two_data_sets_in_one_folder(tmp_path):
         load_images(tmp_path)
 
 
+def test_the_named_folder_s_own_files_come_first(tmp_path):
+    write(tmp_path)
+    write(tmp_path / "FashionMNIST" / "raw", labels=LABELS[::-1])
+    np.testing.assert_array_equal(load_images(tmp_path).labels, LABELS)
+
+
 def test_unknown_split():
     with pytest.raises(ValueError, match="split must be 'train' or 'test', got 'validation'"):
         load_images(split="validation")
