@@ -105,7 +105,8 @@ def healthy(table: pd.DataFrame) -> list[Check]:
     def change(symmetry: str, quantity: str) -> tuple[float, ...]:
         mine = table[(table.quantity == quantity) & (table.symmetry == symmetry)]
         first, final = (mine[mine.step == step].set_index("seed").value for step in (mine.step.min(), mine.step.max()))
-        return _tuple(np.log10(final / first))
+        # a Jacobian may underflow to zero, which is as small as a number gets and no reason to stay undecided
+        return _tuple(np.log10(np.maximum(final / first, np.finfo(float).tiny)))
 
     rank = last(table, "rank")
     everything = pd.Series(True, index=rank.index)
@@ -136,13 +137,21 @@ def edge(table: pd.DataFrame) -> list[Check]:
     accuracy = last(table, "accuracy")
     lowest, highest = accuracy.sigma_w.min(), accuracy.sigma_w.max()
     at = {s: _over(accuracy, "generic(4)", accuracy.sigma_w == s) for s in (lowest, highest)}
-    near = accuracy[(accuracy.sigma_w - 1.0).abs() <= 0.11]
-    best = near.groupby("sigma_w").value.mean().idxmax()
-    gain = _over(accuracy, "generic(4)", accuracy.sigma_w == best) - at[highest]
+    near = accuracy[(accuracy.sigma_w - 1.0).abs() <= 0.11].pivot(index="seed", columns="sigma_w", values="value")
+    gain = _best_of_others(near) - at[highest]
     return [
         Check(f"accuracy at sigma_w = {highest:g} minus at {lowest:g}", _tuple(at[highest] - at[lowest]), "<", 0.10),
-        Check(f"accuracy at the best sigma_w near 1, {best:g}, minus at {highest:g}", _tuple(gain), ">", 0.0),
+        Check(
+            f"accuracy at the sigma_w near 1 that is best for other seeds, minus at {highest:g}", _tuple(gain), ">", 0.0
+        ),
     ]
+
+
+def _best_of_others(values: pd.DataFrame) -> pd.Series:
+    """Each seed's value in the column that is best on the mean of the others: its own choice would favour a gain."""
+    if len(values) < 2:
+        return pd.Series(np.nan, index=values.index)
+    return pd.Series({seed: values.at[seed, values.drop(index=seed).mean().idxmax()] for seed in values.index})
 
 
 def last(table: pd.DataFrame, quantity: str) -> pd.DataFrame:

@@ -73,8 +73,8 @@ _DEEP: dict[str, Experiment] = {
     ),
     "figure10": Experiment(
         "Generic networks gain modestly near sigma_w = 1 only; above it the order parameter is there without a gain.",
-        "95 % interval over seeds of test accuracy: largest minus smallest sigma_w below 0.10; best sigma_w within "
-        "0.11 of 1 minus largest above 0",
+        "95 % interval over seeds of test accuracy: largest minus smallest sigma_w below 0.10; the sigma_w within 0.11 "
+        "of 1 that is best for the other seeds minus largest above 0",
         criteria.edge,
         (partial(plots.plot_transition, symmetries=("generic(4)",)),),
         PRESETS["figure10"],

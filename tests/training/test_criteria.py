@@ -121,5 +121,33 @@ def test_edge():
 
     checks = criteria.edge(table(claimed, ("generic(4)",), sigma_w=grid))
     assert [check.verdict for check in checks] == ["agrees"] * 2
-    assert "best sigma_w near 1, 1.05, minus at 1.3" in checks[1].text
+    assert checks[1].values == pytest.approx((0.2, 0.2, 0.2))
     assert verdicts("figure10", table(opposite, ("generic(4)",), sigma_w=grid)) == ["contradicts"] * 2
+
+
+def test_the_edge_is_not_chosen_by_the_seed_it_is_tested_on():
+    grid = (0.9, 1.0, 1.05, 1.3)
+    rows = table(lambda *_: 0.1, ("generic(4)",), sigma_w=grid)
+    rows.value = 0.1
+    lucky = dict(zip(range(3), grid, strict=False))  # each seed is best somewhere else
+    rows.loc[rows.sigma_w == rows.seed.map(lucky), "value"] = 0.9
+    # the others' best is never the own
+    assert criteria.edge(rows)[1].values == (0.0, 0.0, 0.0)
+    assert criteria.edge(rows[rows.seed == 0])[1].verdict == "undecided"
+
+
+def test_a_jacobian_that_underflows_is_no_reason_to_stay_undecided():
+    def gone(symmetry, _depth, _sigma_w, quantity, step, _layer):
+        if quantity == "rank":
+            return 2.0 if symmetry == "U(1)" else 1.0
+        return 0.0 if step and symmetry == "generic(2)" else 1.0
+
+    rows = table(
+        gone,
+        ("U(1)", "generic(2)"),
+        depths=(64,),
+        quantities=("jacobian_norm", "jacobian_protected", "rank"),
+        layers=(64,),
+    )
+    rows.loc[rows.value < 0.01, "value"] = 0.0
+    assert [check.verdict for check in criteria.healthy(rows)] == ["agrees"] * 3
