@@ -187,7 +187,7 @@ def _small_sweep(full: Preset, sigma_w: tuple[float, ...]) -> Preset:
 PRESETS: dict[str, dict[str, Preset]] = {
     "figure3": {
         "quick": _small_sweep(_figure3, (0.7, 1.0, 1.3, 1.8)),
-        "cpu": replace(_figure3, sigma_w=FEW, seeds=2, epochs=2),
+        "cpu": replace(_figure3, sigma_w=FEW, seeds=3, epochs=2),
         "paper": _figure3,
     },
     "figure4": {
@@ -207,12 +207,12 @@ PRESETS: dict[str, dict[str, Preset]] = {
     },
     "figure10": {
         "quick": _small_sweep(_figure10, (0.9, 1.0, 1.1, 1.3)),
-        "cpu": replace(_figure10, sigma_w=(0.9, 1.0, 1.06, 1.15, 1.3), seeds=2, epochs=2),
+        "cpu": replace(_figure10, sigma_w=(0.9, 1.0, 1.06, 1.15, 1.3), seeds=3, epochs=2),
         "paper": _figure10,
     },
     "figure11": {
         "quick": _small_sweep(_figure11, (0.7, 1.0, 1.3, 1.8)),
-        "cpu": replace(_figure11, sigma_w=FEW, seeds=2, epochs=2),
+        "cpu": replace(_figure11, sigma_w=FEW, seeds=3, epochs=2),
         "paper": _figure11,
     },
 }
