@@ -7,7 +7,7 @@ Their numbers are not the paper's and must not be read as such.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -21,6 +21,8 @@ from .settings import GRID, Setting
 from .tables import COPY, LOW_VARIANCE, PSMNIST, TABLE_1
 
 LEARNING_RATES = (1e-3, 1e-4, 1e-5)
+# on digits, the smallest ordinary models with no fewer parameters than O(18) RNN 32 and U(1) GRU 32
+AS_LARGE = {"RNN": 83, "GRU": 38}
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,13 @@ def best(task: str, models: Sequence[str], seeds: int) -> tuple[Setting, ...]:
 def controls(settings: Sequence[Setting]) -> tuple[Setting, ...]:
     """Models that the paper does not have and that isolate one thing each.
 
-    For every U(1) RNN the same capsules with generic weights, and for every GRU one that starts with b_z = 2.
+    For every U(1) RNN the same capsules with generic weights, and for every GRU two that start with b_z = 2: one with
+    its own initial weights, and one with all that a U(1) GRU starts from. Validation selects between these.
     """
     generic = (replace(each, kind="generic(2) RNN") for each in settings if each.kind == "U(1) RNN")
-    biased = (replace(each, update_bias=2.0) for each in settings if each.kind == "GRU")
-    return (*generic, *biased)
+    biased = [replace(each, update_bias=2.0) for each in settings if each.kind == "GRU"]
+    alike = (replace(each, recurrent="uniform", encoder=LOW_VARIANCE, frozen_blank=True) for each in biased)
+    return (*generic, *biased, *alike)
 
 
 def _copy(models: Sequence[str], max_delay: int, seeds: int, steps: int = STEPS, **sizes) -> Job:
@@ -159,13 +163,25 @@ def _short(models: Sequence[str], max_delay: int, steps: int, rates: Sequence[fl
     return Job(settings, max_delay, steps=steps, batch=32)
 
 
-def _images(seeds: int, epochs: int, hidden_size: int, rates: Sequence[float]) -> Job:
-    """Digits in place of MNIST, one hidden size in place of the table's, and learning rates for the fewer batches."""
+def _images(
+    seeds: int, epochs: int, hidden_size: int, rates: Sequence[float], larger: Mapping[str, int] | None = None
+) -> Job:
+    """Digits in place of MNIST, one hidden size in place of the table's, and learning rates for the fewer batches.
+
+    `larger` adds ordinary models of other sizes, with either initialisation of the input.
+    """
     first: dict[tuple, Setting] = {}  # of each model the first row of the table
     for each in best(PSMNIST, _ALL, seeds):
         first.setdefault((each.kind.split("(")[0], each.kind[-3:], each.seed), each)
     small = [replace(each, hidden_size=hidden_size) for each in first.values()]
-    return Job(tuple(replace(each, learning_rate=rate) for each in small for rate in rates), epochs=epochs)
+    more = [
+        replace(each, hidden_size=larger[each.kind], encoder=encoder)
+        for each in small
+        if larger and each.kind in larger
+        for encoder in ("standard", LOW_VARIANCE)
+    ]
+    settings = tuple(replace(each, learning_rate=rate) for each in (*small, *more) for rate in rates)
+    return Job(settings, epochs=epochs)
 
 
 def _swept(task: str, models: Sequence[tuple[str, int]], **sizes) -> Job:
@@ -217,7 +233,7 @@ PRESETS: dict[str, dict[str, Size]] = {
     },
     "figure7": {
         "quick": Size((_images(1, 1, 8, (1e-3,)),)),
-        "cpu": Size((_images(5, 60, 32, (1e-2, 1e-3)),)),
+        "cpu": Size((_images(5, 60, 32, (1e-2, 1e-3), AS_LARGE),)),
         "sweep": Size((_swept(PSMNIST, _IMAGES, epochs=EPOCHS, images="mnist"),)),
         "paper": Size((Job(best(PSMNIST, _ALL, 3), epochs=EPOCHS, images="mnist"),)),
     },

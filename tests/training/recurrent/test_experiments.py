@@ -15,7 +15,8 @@ from training.experiments import EXPERIMENTS
 from training.recurrent import CopyTask, Setting
 from training.recurrent.experiments import RECURRENT
 from training.recurrent.job import Job
-from training.recurrent.presets import PRESETS, Size, best, controls, describe, sweep
+from training.recurrent.presets import AS_LARGE, PRESETS, Size, best, controls, describe, sweep
+from training.recurrent.tables import parameter_count
 from training.runner import Interrupted
 
 from ..killed import killed
@@ -188,7 +189,28 @@ def test_controls():
     settings = best("copy", ["U(1) RNN", "GRU"], 2)
     assert len(settings) == 6
     extra = controls(settings)
-    assert [s.name for s in extra if s.seed == 0] == ["generic(2) RNN 32", "GRU 32, b_z = 2", "GRU 64, b_z = 2"]
+    biased = ["GRU 32, b_z = 2", "GRU 64, b_z = 2"]
+    assert [s.name for s in extra if s.seed == 0] == ["generic(2) RNN 32", *biased, *biased]
+    (ours,) = best("copy", ["U(1) GRU"], 1)
+    start = (ours.recurrent, ours.encoder, ours.frozen_blank)
+    assert {(s.recurrent, s.encoder, s.frozen_blank) for s in extra[-4:]} == {start}
+    assert len(set(extra)) == len(extra)
+
+
+def test_ordinary_models_as_large_as_the_equivariant_ones():
+    """On digits: the smallest hidden sizes with no fewer parameters."""
+    (digits,) = PRESETS["figure7"]["cpu"].parts
+    count = {s.name: parameter_count(s.build(1, every_step=False)) for s in digits.settings}
+    for ordinary, ours in (("RNN", "O(18) RNN 32"), ("GRU", "U(1) GRU 32")):
+        (larger,) = {
+            s
+            for s in digits.settings
+            if s.kind == ordinary
+            and (s.hidden_size, s.seed) == (AS_LARGE[ordinary], 0)
+            and (s.learning_rate, s.encoder) == (0.01, "standard")
+        }
+        smaller = replace(larger, hidden_size=larger.hidden_size - 1)
+        assert parameter_count(smaller.build(1, every_step=False)) < count[ours] <= count[larger.name]
 
 
 def test_a_size_in_one_line():
