@@ -22,6 +22,7 @@ from simulate.devices import as_device
 
 from . import table
 from .experiments import EXPERIMENTS, run_experiment
+from .places import COMMITTED, MINE, find
 from .runner import Interrupted
 from .summary import summary
 
@@ -29,8 +30,6 @@ Name = Literal[
     "figure3", "figure4", "figure5a", "figure5b", "figure6", "figure7", "figure10", "figure11", "figure12", "copy200"
 ]
 PresetName = Literal["quick", "cpu", "sweep", "paper"]
-COMMITTED = Path(__file__).parent / "results"
-MINE = Path("results/training")
 
 
 @contextmanager
@@ -130,7 +129,8 @@ class Report:
     name: Annotated[Name, tyro.conf.Positional]
     preset: PresetName = "quick"
     results: Path | None = None
-    """Folder with the table; results/training, then the package's own, if left out."""
+    """Folder with the table, and for the figure; results/training, and for the table then the package's own, if left
+    out."""
 
     def run(self) -> int:
         path = find(self.name, self.preset, self.results)
@@ -145,9 +145,10 @@ class Report:
         figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
         for panel, ax in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
             panel(result, ax)
-        with atomic_path(path.with_suffix(".png")) as temporary:
+        out = (self.results or MINE) / f"{path.stem}.png"
+        with atomic_path(out) as temporary:
             figure.savefig(temporary, dpi=160)
-        print(f"wrote {path.with_suffix('.png')}")
+        print(f"wrote {out}")
         return 0
 
 
@@ -163,22 +164,6 @@ class Summarise:
             path.write_text(summary(self.results))
         print(f"wrote {out}")
         return 0
-
-
-def find(name: str, preset: str, folder: Path | None) -> Path:
-    """The table of a run.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is none.
-    """
-    folders = (MINE, COMMITTED) if folder is None else (folder,)
-    paths = [place / f"{name}_{preset}.csv" for place in folders]
-    for path in paths:
-        if path.exists():
-            return path
-    raise FileNotFoundError(f"no {paths[0].name} in {', '.join(map(str, folders))}: run it first")
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {"list": List, "run": Run, "report": Report, "summarise": Summarise}

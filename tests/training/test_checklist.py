@@ -177,12 +177,13 @@ def write(folder, preset, lowest):
         for symmetry, k in (("U(1)", 2), ("O(4)", 4), ("O(8)", 8))
     ]
     table.write(
-        table.as_dataset(rows, {"settings": PRESETS["figure5b"][preset].settings}), folder / f"figure5b_{preset}.csv"
+        table.as_dataset(rows, {"preset": preset, "settings": PRESETS["figure5b"][preset].settings}),
+        folder / f"figure5b_{preset}.csv",
     )
 
 
 def test_trained_figures_are_judged_by_the_largest_result(monkeypatch, tmp_path):
-    monkeypatch.setattr(trained_rows, "RESULTS", tmp_path)
+    monkeypatch.setattr(trained_rows, "COMMITTED", tmp_path)
     assert trained("figure5b").verdict == "not run yet"
     write(tmp_path, "quick", 0.5)
     assert trained("figure5b").verdict == "contradicts"
@@ -204,11 +205,11 @@ def write_losses(folder, preset, losses):
         for seed, value in enumerate(losses)
         for quantity in ("validation_loss", "test_loss")
     ]
-    table.write(table.as_dataset(rows, {}), folder / f"figure6_{preset}.csv")
+    table.write(table.as_dataset(rows, {"preset": preset}), folder / f"figure6_{preset}.csv")
 
 
 def test_the_paper_s_tables_are_beside_ours(monkeypatch, tmp_path):
-    monkeypatch.setattr(trained_rows, "RESULTS", tmp_path)
+    monkeypatch.setattr(trained_rows, "COMMITTED", tmp_path)
     assert recurrent_table("copy", "figure6").verdict == "not run yet"
     write_losses(tmp_path, "cpu", (2e-3, 4e-3))
     outcome = recurrent_table("copy", "figure6")

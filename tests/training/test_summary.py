@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from training import table
-from training.commands import COMMITTED, Summarise
+from training.commands import Summarise
 from training.experiments import EXPERIMENTS
 from training.job import Row
+from training.places import COMMITTED
 from training.summary import summary
 
 SETTINGS = {

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import xarray as xr
 from scipy import stats
 
 from .. import table
 from ..experiments import EXPERIMENTS
+from ..places import COMMITTED, find
 from ..recurrent import selection, tables
 from ..recurrent.rows import by_model
 from .outcome import Outcome, Verdict
 
 SEEDS = {tables.COPY: 10, tables.PSMNIST: 3}  # of the paper's tables
-RESULTS = Path(__file__).parents[1] / "results"
 _FROM_WORST: tuple[Verdict, ...] = ("contradicts", "undecided", "not run yet", "agrees")
 
 
@@ -31,10 +29,10 @@ def trained(*names: str) -> Outcome:
 
 def _experiment(name: str) -> Outcome:
     claim = EXPERIMENTS[name].claim
-    preset = _largest(name)
-    if preset is None:
+    result = _largest(name)
+    if result is None:
         return Outcome(claim, "", "not run yet", f"{name}: not run yet")
-    result = table.read(RESULTS / f"{name}_{preset}.csv")
+    preset = result.attrs["preset"]
     checks = EXPERIMENTS[name].judge(table.frame(result))
     size = "the paper's size" if preset == "paper" else "a reduced size"
     return Outcome(
@@ -53,10 +51,10 @@ def recurrent_table(task: str, name: str) -> Outcome:
     """
     printed = tables.paper_results(task)
     expected = "; ".join(_told(printed, group) for group in map(str, printed.group.values))
-    preset = _largest(name)
-    if preset is None:
+    result = _largest(name)
+    if result is None:
         return Outcome(expected, "", "not run yet", f"{name}: not run yet")
-    found = table.frame(table.read(RESULTS / f"{name}_{preset}.csv"))
+    found, preset = table.frame(result), result.attrs["preset"]
     told, p = [], []
     for each in found.task.unique():
         ours = selection.summarise(selection.select(by_model(found, each)))
@@ -87,7 +85,9 @@ def _p_value(printed: xr.Dataset, ours: xr.Dataset, group: str, seeds: int) -> f
     return float(test.pvalue)
 
 
-def _largest(name: str) -> str | None:
-    """The largest preset that has a committed table."""
-    found = [preset for preset in EXPERIMENTS[name].presets if (RESULTS / f"{name}_{preset}.csv").is_file()]
-    return found[-1] if found else None
+def _largest(name: str) -> xr.Dataset | None:
+    """The committed result of the largest preset that has one."""
+    try:
+        return table.read(find(name, folder=COMMITTED))
+    except FileNotFoundError:
+        return None

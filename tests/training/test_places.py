@@ -1,0 +1,52 @@
+import pytest
+
+from training import places
+from training.commands import Report
+from training.places import COMMITTED, find
+
+
+def empty(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+@pytest.fixture
+def committed(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(places, "COMMITTED", tmp_path / "package")
+    empty(tmp_path / "package", "figure4_cpu.csv", "figure4_paper.csv")
+    return tmp_path / "package"
+
+
+def test_a_user_s_own_result_comes_first(committed, tmp_path):
+    assert find("figure4", "cpu") == committed / "figure4_cpu.csv"
+    empty(tmp_path / "results/training", "figure4_cpu.csv")
+    assert find("figure4", "cpu").absolute() == tmp_path / "results/training/figure4_cpu.csv"
+
+
+def test_the_largest_result_is_found(committed):
+    assert find("figure4") == committed / "figure4_paper.csv"
+    empty(committed, "figure4_quick.csv", "figure3_quick.csv")
+    assert find("figure4") == committed / "figure4_paper.csv"
+    assert find("figure3") == committed / "figure3_quick.csv"
+
+
+def test_what_is_missing_is_named(committed, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no figure4_quick.csv in results/training, .*package: run it first"):
+        find("figure4", "quick")
+    with pytest.raises(FileNotFoundError, match=r"no result of figure4 in .*nowhere: run it first"):
+        find("figure4", folder=tmp_path / "nowhere")
+
+    with pytest.raises(ValueError, match=r"name must be one of figure3, .*got 'figure33'"):
+        find("figure33")
+    with pytest.raises(ValueError, match="preset must be one of quick, cpu, paper, got 'large'"):
+        find("figure4", "large")
+
+
+def test_a_report_leaves_the_package_s_folder_as_it_is(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(COMMITTED.iterdir())
+    assert Report("figure5b", "cpu").run() == 0
+    assert (tmp_path / "results/training/figure5b_cpu.png").exists()
+    assert sorted(COMMITTED.iterdir()) == before
