@@ -6,21 +6,21 @@ A job is a stack of models and what is done with it, in plain values, so that it
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from tempfile import mkstemp
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from simulate.devices import as_device
+
+from .progress import INTERVAL, Note, board
 
 Progress = Callable[[float], object]
 
@@ -89,7 +89,7 @@ def run(
     deadline: float = math.inf,
     every: float = 30.0,
     progress: Progress | None = None,
-    wanted: Path | None = None,
+    note: Note | None = None,
 ) -> Outcome:
     """Train a stack and return what was measured.
 
@@ -99,7 +99,7 @@ def run(
     deadline : by `time.time`; when it has passed, the state is saved and Interrupted is raised
     every : seconds between checkpoints
     progress : called with the floating-point operations done, step by step
-    wanted : file that is there as long as the outcome is waited for; without it, as at the deadline
+    note : where to say how far it is, from another process; no longer wanted there, it ends as at the deadline
 
     Raises
     ------
@@ -116,12 +116,14 @@ def run(
                 progress(job.cost * training.step)
         saved = time.monotonic()
         while training.step < training.steps:
-            if time.time() >= deadline or (wanted is not None and not wanted.exists()):
+            if time.time() >= deadline or (note is not None and not note.wanted):
                 _save(training, checkpoint)
                 raise Interrupted
             training.advance()
             if progress is not None:
                 progress(job.cost)
+            if note is not None:
+                note.write(job.cost * training.step)
             if time.monotonic() - saved >= every:
                 _save(training, checkpoint)
                 saved = time.monotonic()
@@ -153,43 +155,42 @@ def run_all(
         return [run(*each, deadline=deadline, progress=progress) for each in zip(jobs, files, strict=True)]
     # another process cannot call back
     inside = progress if getattr(executor, "_threads", None) is not None else None
-    with _waited_for(work) as wanted:
+    with board(work) as folder:
+        notes = [None if folder is None else Note(folder, str(number)) for number in range(len(jobs))]
         futures = [
-            executor.submit(run, job, file, deadline=deadline, progress=inside, wanted=wanted)
-            for job, file in zip(jobs, files, strict=True)
+            executor.submit(run, job, file, deadline=deadline, progress=inside, note=note)
+            for job, file, note in zip(jobs, files, notes, strict=True)
         ]
-        return _gather(jobs, futures, progress if inside is None else None)
+        return _gather(jobs, futures, notes, progress if inside is None else None)
 
 
-@contextmanager
-def _waited_for(work: Path | None) -> Iterator[Path | None]:
-    """A file in `work` for the time of the block: a job in another process, which nothing else reaches, goes by it."""
-    if work is None:
-        yield None
-        return
-    work.mkdir(parents=True, exist_ok=True)
-    descriptor, name = mkstemp(prefix="wanted_", dir=work)
-    os.close(descriptor)
+def _gather(
+    jobs: Sequence[Job], futures: Sequence[Future[Outcome]], notes: Sequence[Note | None], progress: Progress | None
+) -> list[Outcome]:
+    pending, told = set(futures), 0.0
     try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _gather(jobs: Sequence[Job], futures: Sequence[Future[Outcome]], progress: Progress | None) -> list[Outcome]:
-    numbers = {future: number for number, future in enumerate(futures)}
-    try:
-        for future in as_completed(numbers):
-            error = future.exception()
-            if error is not None and not isinstance(error, Interrupted):
-                raise error
-            if progress is not None and error is None:
-                progress(jobs[numbers[future]].work)
+        while pending:
+            ended, pending = wait(pending, None if progress is None else INTERVAL, FIRST_COMPLETED)
+            for error in (future.exception() for future in ended):
+                if error is not None and not isinstance(error, Interrupted):
+                    raise error
+            if progress is not None:
+                done = sum(map(_done, jobs, futures, notes))
+                # a note that is just being written reads as none
+                progress(max(0.0, done - told))
+                told = max(told, done)
     finally:
         for future in futures:
             future.cancel()
     # at the deadline every stack has saved its state by now, and the first result raises Interrupted
     return [future.result() for future in futures]
+
+
+def _done(job: Job, future: Future[Outcome], note: Note | None) -> float:
+    """Floating-point operations of a job elsewhere."""
+    if future.done() and future.exception() is None:
+        return job.work
+    return 0.0 if note is None else note.read()
 
 
 def _save(training: Training, checkpoint: Path | None) -> None:

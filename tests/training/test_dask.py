@@ -34,8 +34,6 @@ def test_a_cluster_gives_the_same_table(client):
         "figure3", executor=client.get_executor(), progress=lambda done, total: told.append((done, total))
     )
     assert table.frame(there).equals(table.frame(run_experiment("figure3")))
-    # four stacks, each told of when it has ended
-    assert len(told) == 4
     assert sum(done for done, _ in told) == pytest.approx(told[0][1])
 
 
@@ -52,7 +50,7 @@ def test_a_cluster_stops_when_it_is_no_longer_waited_for(client, monkeypatch, tm
     """Ctrl-C here, while jobs of hours are under way there: they save their state and end."""
     monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10**6))
 
-    def pressed(jobs, futures, progress):
+    def pressed(jobs, futures, notes, progress):
         wait_until(lambda: any(client.processing().values()))
         raise KeyboardInterrupt
 

@@ -1,0 +1,68 @@
+"""How far jobs elsewhere are, and that they end when nobody waits for them."""
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from training import progress, runner
+from training.data import Source
+from training.job import Job
+from training.progress import Note, board
+from training.runner import Interrupted
+from training.stack import Model, Shape
+
+JOB = Job(Source(train=64, test=20), Shape("U(1)", 4, 3, 64), (Model(1.5),), epochs=2, batch=16)
+
+
+def test_a_note_is_kept_and_read(tmp_path, monkeypatch):
+    with board(tmp_path / "work") as folder:
+        note, other = Note(folder, "0"), Note(folder, "1")
+        assert note.wanted
+        assert note.read() == 0.0
+        note.write(1e12)
+        note.write(2e12)  # too soon
+        assert (note.read(), other.read()) == (1e12, 0.0)
+        monkeypatch.setattr(progress, "INTERVAL", 0.0)
+        note.write(3e12)
+        assert note.read() == 3e12
+        (folder / "0").write_text("")  # being written
+        assert note.read() == 0.0
+    assert not note.wanted
+    note.write(4e12)  # nobody reads it
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_without_a_folder_there_is_no_board():
+    with board(None) as folder:
+        assert folder is None
+
+
+def test_a_job_that_is_no_longer_wanted_saves_its_state(tmp_path):
+    with board(tmp_path) as folder:
+        note = Note(folder, "0")
+    with pytest.raises(Interrupted):
+        runner.run(JOB, tmp_path / "stack.pt", note=note)
+    assert (tmp_path / "stack.pt").exists()
+
+
+class Elsewhere(Executor):
+    """Threads that are not known as such, as another process would be."""
+
+    def __init__(self, threads):
+        self.submit = threads.submit
+
+
+def test_jobs_in_other_processes_are_followed_step_by_step(tmp_path, monkeypatch):
+    """Notes come before the end; and they add up to what there was to do."""
+    monkeypatch.setattr(progress, "INTERVAL", 0.01)
+    monkeypatch.setattr(runner, "INTERVAL", 0.01)
+    jobs, told = [replace(JOB, epochs=100, models=(Model(1.5, seed),)) for seed in range(2)], []
+    with ThreadPoolExecutor(1) as threads:
+        runner.run_all(jobs, tmp_path, Elsewhere(threads), progress=told.append)
+    sums = np.cumsum(told)
+    assert sums[-1] == pytest.approx(sum(job.work for job in jobs))
+    assert (np.diff(sums) >= 0.0).all()
+    between = [total for total in sums if 0.0 < total < 0.99 * jobs[0].work]
+    assert len(between) >= 2
