@@ -63,8 +63,9 @@ def census(states, *, periodic: bool) -> xr.Dataset:
         By `step`: `positive` and `negative`, vortices of each sign (a winding of 2 counts twice); `distance`, the mean
         distance in plaquettes between the partners when positive and negative ones are paired so that the sum of
         distances is least (NaN without pairs); `kept`, the share of vortices that have one of their sign within one
-        plaquette at the next step (NaN without vortices, and at the last step). `winding` (step, row, column) is what
-        they are counted from.
+        plaquette at the next step, and `chance`, what that share would be with the next step's vortices shifted by a
+        random vector (both NaN without vortices, and at the last step). `winding` (step, row, column) is what they are
+        counted from.
 
     Raises
     ------
@@ -76,14 +77,16 @@ def census(states, *, periodic: bool) -> xr.Dataset:
         raise ValueError(f"states must be complex, (steps, rows, columns), got {states.dtype} of shape {states.shape}")
     winding = winding_numbers(np.angle(states), periodic=periodic)
     distance = [np.mean(pair_distances(each, periodic=periodic) or [np.nan]) for each in winding]
-    kept = [_kept(now, after, periodic) for now, after in pairwise(winding)]
+    shares = [_kept(now, after, periodic) for now, after in pairwise(winding)]
+    kept, chance = np.array([*shares, (np.nan, np.nan)]).T
     return xr.Dataset(
         {
             "winding": (("step", "row", "column"), winding, {"long_name": "winding number"}),
             "positive": ("step", winding.clip(min=0).sum((1, 2)), {"long_name": "vortices of winding +1"}),
             "negative": ("step", -winding.clip(max=0).sum((1, 2)), {"long_name": "vortices of winding -1"}),
             "distance": ("step", distance, {"long_name": "mean distance of paired vortices [plaquettes]"}),
-            "kept": ("step", [*kept, np.nan], {"long_name": "share of vortices still there one step later"}),
+            "kept": ("step", kept, {"long_name": "share of vortices still there one step later"}),
+            "chance": ("step", chance, {"long_name": "the same of vortices that have nothing to do with each other"}),
         },
         attrs={"grid": "periodic" if periodic else "open"},
     )
@@ -114,11 +117,13 @@ def _places(windings: np.ndarray) -> np.ndarray:
     return np.repeat(np.argwhere(windings > 0), windings[windings > 0], axis=0)
 
 
-def _kept(now: np.ndarray, after: np.ndarray, periodic: bool) -> float:
-    there = found = 0
+def _kept(now: np.ndarray, after: np.ndarray, periodic: bool) -> tuple[float, float]:
+    """The share of vortices that find one of their sign beside them, and what it would be at random places."""
+    there, found, expected = 0, 0, 0.0
     for sign in (1, -1):
         later = np.pad(sign * after > 0, 1, mode="wrap" if periodic else "constant")
         near = np.lib.stride_tricks.sliding_window_view(later, (3, 3)).any((-2, -1))
         vortices = sign * now > 0
         there, found = there + int(vortices.sum()), found + int((vortices & near).sum())
-    return found / there if there else np.nan
+        expected += vortices.sum() * near.mean()
+    return (found / there, expected / there) if there else (np.nan, np.nan)
