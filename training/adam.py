@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from .conventions import ADAM_BETAS, ADAM_EPS
+from .conventions import ADAM_BETAS
 from .stack import Stack
 
 
 class Adam:
     """PyTorch's Adam, whose fused form goes through a model's parameters once.
 
-    Models of one learning rate are one group: on a GPU they are then changed together.
+    Models of one learning rate and epsilon are one group: on a GPU they are then changed together.
 
     Attributes
     ----------
@@ -20,13 +20,13 @@ class Adam:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        groups: dict[float, list[torch.nn.Parameter]] = {}
+        groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
         for model, row, gradient in zip(stack.models, stack.parameters, stack.gradients, strict=True):
             parameter = torch.nn.Parameter(row)  # shares the stack's memory
             parameter.grad = gradient
-            groups.setdefault(model.learning_rate, []).append(parameter)
-        settings = [{"params": own, "lr": rate} for rate, own in groups.items()]
-        self.optimiser = torch.optim.Adam(settings, betas=ADAM_BETAS, eps=ADAM_EPS, fused=True)
+            groups.setdefault((model.learning_rate, model.epsilon), []).append(parameter)
+        settings = [{"params": own, "lr": rate, "eps": epsilon} for (rate, epsilon), own in groups.items()]
+        self.optimiser = torch.optim.Adam(settings, betas=ADAM_BETAS, fused=True)
 
     def step(self) -> None:
         """Clip each model's gradient, and change its parameters."""

@@ -27,8 +27,9 @@ from .runner import Interrupted
 from .summary import summary
 
 Name = Literal[
-    "figure3", "figure4", "figure5a", "figure5b", "figure6", "figure7", "figure10", "figure11", "figure12", "copy200"
-]
+    "figure3", "figure4", "figure5a", "figure5b", "figure6", "figure7", "figure10", "figure11", "figure12", "copy200",
+    "epsilon",
+]  # fmt: skip
 PresetName = Literal["quick", "cpu", "sweep", "paper"]
 
 

@@ -29,10 +29,11 @@ is sigma_w^2 = 0.2 N for O(k), hence sigma_w from 5.1 for O(1) down to 1.8 for O
 for generic networks. The text adds that this "is always deep in the SSB phase for all architectures", which it then is.
 It means that sigma_w falls as k grows. For U(1) the complex weight is given the variance 0.20, E|W_ij|^2 = 0.2.
 
-**Optimiser.** Adam at 1e-3 and batches of 256 are the paper's; its betas and eps are PyTorch's. There is no weight
-decay, and, since Appendix D.1 mentions none, no gradient clipping; where clipping is asked for it is by the global norm
-of one model's gradient. The order of images is drawn anew each epoch from the model's seed, and the last, smaller batch
-counts.
+**Optimiser.** Adam at 1e-3 and batches of 256 are the paper's; its betas and eps are PyTorch's. The text names no
+epsilon, and 1e-8 is not neutral: below the transition the first gradients of 100 layers are far smaller
+(`training.vanishing`; the experiment ``epsilon``). There is no weight decay, and, since Appendix D.1 mentions none, no
+gradient clipping; where clipping is asked for it is by the global norm of one model's gradient. The order of images is
+drawn anew each epoch from the model's seed, and the last, smaller batch counts.
 
 **Order parameter.** Figure 3 takes c* from Eq. (6) and Figure 11 from Eq. (8). Both are given for both: c of 100
 networks at initialisation, averaged over the last 30 layers, beside the fixed point. "Averaged over 100 instantiations"

@@ -16,11 +16,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from .stack import Shape
+from .vanishing import first_gradients
+
 Judge = Callable[[pd.DataFrame], list["Check"]]
 Side = Literal[">", "<"]
 Verdict = Literal["agrees", "contradicts", "undecided"]
 LEVEL = 0.95
 BROKEN, UNBROKEN = 1.15, 0.95  # sigma_w clearly above, and below, the transition
+COMPARED = 0.76  # sigma_w at which two values of Adam's epsilon are compared
 PARTNERS = {"U(1)": "generic(2)", "O(4)": "generic(4)"}
 
 
@@ -152,6 +156,37 @@ def _best_of_others(values: pd.DataFrame) -> pd.Series:
     if len(values) < 2:
         return pd.Series(np.nan, index=values.index)
     return pd.Series({seed: values.at[seed, values.drop(index=seed).mean().idxmax()] for seed in values.index})
+
+
+def epsilon(table: pd.DataFrame) -> list[Check]:
+    """What Adam's epsilon does below the transition: training begins where first gradients are no smaller than it."""
+    accuracy = last(table, "accuracy")
+    sizes = relative_gradient(accuracy)
+    felt, lost = sizes >= 1.0, sizes <= 1e-6
+    one = accuracy.sigma_w == COMPARED
+    least, most = accuracy.epsilon.min(), accuracy.epsilon.max()
+    small, large = (_over(accuracy, "O(4)", one & (accuracy.epsilon == each)) for each in (least, most))
+    trained, still, generic = (
+        _over(accuracy, symmetry, where) for symmetry, where in (("O(4)", felt), ("O(4)", lost), ("generic(2)", felt))
+    )
+    text = f"accuracy of O(4) at sigma_w = {COMPARED}, epsilon {least:g} minus {most:g}"
+    where = "first gradients above epsilon"
+    return [
+        Check(text, _tuple(small - large), ">", 0.30),
+        Check(f"mean accuracy of O(4), {where} minus below epsilon/10^6", _tuple(trained - still), ">", 0.30),
+        Check(f"mean accuracy, {where}, O(4) minus generic(2)", _tuple(trained - generic), ">", 0.10),
+    ]
+
+
+def relative_gradient(rows: pd.DataFrame) -> pd.Series:
+    """First gradients of hidden weights over Adam's epsilon, by theory: the geometric mean over layers, row by row."""
+
+    def of(symmetry: str, width: int, depth: int, sigma_w: float, epsilon: float) -> float:
+        return float(np.exp(np.log(first_gradients(Shape(symmetry, width, depth, 1), sigma_w)).mean()) / epsilon)
+
+    keys = list(zip(rows.symmetry, rows.width, rows.depth, rows.sigma_w, rows.epsilon, strict=True))
+    found = {key: of(*key) for key in set(keys)}
+    return pd.Series([found[key] for key in keys], index=rows.index)
 
 
 def last(table: pd.DataFrame, quantity: str) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from simulate.devices import as_device
 
 from . import measure
 from .adam import Adam
-from .conventions import BATCH, JACOBIAN_IMAGES, RANK_IMAGES
+from .conventions import ADAM_EPS, BATCH, JACOBIAN_IMAGES, RANK_IMAGES
 from .data import Data, Source, load
 from .runner import Outcome
 from .stack import Model, Shape, Stack
@@ -28,7 +28,8 @@ NO_LAYER = -1
 class Row(NamedTuple):
     """One number of a result. Training means (`loss`) are over the epoch that ends at `step`.
 
-    `diverged` is 1 for a model with parameters that are no longer finite: what else is said of it may be NaN.
+    `epsilon` is Adam's. `diverged` is 1 for a model with parameters that are no longer finite: what else is said of it
+    may be NaN.
     """
 
     symmetry: str
@@ -42,6 +43,7 @@ class Row(NamedTuple):
     layer: int
     quantity: str
     value: float
+    epsilon: float = ADAM_EPS  # last and with a default: tables that are older than the column do without
 
 
 def rank_at_readout(stack: Stack, images: torch.Tensor) -> Iterator[tuple[str, int, torch.Tensor]]:
@@ -236,5 +238,6 @@ class Training:
                     layer,
                     quantity,
                     value,
+                    model.epsilon,
                 )
             )

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from meanfield import as_symmetry, depth_scales, fixed_point
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL
 
-from .criteria import last
+from .criteria import last, relative_gradient
 from .table import frame
 
 COLOURS = {"U(1)": "#0072B2", "O(4)": "#009E73", "O(8)": "#CC79A7", "generic(2)": "#D55E00", "generic(4)": "#E69F00"}
@@ -51,6 +51,27 @@ def plot_transition(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> 
         columnspacing=1.0,
         handlelength=1.5,
     )
+    return ax
+
+
+def plot_epsilon(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
+    """Test accuracy of one symmetry at the end against sigma_w, for each of Adam's epsilons.
+
+    Dotted, the sigma_w at which first gradients are as large as epsilon, by theory.
+    """
+    rows = last(frame(result).query("symmetry == @symmetry"), "accuracy")
+    for color, (epsilon, own) in enumerate(rows.groupby("epsilon")):
+        mean = own.groupby("sigma_w").value.mean()
+        ax.plot(mean.index, mean, color=f"C{color}", label=rf"$\epsilon = 10^{{{np.log10(epsilon):.0f}}}$")
+        ax.plot(own.sigma_w, own.value, "o", mfc="none", ms=4.0, color=f"C{color}", alpha=0.8)
+        size = relative_gradient(own).groupby(own.sigma_w).first()
+        crossing = np.interp(0.0, np.log(size), size.index, left=np.nan, right=np.nan)
+        ax.axvline(crossing, color=f"C{color}", ls=":", lw=0.8)
+    ax.set_ylim(0.0, 1.0)
+    ax.set_xlabel(SIGMA_LABEL)
+    ax.set_ylabel("test accuracy")
+    ax.set_title(symmetry, fontsize="medium")
+    ax.legend(frameon=False, fontsize="small")
     return ax
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from meanfield.symmetry import as_symmetry
 
-from .conventions import BATCH, WEIGHT_VARIANCE
+from .conventions import ADAM_EPS, BATCH, WEIGHT_VARIANCE
 from .data import Source, load
 from .job import NO_LAYER, Job, Row
 from .order import order_parameter
@@ -31,6 +31,7 @@ class Preset:
     train, test : images used, from the first; None is all
     measures, steps : what `training.job` measures, and after which steps
     order_networks : networks for the order parameter; 0 leaves it out
+    epsilons : Adam's, every one with every sigma_w
     """
 
     data: str
@@ -47,6 +48,7 @@ class Preset:
     measures: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()
     order_networks: int = 0
+    epsilons: tuple[float, ...] = (ADAM_EPS,)
 
     def jobs(self, data_dir: str | None, device: str) -> list[Job]:
         """The stacks to train; `device` is ``"cpu"`` or ``"cuda:i"``."""
@@ -58,8 +60,9 @@ class Preset:
                 width = self.width or _whole(self.components or 0, k, symmetry)
                 shape = Shape(symmetry, width, depth, features)
                 models = [
-                    Model(sigma_w, seed)
+                    Model(sigma_w, seed, epsilon=epsilon)
                     for sigma_w in self.sigma_w or (fixed_variance_sigma_w(shape),)
+                    for epsilon in self.epsilons
                     for seed in range(self.seeds)
                 ]
                 at_once = ON_CPU if device == "cpu" else len(models)
@@ -71,10 +74,11 @@ class Preset:
     def table(self, rows: list[Row], device: str) -> list[Row]:
         """All rows of the result: what the jobs measured, and the order parameter at initialisation.
 
-        In the order of symmetry, depth, sigma_w and seed, however the models were shared out among stacks.
+        In the order of symmetry, depth, sigma_w, epsilon and seed, however the models were shared out among stacks.
         """
         rows = rows + self._order(device)
-        return sorted(rows, key=lambda row: (self.symmetries.index(row.symmetry), row.depth, row.sigma_w, row.seed))
+        place = self.symmetries.index
+        return sorted(rows, key=lambda r: (place(r.symmetry), r.depth, r.sigma_w, r.epsilon, r.seed))
 
     def images(self, data_dir: str | None) -> dict[str, object]:
         """What the result's first line says of the images."""
@@ -89,7 +93,7 @@ class Preset:
     @property
     def networks(self) -> int:
         """How many are trained."""
-        return len(self.symmetries) * len(self.depths) * len(self.sigma_w or (0.0,)) * self.seeds
+        return len(self.symmetries) * len(self.depths) * len(self.sigma_w or (0.0,)) * len(self.epsilons) * self.seeds
 
     def _source(self, data_dir: str | None) -> Source:
         return Source(self.data, None if self.data == "digits" else data_dir, self.train, self.test)
@@ -123,6 +127,9 @@ def describe(settings: dict) -> str:
     width = f"N = {settings['width']}" if settings["width"] else f"N D = {settings['components']}"
     depths = ", ".join(map(str, settings["depths"]))
     points = "" if settings["sigma_w"] is None else f", {len(settings['sigma_w'])} sigma_w"
+    epsilons = settings.get("epsilons", [ADAM_EPS])  # results that are older than the field
+    if list(epsilons) != [ADAM_EPS]:
+        points += f", Adam's epsilon {', '.join(f'{each:g}' for each in epsilons)}"
     return f"{settings['data']}, {width}, L = {depths}{points}, {settings['seeds']} seeds, {settings['epochs']} epochs"
 
 
@@ -172,6 +179,13 @@ _figure5b = Preset(
 )
 _figure10 = replace(_figure3, symmetries=("generic(4)",), sigma_w=ZOOM)
 _figure11 = replace(_figure3, data="mnist")
+_epsilon = replace(
+    _figure3,
+    symmetries=("O(4)", "U(1)", "generic(2)"),  # generic(4) takes four times as long
+    sigma_w=(0.70, 0.76, 0.82, 0.88, 0.94),
+    epsilons=(1e-16, 1e-12, 1e-8),
+    order_networks=0,
+)
 
 
 def _small(full: Preset, **changes: Any) -> Preset:
@@ -214,5 +228,10 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "quick": _small_sweep(_figure11, (0.7, 1.0, 1.3, 1.8)),
         "cpu": replace(_figure11, sigma_w=FEW, seeds=3, epochs=2),
         "paper": _figure11,
+    },
+    "epsilon": {
+        "quick": replace(_small_sweep(_epsilon, (0.76, 1.0)), epsilons=(1e-16, 1e-8), order_networks=0, depths=(60,)),
+        "cpu": replace(_epsilon, seeds=3, epochs=1),
+        "paper": _epsilon,
     },
 }

@@ -21,7 +21,7 @@ from simulate.blocks import generator
 from simulate.devices import as_device, as_dtype
 from simulate.layers import weight_shape, weight_std
 
-from .conventions import D0, LEARNING_RATE
+from .conventions import ADAM_EPS, D0, LEARNING_RATE
 from .radial import Radial, factors
 
 CACHE = 2**18  # bytes of one layer's state that a CPU works on at a time
@@ -94,20 +94,22 @@ class Model:
     seed : of the initial weights, and of the order of images
     learning_rate : Adam's
     clip : largest norm of the gradient; a longer one is scaled down to it. None leaves gradients as they are.
+    epsilon : Adam's, which is added to the root mean square that a gradient is divided by
     """
 
     sigma_w: float
     seed: int = 0
     learning_rate: float = LEARNING_RATE
     clip: float | None = None
+    epsilon: float = ADAM_EPS
 
     def __post_init__(self) -> None:
         whole_number("seed", self.seed, 0)
-        for name in ("sigma_w", "learning_rate", "clip"):
+        for name in ("sigma_w", "learning_rate", "clip", "epsilon"):
             value = getattr(self, name)
             if value is None and name == "clip":
                 continue
-            if real_array(name, value, minimum=0.0, strict=name == "clip").ndim:
+            if real_array(name, value, minimum=0.0, strict=name in ("clip", "epsilon")).ndim:
                 raise ValueError(f"{name} must be one number, got {value!r}")
 
 

@@ -44,6 +44,7 @@ LONG_NAMES = {
     "layer": "layer $l$; -1: not of one layer",
     "quantity": "what was measured",
     "value": "its value",
+    "epsilon": "Adam's epsilon",
 }
 
 
@@ -88,6 +89,9 @@ def read(path: str | Path) -> xr.Dataset:
             table = pd.read_csv(file)
         except ValueError as error:
             raise ValueError(f"{path} must be a result of training, got {first[:60]!r} as its first line") from error
+    for name, default in Row._field_defaults.items():
+        if tuple(table.columns) == tuple(field for field in Row._fields if field != name):
+            table[name] = default
     if tuple(table.columns) not in COLUMNS:
         wanted = " or ".join(", ".join(fields) for fields in COLUMNS)
         raise ValueError(f"{path} must have the columns {wanted}, got {', '.join(table.columns)}")

@@ -125,6 +125,33 @@ def test_edge():
     assert verdicts("figure10", table(opposite, ("generic(4)",), sigma_w=grid)) == ["contradicts"] * 2
 
 
+def epsilons(trained):
+    """Rows at two values of epsilon, of networks of 100 layers: `trained` has (symmetry, sigma_w, epsilon)."""
+    parts = []
+    for epsilon in (1e-16, 1e-8):
+        part = table(
+            lambda s, _depth, sigma_w, *_, e=epsilon: 0.8 if trained(s, sigma_w, e) else 0.1,
+            ("O(4)", "generic(2)"), sigma_w=(0.7, 0.76, 0.94),
+        )  # fmt: skip
+        parts.append(part.assign(epsilon=epsilon, width=64))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_epsilon():
+    """By hand 0.9/256 sigma_w^198/256 is a gradient's square: 0.76^99 = 10^-11.8, 0.94^99 = 10^-2.66."""
+    felt = epsilons(lambda s, sigma_w, e: s == "O(4)" and sigma_w**99 * math.sqrt(0.9) / 256 > e)
+    assert verdicts("epsilon", felt) == ["agrees"] * 3
+    # 0.76 with 1e-16 and 0.94 with either, minus 0.70 and 0.76 with 1e-8
+    assert [check.mean for check in criteria.epsilon(felt)] == pytest.approx([0.7, 0.7, 0.7], abs=0.01)
+    by_phase = epsilons(lambda s, sigma_w, e: sigma_w > 1.0)
+    assert verdicts("epsilon", by_phase) == ["contradicts"] * 3
+    sizes = criteria.relative_gradient(felt)
+    assert sizes[(felt.sigma_w == 0.76) & (felt.epsilon == 1e-16)].iloc[0] == pytest.approx(
+        0.76**99 * math.sqrt(0.9) / 256 / 1e-16,
+        rel=0.7,  # tanh takes some of it
+    )
+
+
 def test_the_edge_is_not_chosen_by_the_seed_it_is_tested_on():
     grid = (0.9, 1.0, 1.05, 1.3)
     rows = table(lambda *_: 0.1, ("generic(4)",), sigma_w=grid)

@@ -35,6 +35,7 @@ SIZES = {
     "figure5b": {"width": 4, "depths": (3,), "steps": (0, 2)},
     "figure10": {"width": 4, "depths": (3,), "sigma_w": (0.9, 1.0, 1.5), "order_networks": 4},
     "figure11": {"width": 4, "depths": (3,), "sigma_w": (0.8, 1.5), "order_networks": 4},
+    "epsilon": {"width": 4, "depths": (3,), "sigma_w": (0.76, 1.5)},
 }
 
 
@@ -194,6 +195,13 @@ def test_files_that_are_no_results(tmp_path, text, message):
     (tmp_path / "file.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         table.read(tmp_path / "file.csv")
+
+
+def test_tables_that_are_older_than_a_column(tmp_path):
+    result = run_experiment("figure4")
+    table.write(result.drop_vars("epsilon"), tmp_path / "old.csv")
+    assert "epsilon" not in (tmp_path / "old.csv").read_text().splitlines()[1]
+    assert rows(table.read(tmp_path / "old.csv")) == rows(result)
 
 
 def call(monkeypatch, *arguments):

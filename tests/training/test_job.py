@@ -108,7 +108,12 @@ def test_settings_of_torch_are_put_back(job):
 
 def test_adam_by_hand():
     """Adam's formula in numpy, and what clipping does to the gradient."""
-    models = (Model(1.5, learning_rate=1e-3), Model(1.5, learning_rate=0.1), Model(1.5, clip=1.0), Model(1.5, clip=9.0))
+    models = (
+        Model(1.5, learning_rate=1e-3),
+        Model(1.5, learning_rate=0.1),
+        Model(1.5, clip=1.0),
+        Model(1.5, clip=9.0, epsilon=0.5),
+    )
     stack = Stack(Shape("O(1)", 2, 1, 2, 2), models, dtype="float64")
     adam, start = Adam(stack), stack.parameters.numpy().copy()
     source = np.random.default_rng(0)
@@ -123,7 +128,8 @@ def test_adam_by_hand():
     for t, gradient in enumerate(given, start=1):
         mean = ADAM_BETAS[0] * mean + (1.0 - ADAM_BETAS[0]) * gradient
         square = ADAM_BETAS[1] * square + (1.0 - ADAM_BETAS[1]) * gradient**2
-        step = mean / (1.0 - ADAM_BETAS[0] ** t) / (np.sqrt(square / (1.0 - ADAM_BETAS[1] ** t)) + ADAM_EPS)
+        epsilon = np.array([[ADAM_EPS], [ADAM_EPS], [ADAM_EPS], [0.5]])
+        step = mean / (1.0 - ADAM_BETAS[0] ** t) / (np.sqrt(square / (1.0 - ADAM_BETAS[1] ** t)) + epsilon)
         expected = expected - np.array([[1e-3], [0.1], [1e-3], [1e-3]]) * step
     np.testing.assert_allclose(stack.parameters, expected, rtol=1e-10)
     stack.gradients.zero_()

@@ -158,6 +158,7 @@ def test_cross_entropy_by_hand():
         (lambda: Model(1.0, -1), "seed must be an integer >= 0, got -1"),
         (lambda: Model(1.0, learning_rate=math.nan), "learning_rate must be finite"),
         (lambda: Model(1.0, clip=0.0), "clip must be > 0, got 0"),
+        (lambda: Model(1.0, epsilon=0.0), "epsilon must be > 0, got 0"),
         (lambda: Model(1.0, learning_rate=[1.0, 2.0]), "learning_rate must be one number"),
         (lambda: Stack(shape("U(1)"), []), "models must name at least one model, got none"),
         (lambda: Stack(shape("U(1)"), MODELS, dtype="float16"), "dtype must be"),
