@@ -71,6 +71,22 @@ def only_one_solves(table: pd.DataFrame) -> list[Check]:
     ]
 
 
+def as_large(table: pd.DataFrame) -> list[Check]:
+    """Figure 7 with as many weights, which its claim does not ask: against the smallest ordinary model with no less."""
+    (task,) = table.task.unique()
+    accuracy = _final(table, task, "test_accuracy")
+    weights = table.groupby("model").parameters.first()
+    checks = []
+    for name in accuracy:
+        cell = name.split()[-2]
+        larger = [other for other in accuracy if other.startswith(f"{cell} ") and weights[other] >= weights[name]]
+        if name.startswith(("O(", "U(1)")) and larger:
+            other = min(larger, key=weights.__getitem__)
+            text = f"{task}: accuracy, {name} ({weights[name]:,} weights) minus {other} ({weights[other]:,})"
+            checks.append(Check(text, tuple(accuracy[name] - accuracy[other]), ">", 0.0))
+    return checks
+
+
 def more_accurate(table: pd.DataFrame) -> list[Check]:
     """Figure 7, Table 3: at each hidden size."""
     (task,) = table.task.unique()

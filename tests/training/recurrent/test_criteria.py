@@ -4,7 +4,14 @@ import pandas as pd
 import pytest
 
 from training.recurrent import Setting
-from training.recurrent.criteria import controls, lasting_pairs, lower_loss, more_accurate, only_one_solves
+from training.recurrent.criteria import (
+    as_large,
+    controls,
+    lasting_pairs,
+    lower_loss,
+    more_accurate,
+    only_one_solves,
+)
 from training.recurrent.rows import Row, row
 
 
@@ -62,6 +69,23 @@ def test_more_accurate():
         "a task: accuracy, U(1) GRU 8 minus GRU 8",
     ]
     assert verdicts(checks) == ["agrees", "contradicts"]
+
+
+def test_as_large():
+    """Of several larger ordinary models the smallest one counts, whatever its hidden size."""
+    values = {"RNN 8": (90, 0.5), "RNN 20": (400, 0.8), "RNN 30": (900, 0.1), "O(3) RNN 8": (300, 0.7)}
+    values |= {"GRU 8": (200, 0.9), "U(1) GRU 8": (500, 0.95)}  # without a GRU as large
+    rows = [
+        row("a task", Setting(kind, int(size), seed), parameters, 100, quantity, accuracy + 0.01 * seed)
+        for name, (parameters, accuracy) in values.items()
+        for kind, size in [name.rsplit(" ", 1)]
+        for seed in range(2)
+        for quantity in ("validation_accuracy", "test_accuracy")
+    ]
+    (check,) = as_large(pd.DataFrame(rows, columns=list(Row._fields)))
+    assert check.text == "a task: accuracy, O(3) RNN 8 (300 weights) minus RNN 20 (400)"
+    assert check.values == pytest.approx((-0.1, -0.1))
+    assert check.verdict == "contradicts"
 
 
 def grid(loss, positive, kept):
