@@ -241,6 +241,7 @@ def test_inconsistencies_have_their_evidence():
         ("clip_values", contradictions.clip_norms),
         ("ENCODERS", {"standard": None, "variance 0.001": 0.001, "deviation 0.001": 0.001}),
         ("_count", lambda row, biases: 18_000),
+        ("first_gradients", lambda shape, sigma_w: np.full(100, 1e-3)),
         ("slips", lambda: [replace(contradictions.LISTED[0], evidence=refuse)]),
     ],
 )

@@ -18,12 +18,14 @@ import meanfield
 import simulate
 from meanfield import symbolic
 
+from ..conventions import ADAM_EPS
 from ..presets import PRESETS, fixed_variance_sigma_w
 from ..recurrent import tables
 from ..recurrent.initial import ENCODERS
 from ..recurrent.presets import sweep
 from ..recurrent.stacked_adam import clip_norms, clip_values
 from ..stack import Shape
+from ..vanishing import first_gradients
 from .recurrent_layers import rounded
 
 
@@ -151,6 +153,14 @@ def _two_order_parameters() -> str:
     return _shown(all(float(v.mean_shift) < 0.0 for v in found.values()), f"at N = 64, sigma_w = 1.5, theory: {told}")
 
 
+def _adams_epsilon() -> str:
+    shape = PRESETS["figure3"]["paper"]
+    assert shape.width is not None
+    sizes = {s: float(first_gradients(Shape("O(4)", shape.width, shape.depths[0], 1), s).mean()) for s in (0.8, 0.95)}
+    told = ", ".join(f"{size:.1e} at sigma_w = {s:g}" for s, size in sizes.items())
+    return _shown(sizes[0.8] < ADAM_EPS < sizes[0.95], f"O(4): {told}; epsilon {ADAM_EPS:g}")
+
+
 def _low_variance() -> str:
     widths = [value for value in ENCODERS.values() if value is not None]
     return _shown(len(set(widths)) == 2, f"standard deviation {widths[0]:.4f} or {widths[1]:.4f}; both can be chosen")
@@ -190,6 +200,12 @@ LISTED = (
         "The order parameter is from Eq. (6) in Figure 3 and from Eq. (8) in Figure 11.",
         "They differ at finite width; both are computed for both figures.",
         _two_order_parameters,
+    ),
+    Inconsistency(
+        "Section 2.4, Appendix D.1",
+        "Training begins 'precisely when we enter the SSB phase'; Adam's epsilon is not stated.",
+        "Just below it the first gradients of 100 layers fall below PyTorch's epsilon, which is an onset of its own.",
+        _adams_epsilon,
     ),
     Inconsistency(
         "Appendix D.2.5",
