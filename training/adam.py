@@ -1,4 +1,4 @@
-"""Adam on a stack: each model with its own learning rate and its own clipping."""
+"""Adam on a stack: each model with its own learning rate, epsilon and clipping."""
 
 from __future__ import annotations
 

@@ -109,8 +109,10 @@ def healthy(table: pd.DataFrame) -> list[Check]:
     def change(symmetry: str, quantity: str) -> tuple[float, ...]:
         mine = table[(table.quantity == quantity) & (table.symmetry == symmetry)]
         first, final = (mine[mine.step == step].set_index("seed").value for step in (mine.step.min(), mine.step.max()))
-        # a Jacobian may underflow to zero, which is as small as a number gets and no reason to stay undecided
-        return _tuple(np.log10(np.maximum(final / first, np.finfo(float).tiny)))
+        ratio = final / first
+        # a Jacobian may underflow to zero: that is no reason to stay undecided, and it counts as the least that did not
+        least = ratio[ratio > 0.0].min() if (ratio > 0.0).any() else np.finfo(float).tiny
+        return _tuple(np.log10(ratio.where(ratio != 0.0, least)))
 
     rank = last(table, "rank")
     everything = pd.Series(True, index=rank.index)
@@ -179,7 +181,10 @@ def epsilon(table: pd.DataFrame) -> list[Check]:
 
 
 def relative_gradient(rows: pd.DataFrame) -> pd.Series:
-    """First gradients of hidden weights over Adam's epsilon, by theory: the geometric mean over layers, row by row."""
+    """First gradients of hidden weights over Adam's epsilon, by theory: the geometric mean over layers, row by row.
+
+    For the paper's batches; in smaller ones gradients are larger by the square root of the ratio.
+    """
 
     def of(symmetry: str, width: int, depth: int, sigma_w: float, epsilon: float) -> float:
         return float(np.exp(np.log(first_gradients(Shape(symmetry, width, depth, 1), sigma_w)).mean()) / epsilon)

@@ -42,7 +42,7 @@ class Experiment:
 
     Attributes
     ----------
-    claim : what the paper says
+    claim : what the paper says; of an experiment beyond the paper, what is claimed here
     criterion : what would bear it out, in words
     judge : the same as a function of the table
     panels : functions (result, ax) that draw it

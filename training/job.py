@@ -187,7 +187,9 @@ class Training:
         """
         state = torch.load(path, map_location=self.stack.parameters.device, weights_only=True)
         if state["job"] != repr(self.job):
-            raise ValueError(f"{path} must be a checkpoint of {self.job!r}, got one of {state['job']}")
+            raise ValueError(
+                f"{path} must be a checkpoint of {self.job!r}, got one of {state['job']}; delete it to start anew"
+            )
         self.step = state["step"]
         self.stack.parameters.copy_(state["parameters"])
         self._adam.optimiser.load_state_dict(state["adam"])

@@ -10,7 +10,7 @@ COMMITTED = Path(__file__).parent / "results"
 MINE = Path("results/training")
 
 
-def find(name: str, preset: str | None = None, folder: Path | None = None) -> Path:
+def find(name: str, preset: str | None = None, folder: str | Path | None = None) -> Path:
     """The table of a run.
 
     Parameters
@@ -25,7 +25,7 @@ def find(name: str, preset: str | None = None, folder: Path | None = None) -> Pa
     ValueError
         For an unknown name or preset.
     """
-    folders = (MINE, COMMITTED) if folder is None else (folder,)
+    folders = (MINE, COMMITTED) if folder is None else (Path(folder),)
     experiment, _ = experiments.find(name, preset or "quick")
     presets = list(experiment.presets)[::-1] if preset is None else [preset]
     paths = [place / f"{name}_{each}.csv" for each in presets for place in folders]

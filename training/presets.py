@@ -230,7 +230,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "paper": _figure11,
     },
     "epsilon": {
-        "quick": replace(_small_sweep(_epsilon, (0.76, 1.0)), epsilons=(1e-16, 1e-8), order_networks=0, depths=(60,)),
+        "quick": replace(_small_sweep(_epsilon, (0.76, 1.0)), epsilons=(1e-16, 1e-8), order_networks=0, depths=(100,)),
         "cpu": replace(_epsilon, seeds=3, epochs=1),
         "paper": _epsilon,
     },

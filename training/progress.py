@@ -24,7 +24,9 @@ def board(work: Path | None) -> Iterator[Path | None]:
     try:
         yield folder
     finally:
-        rmtree(folder, ignore_errors=True)
+        # in one step: a job that writes its note meanwhile would keep a folder which is emptied file by file
+        gone = folder.rename(f"{folder}.gone")
+        rmtree(gone, ignore_errors=True)
 
 
 @dataclass

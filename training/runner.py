@@ -161,12 +161,18 @@ def run_all(
             executor.submit(run, job, file, deadline=deadline, progress=inside, note=note)
             for job, file, note in zip(jobs, files, notes, strict=True)
         ]
-        return _gather(jobs, futures, notes, progress if inside is None else None)
+        if inside is not None or progress is None:
+            return _gather(futures, notes)
+        return _gather(futures, notes, progress, [job.work for job in jobs])
 
 
 def _gather(
-    jobs: Sequence[Job], futures: Sequence[Future[Outcome]], notes: Sequence[Note | None], progress: Progress | None
+    futures: Sequence[Future[Outcome]],
+    notes: Sequence[Note | None],
+    progress: Progress | None = None,
+    works: Sequence[float] = (),
 ) -> list[Outcome]:
+    """All outcomes, as they come; `works` are the floating-point operations of the jobs, for `progress`."""
     pending, told = set(futures), 0.0
     try:
         while pending:
@@ -175,7 +181,7 @@ def _gather(
                 if error is not None and not isinstance(error, Interrupted):
                     raise error
             if progress is not None:
-                done = sum(map(_done, jobs, futures, notes))
+                done = sum(map(_done, works, futures, notes))
                 # a note that is just being written reads as none
                 progress(max(0.0, done - told))
                 told = max(told, done)
@@ -186,10 +192,10 @@ def _gather(
     return [future.result() for future in futures]
 
 
-def _done(job: Job, future: Future[Outcome], note: Note | None) -> float:
-    """Floating-point operations of a job elsewhere."""
+def _done(work: float, future: Future[Outcome], note: Note | None) -> float:
+    """Floating-point operations that a job elsewhere has done, of so many."""
     if future.done() and future.exception() is None:
-        return job.work
+        return work
     return 0.0 if note is None else note.read()
 
 

@@ -1,4 +1,4 @@
-"""Networks of one shape that differ in sigma_w, seed and learning rate, trained as one program.
+"""Networks of one shape that differ in sigma_w, seed and their optimiser, trained as one program.
 
 Everything has a leading axis of models. Each model's numbers are what they would be if it were alone: on a CPU to the
 last bit, as every product and every sum is of one model, in the same order.
@@ -95,6 +95,7 @@ class Model:
     learning_rate : Adam's
     clip : largest norm of the gradient; a longer one is scaled down to it. None leaves gradients as they are.
     epsilon : Adam's, which is added to the root mean square that a gradient is divided by
+        Squares of gradients below about 1e-18 are zero in float32; with an epsilon as small as those, steps are wrong.
     """
 
     sigma_w: float

@@ -17,6 +17,7 @@ import xarray as xr
 
 from meanfield.files import atomic_path
 
+from .conventions import ADAM_EPS
 from .job import Row
 from .recurrent.rows import Row as RecurrentRow
 
@@ -89,9 +90,8 @@ def read(path: str | Path) -> xr.Dataset:
             table = pd.read_csv(file)
         except ValueError as error:
             raise ValueError(f"{path} must be a result of training, got {first[:60]!r} as its first line") from error
-    for name, default in Row._field_defaults.items():
-        if tuple(table.columns) == tuple(field for field in Row._fields if field != name):
-            table[name] = default
+    if tuple(table.columns) == Row._fields[:-1]:  # older than the last column
+        table["epsilon"] = ADAM_EPS
     if tuple(table.columns) not in COLUMNS:
         wanted = " or ".join(", ".join(fields) for fields in COLUMNS)
         raise ValueError(f"{path} must have the columns {wanted}, got {', '.join(table.columns)}")

@@ -2,8 +2,8 @@
 
 Adam divides a gradient by its root mean square *plus epsilon*, so that a weight hardly moves as long as its gradients
 are smaller than epsilon. In the unbroken phase states shrink by sigma_w f'(0) with every layer, and so do the gradients
-of states on their way back: a hidden weight's gradient is of the order of sigma_w^L in every layer. A deep network may
-then stay as it was, below the transition, for the sake of an optimiser's constant and not of its phase.
+of states on their way back: a hidden weight's gradient is proportional to about sigma_w^L in every layer. A deep
+network may then stay as it was, below the transition, for the sake of an optimiser's constant and not of its phase.
 """
 
 from __future__ import annotations

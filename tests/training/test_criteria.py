@@ -163,18 +163,14 @@ def test_the_edge_is_not_chosen_by_the_seed_it_is_tested_on():
     assert criteria.edge(rows[rows.seed == 0])[1].verdict == "undecided"
 
 
-def test_a_jacobian_that_underflows_is_no_reason_to_stay_undecided():
-    def gone(symmetry, _depth, _sigma_w, quantity, step, _layer):
+@pytest.mark.parametrize("seeds", [(0, 1, 2), (1,)])
+def test_a_jacobian_that_underflows_is_no_reason_to_stay_undecided(seeds):
+    def collapsed(symmetry, _depth, _sigma_w, quantity, step, _layer):
         if quantity == "rank":
             return 2.0 if symmetry == "U(1)" else 1.0
-        return 0.0 if step and symmetry == "generic(2)" else 1.0
+        return 1e-3 if step and symmetry == "generic(2)" else 1.0
 
-    rows = table(
-        gone,
-        ("U(1)", "generic(2)"),
-        depths=(64,),
-        quantities=("jacobian_norm", "jacobian_protected", "rank"),
-        layers=(64,),
-    )
-    rows.loc[rows.value < 0.01, "value"] = 0.0
+    quantities = ("jacobian_norm", "jacobian_protected", "rank")
+    rows = table(collapsed, ("U(1)", "generic(2)"), depths=(64,), quantities=quantities, layers=(64,))
+    rows.loc[rows.seed.isin(seeds) & (rows.value < 0.01), "value"] = 0.0
     assert [check.verdict for check in criteria.healthy(rows)] == ["agrees"] * 3

@@ -50,7 +50,7 @@ def test_a_cluster_stops_when_it_is_no_longer_waited_for(client, monkeypatch, tm
     """Ctrl-C here, while jobs of hours are under way there: they save their state and end."""
     monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10**6))
 
-    def pressed(jobs, futures, notes, progress):
+    def pressed(*_):
         wait_until(lambda: any(client.processing().values()))
         raise KeyboardInterrupt
 

@@ -232,7 +232,7 @@ def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys,
     assert "the same command goes on" in capsys.readouterr().out
 
 
-def _pressed(_jobs, futures, _notes, _progress):
+def _pressed(futures, *_):
     for future in futures[2:]:
         future.cancel()
     raise KeyboardInterrupt

@@ -1,5 +1,7 @@
 """How far jobs elsewhere are, and that they end when nobody waits for them."""
 
+import threading
+import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -32,6 +34,27 @@ def test_a_note_is_kept_and_read(tmp_path, monkeypatch):
     assert not note.wanted
     note.write(4e12)  # nobody reads it
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_board_goes_while_notes_are_being_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    stopped = threading.Event()
+
+    def write(note):
+        while not stopped.is_set():
+            note.write(1.0)
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(20):
+            with board(tmp_path) as folder:
+                notes = [Note(folder, str(number)) for number in range(8)]
+                stopped.clear()
+                for note in notes:
+                    threads.submit(write, note)
+                time.sleep(0.005)
+            still = [note.wanted for note in notes]
+            stopped.set()
+            assert not any(still)
 
 
 def test_without_a_folder_there_is_no_board():

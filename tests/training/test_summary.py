@@ -75,6 +75,9 @@ def test_committed_results_have_their_provenance_and_no_gaps(path):
     copying = all(part["task"].startswith("copy") for part in result.attrs["settings"].get("parts", [{"task": ""}]))
     assert copying != ("data" in result.attrs)
     assert not pd.isna(table.frame(result)).any().any()
+    # what a result was to be judged by, before it was run, is what judges it now
+    experiment = EXPERIMENTS[result.attrs["experiment"]]
+    assert (result.attrs["claim"], result.attrs["criterion"]) == (experiment.claim, experiment.criterion)
 
 
 def test_a_bar_does_not_end_a_cell(tmp_path):

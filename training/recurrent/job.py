@@ -23,7 +23,7 @@ from .trained_vortices import counts
 from .training import BATCH, TEST_EVERY, Training
 
 EPOCHS, DROP_AFTER, CLIP = 120, 100, 1.0  # psMNIST, Appendix D.2.5
-VALIDATIONS = 20  # of an image experiment, evenly spaced: enough for a curve in a small file
+VALIDATIONS = 20  # at least, of an image experiment, evenly spaced: enough for a curve in a small file
 ON_CPU = 2  # models in a job on a CPU, which gains nothing from more; jobs are what several processes share
 PIXELS = {"digits": 64, "mnist": 784}
 

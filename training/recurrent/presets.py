@@ -139,7 +139,7 @@ def best(task: str, models: Sequence[str], seeds: int) -> tuple[Setting, ...]:
 
 
 def controls(settings: Sequence[Setting]) -> tuple[Setting, ...]:
-    """Models that the paper does not have and that isolate one thing each.
+    """Models that the paper does not have, to tell apart what may help the equivariant ones.
 
     For every U(1) RNN the same capsules with generic weights, and for every GRU two that start with b_z = 2: one with
     its own initial weights, and one with all that a U(1) GRU starts from. Validation selects between these.

@@ -64,8 +64,8 @@ def census(states, *, periodic: bool) -> xr.Dataset:
         distance in plaquettes between the partners when positive and negative ones are paired so that the sum of
         distances is least (NaN without pairs); `kept`, the share of vortices that have one of their sign within one
         plaquette at the next step, and `chance`, what that share would be with the next step's vortices shifted by a
-        random vector (both NaN without vortices, and at the last step). `winding` (step, row, column) is what they are
-        counted from.
+        random vector, on an open grid with this step's at random places (both NaN without vortices, and at the last
+        step). `winding` (step, row, column) is what they are counted from.
 
     Raises
     ------
