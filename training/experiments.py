@@ -1,4 +1,4 @@
-"""The paper's trained figures as named experiments: what is run, what is claimed, and how it is drawn."""
+"""The trained figures of the paper, and one experiment beyond it: what is run, what is claimed, how it is drawn."""
 
 from __future__ import annotations
 
