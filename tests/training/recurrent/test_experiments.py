@@ -61,7 +61,8 @@ def test_every_experiment_runs_is_kept_judged_and_drawn(name, tmp_path):
     assert all(np.array_equal(kept[name], read[name]) for name in kept)
     found = table.frame(result)
     # every model is in it, with the last of its tests
-    assert len(found[["task", "model", "learning_rate", "seed"]].drop_duplicates()) == PRESETS[name]["quick"].networks
+    each = ["task", "model", "recurrent", "encoder", "learning_rate", "seed"]
+    assert len(found[each].drop_duplicates()) == PRESETS[name]["quick"].networks
     assert np.isfinite(found.value).all()
     assert EXPERIMENTS[name].judge(found)
     for panel in EXPERIMENTS[name].panels:
