@@ -25,8 +25,8 @@ def board(work: Path | None) -> Iterator[Path | None]:
         yield folder
     finally:
         # in one step: a job that writes its note meanwhile would keep a folder which is emptied file by file
-        gone = folder.rename(f"{folder}.gone")
-        rmtree(gone, ignore_errors=True)
+        with suppress(FileNotFoundError):  # somebody else removed it
+            rmtree(folder.rename(f"{folder}.gone"), ignore_errors=True)
 
 
 @dataclass
