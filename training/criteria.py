@@ -161,7 +161,7 @@ def _best_of_others(values: pd.DataFrame) -> pd.Series:
 
 
 def epsilon(table: pd.DataFrame) -> list[Check]:
-    """What Adam's epsilon does below the transition: training begins where first gradients are no smaller than it."""
+    """What Adam's epsilon does below the transition: whether first gradients larger than it are enough to train."""
     accuracy = last(table, "accuracy")
     sizes = relative_gradient(accuracy)
     felt, lost = sizes >= 1.0, sizes <= 1e-6
