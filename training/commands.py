@@ -28,7 +28,7 @@ from .summary import summary
 
 Name = Literal[
     "figure3", "figure4", "figure5a", "figure5b", "figure6", "figure7", "figure10", "figure11", "figure12", "copy200",
-    "epsilon",
+    "epsilon", "rotation",
 ]  # fmt: skip
 PresetName = Literal["quick", "cpu", "sweep", "paper"]
 

@@ -180,6 +180,22 @@ def epsilon(table: pd.DataFrame) -> list[Check]:
     ]
 
 
+def rotation(table: pd.DataFrame) -> list[Check]:
+    """What the learning rate does to U(1) networks below the transition, where O(2) ones cannot turn their output."""
+    accuracy = last(table, "accuracy")
+    below = accuracy.sigma_w < UNBROKEN
+    least, most = accuracy.learning_rate.min(), accuracy.learning_rate.max()
+    slow, fast = (below & (accuracy.learning_rate == rate) for rate in (least, most))
+    turning, steady, real = (
+        _over(accuracy, symmetry, where) for symmetry, where in (("U(1)", fast), ("U(1)", slow), ("O(2)", fast))
+    )
+    text = f"mean accuracy at sigma_w < {UNBROKEN}"
+    return [
+        Check(f"{text}, U(1), learning rate {least:g} minus {most:g}", _tuple(steady - turning), ">", 0.15),
+        Check(f"{text}, learning rate {most:g}, O(2) minus U(1)", _tuple(real - turning), ">", 0.15),
+    ]
+
+
 def relative_gradient(rows: pd.DataFrame) -> pd.Series:
     """First gradients of hidden weights over Adam's epsilon, by theory: the geometric mean over layers, row by row.
 

@@ -12,6 +12,8 @@ from meanfield import as_symmetry, depth_scales, fixed_point
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL
 
 from .criteria import last, relative_gradient
+from .rotation import reach
+from .stack import Shape
 from .table import frame
 
 COLOURS = {"U(1)": "#0072B2", "O(4)": "#009E73", "O(8)": "#CC79A7", "generic(2)": "#D55E00", "generic(4)": "#E69F00"}
@@ -69,6 +71,27 @@ def plot_epsilon(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
         ax.axvline(crossing, color=f"C{color}", ls=":", lw=0.8)
     ax.set_ylim(0.0, 1.0)
     ax.set_xlabel(SIGMA_LABEL)
+    ax.set_ylabel("test accuracy")
+    ax.set_title(symmetry, fontsize="medium")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def plot_rotation(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
+    """Test accuracy of one symmetry at the end against the learning rate, for each sigma_w.
+
+    Dotted, for U(1), the learning rate at which one step can turn the output by half a turn, by theory.
+    """
+    rows = last(frame(result).query("symmetry == @symmetry"), "accuracy")
+    for color, (sigma_w, own) in enumerate(rows.groupby("sigma_w")):
+        mean = own.groupby("learning_rate").value.mean()
+        ax.semilogx(mean.index, mean, color=f"C{color}", label=rf"$\sigma_w = {sigma_w:g}$")
+        ax.semilogx(own.learning_rate, own.value, "o", mfc="none", ms=4.0, color=f"C{color}", alpha=0.8)
+        if symmetry == "U(1)":
+            shape = Shape(symmetry, own.width.iloc[0], own.depth.iloc[0], features=1)
+            ax.axvline(np.pi / reach(shape, sigma_w, 1.0), color=f"C{color}", ls=":", lw=0.8)
+    ax.set_ylim(0.0, 1.0)
+    ax.set_xlabel("learning rate of Adam")
     ax.set_ylabel("test accuracy")
     ax.set_title(symmetry, fontsize="medium")
     ax.legend(frameon=False, fontsize="small")

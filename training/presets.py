@@ -9,7 +9,7 @@ from typing import Any
 
 from meanfield.symmetry import as_symmetry
 
-from .conventions import ADAM_EPS, BATCH, WEIGHT_VARIANCE
+from .conventions import ADAM_EPS, BATCH, LEARNING_RATE, WEIGHT_VARIANCE
 from .data import Source, load
 from .job import NO_LAYER, Job, Row
 from .order import order_parameter
@@ -31,7 +31,7 @@ class Preset:
     train, test : images used, from the first; None is all
     measures, steps : what `training.job` measures, and after which steps
     order_networks : networks for the order parameter; 0 leaves it out
-    epsilons : Adam's, every one with every sigma_w
+    epsilons, learning_rates : Adam's, every one with every sigma_w
     """
 
     data: str
@@ -49,6 +49,7 @@ class Preset:
     steps: tuple[int, ...] = ()
     order_networks: int = 0
     epsilons: tuple[float, ...] = (ADAM_EPS,)
+    learning_rates: tuple[float, ...] = (LEARNING_RATE,)
 
     def jobs(self, data_dir: str | None, device: str) -> list[Job]:
         """The stacks to train; `device` is ``"cpu"`` or ``"cuda:i"``."""
@@ -60,9 +61,10 @@ class Preset:
                 width = self.width or _whole(self.components or 0, k, symmetry)
                 shape = Shape(symmetry, width, depth, features)
                 models = [
-                    Model(sigma_w, seed, epsilon=epsilon)
+                    Model(sigma_w, seed, rate, epsilon=epsilon)
                     for sigma_w in self.sigma_w or (fixed_variance_sigma_w(shape),)
                     for epsilon in self.epsilons
+                    for rate in self.learning_rates
                     for seed in range(self.seeds)
                 ]
                 at_once = ON_CPU if device == "cpu" else len(models)
@@ -74,11 +76,12 @@ class Preset:
     def table(self, rows: list[Row], device: str) -> list[Row]:
         """All rows of the result: what the jobs measured, and the order parameter at initialisation.
 
-        In the order of symmetry, depth, sigma_w, epsilon and seed, however the models were shared out among stacks.
+        In the order of symmetry, depth, sigma_w, epsilon, learning rate and seed, however the models were shared out
+        among stacks.
         """
         rows = rows + self._order(device)
         place = self.symmetries.index
-        return sorted(rows, key=lambda r: (place(r.symmetry), r.depth, r.sigma_w, r.epsilon, r.seed))
+        return sorted(rows, key=lambda r: (place(r.symmetry), r.depth, r.sigma_w, r.epsilon, r.learning_rate, r.seed))
 
     def images(self, data_dir: str | None) -> dict[str, object]:
         """What the result's first line says of the images."""
@@ -93,7 +96,8 @@ class Preset:
     @property
     def networks(self) -> int:
         """How many are trained."""
-        return len(self.symmetries) * len(self.depths) * len(self.sigma_w or (0.0,)) * len(self.epsilons) * self.seeds
+        optimisers = len(self.epsilons) * len(self.learning_rates)
+        return len(self.symmetries) * len(self.depths) * len(self.sigma_w or (0.0,)) * optimisers * self.seeds
 
     def _source(self, data_dir: str | None) -> Source:
         return Source(self.data, None if self.data == "digits" else data_dir, self.train, self.test)
@@ -127,9 +131,13 @@ def describe(settings: dict) -> str:
     width = f"N = {settings['width']}" if settings["width"] else f"N D = {settings['components']}"
     depths = ", ".join(map(str, settings["depths"]))
     points = "" if settings["sigma_w"] is None else f", {len(settings['sigma_w'])} sigma_w"
-    epsilons = settings.get("epsilons", [ADAM_EPS])  # results that are older than the field
-    if list(epsilons) != [ADAM_EPS]:
-        points += f", Adam's epsilon {', '.join(f'{each:g}' for each in epsilons)}"
+    for name, told, usual in (
+        ("epsilons", "Adam's epsilon", ADAM_EPS),
+        ("learning_rates", "learning rates", LEARNING_RATE),
+    ):
+        values = settings.get(name, [usual])  # results may be older than the field
+        if list(values) != [usual]:
+            points += f", {told} {', '.join(f'{each:g}' for each in values)}"
     return f"{settings['data']}, {width}, L = {depths}{points}, {settings['seeds']} seeds, {settings['epochs']} epochs"
 
 
@@ -186,6 +194,13 @@ _epsilon = replace(
     epsilons=(1e-16, 1e-12, 1e-8),
     order_networks=0,
 )
+_rotation = replace(
+    _epsilon,
+    symmetries=("U(1)", "O(2)"),
+    sigma_w=(0.70, 0.76, 1.5),
+    epsilons=(1e-16,),
+    learning_rates=(1e-3, 3e-4, 1e-4),
+)
 
 
 def _small(full: Preset, **changes: Any) -> Preset:
@@ -233,5 +248,10 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "quick": replace(_small_sweep(_epsilon, (0.76, 1.0)), epsilons=(1e-16, 1e-8), order_networks=0, depths=(100,)),
         "cpu": replace(_epsilon, seeds=3, epochs=1),
         "paper": _epsilon,
+    },
+    "rotation": {
+        "quick": _small(_rotation, sigma_w=(0.76,), learning_rates=(1e-3, 1e-4), seeds=3, epochs=6),
+        "cpu": replace(_rotation, seeds=3, epochs=1),
+        "paper": _rotation,
     },
 }

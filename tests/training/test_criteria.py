@@ -174,3 +174,20 @@ def test_a_jacobian_that_underflows_is_no_reason_to_stay_undecided(seeds):
     rows = table(collapsed, ("U(1)", "generic(2)"), depths=(64,), quantities=quantities, layers=(64,))
     rows.loc[rows.seed.isin(seeds) & (rows.value < 0.01), "value"] = 0.0
     assert [check.verdict for check in criteria.healthy(rows)] == ["agrees"] * 3
+
+
+def test_rotation():
+    def rates(accuracy):
+        parts = [
+            table(lambda s, _d, w, *_, r=rate: accuracy(s, w, r), ("U(1)", "O(2)"), sigma_w=(0.7, 0.76, 1.5)).assign(
+                learning_rate=rate
+            )
+            for rate in (1e-3, 3e-4, 1e-4)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    claimed = rates(lambda s, w, rate: 0.1 if s == "U(1)" and w < 1 and rate == 1e-3 else 0.5)
+    assert verdicts("rotation", claimed) == ["agrees"] * 2
+    assert [check.mean for check in criteria.rotation(claimed)] == pytest.approx([0.4, 0.4])
+    # only above the transition, and only between rates: neither is what is claimed
+    assert verdicts("rotation", rates(lambda s, w, rate: 0.5 - 0.4 * (w > 1 and rate == 1e-3))) == ["contradicts"] * 2

@@ -36,6 +36,7 @@ SIZES = {
     "figure10": {"width": 4, "depths": (3,), "sigma_w": (0.9, 1.0, 1.5), "order_networks": 4},
     "figure11": {"width": 4, "depths": (3,), "sigma_w": (0.8, 1.5), "order_networks": 4},
     "epsilon": {"width": 4, "depths": (3,), "sigma_w": (0.76, 1.5)},
+    "rotation": {"width": 4, "depths": (3,)},
 }
 
 
