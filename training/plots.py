@@ -89,7 +89,7 @@ def plot_rotation(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
         ax.semilogx(own.learning_rate, own.value, "o", mfc="none", ms=4.0, color=f"C{color}", alpha=0.8)
         if symmetry == "U(1)":
             shape = Shape(symmetry, own.width.iloc[0], own.depth.iloc[0], features=1)
-            ax.axvline(np.pi / reach(shape, sigma_w, 1.0), color=f"C{color}", ls=":", lw=0.8)
+            ax.axvline(np.pi / float(reach(shape, sigma_w, 1.0)), color=f"C{color}", ls=":", lw=0.8)
     ax.set_ylim(0.0, 1.0)
     ax.set_xlabel("learning rate of Adam")
     ax.set_ylabel("test accuracy")
