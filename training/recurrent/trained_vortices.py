@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 import xarray as xr
+from sklearn.linear_model import RidgeCV
 
-from meanfield.checks import real_array
+from meanfield.checks import real_array, whole_number
 
 from ..table import frame, weights
 from .convolutional import ConvolutionalRNN
@@ -16,10 +17,11 @@ from .copy_task import BLANK, MEMORY, TOKENS, CopyTask
 from .layer import affine
 from .sequence import SequenceModel
 from .settings import GRID, Setting
-from .vortices import census
+from .vortices import census, winding_numbers
 
 SEED = 0  # of the sequence that is looked at
 EXAMPLES = 64  # sequences over which recall is averaged
+PENALTIES = np.logspace(-2.0, 4.0, 7)  # of the ridge regression, chosen by leave-one-out among the examples
 
 
 def trained_model(result: xr.Dataset) -> tuple[SequenceModel, CopyTask]:
@@ -59,9 +61,7 @@ def states(model: SequenceModel, task: CopyTask, seed: int = SEED) -> np.ndarray
     ValueError
         When the model has no grid, or is a stack.
     """
-    layer = model.layer
-    if not isinstance(layer, ConvolutionalRNN) or layer.n_models is not None:
-        raise ValueError(f"model must be a single one on a grid, got {type(layer).__name__}, {layer.n_models} models")
+    layer = _grid(model)
     x, _ = task.batch(0, 1, [seed], split="test")
     output, _ = layer(x[0])
     return layer.grid(output[0]).transpose(0, 1).numpy()
@@ -72,14 +72,69 @@ def counts(model: SequenceModel, task: CopyTask, seed: int = SEED) -> Iterator[t
 
     Where a quantity does not exist (the share of vortices kept, without vortices) there is nothing.
     """
-    layer = model.layer
-    periodic = isinstance(layer, ConvolutionalRNN) and layer.padding == "circular"
+    periodic = _grid(model).padding == "circular"
     for channel, of_channel in enumerate(states(model, task, seed)):
         found = census(of_channel, periodic=periodic)
         for quantity in ("positive", "negative", "kept"):
             for time, value in enumerate(found[quantity].values):
                 if np.isfinite(value):
                     yield quantity, channel, time, float(value)
+
+
+@torch.no_grad()
+def decode(model: SequenceModel, task: CopyTask, examples: int = 2000, seed: int = SEED) -> xr.DataArray:
+    """Share of the symbols that a linear decoder reads off from parts of the state, at the last step of the delay.
+
+    The decoder is a ridge regression on each symbol at each of its positions, fitted to `examples` sequences and tested
+    on a quarter as many others. What it finds is there to be read; what it does not find may be there in another form.
+
+    Returns
+    -------
+    xarray.DataArray by `part` (winding numbers alone, phases, magnitudes) and `position` of the symbol
+    """
+    whole_number("examples", examples, 8)
+    (known, told), (fresh, asked) = (
+        _at_the_end_of_the_delay(model, task, count, seed, split)
+        for count, split in ((examples, "train"), (examples // 4, "test"))
+    )
+    symbols = np.unique(told)
+    one_hot = (told[..., None] == symbols).reshape(examples, -1).astype(float)
+    shares = []
+    for part, features in known.items():
+        guesses = RidgeCV(PENALTIES, alpha_per_target=True).fit(features, one_hot).predict(fresh[part])
+        shares.append((symbols[guesses.reshape(*asked.shape, -1).argmax(-1)] == asked).mean(0))
+    return xr.DataArray(
+        shares,
+        {"part": list(known), "position": ("position", np.arange(MEMORY), {"long_name": "position of the symbol"})},
+        ("part", "position"),
+        attrs={"long_name": "share of symbols read off"},
+    )
+
+
+def _at_the_end_of_the_delay(
+    model: SequenceModel, task: CopyTask, count: int, seed: int, split: str
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Parts of the states one step before the go token, (sequences, features), and symbols (sequences, positions)."""
+    layer = _grid(model)
+    x, _ = (part[0] for part in task.batch(0, count, [seed], split=split))
+    _, (last,) = layer(x[:, : MEMORY + task.max_delay])
+    states = layer.grid(last).numpy()
+    phase = np.angle(states)
+    parts = {
+        "winding numbers": winding_numbers(phase, periodic=layer.padding == "circular"),
+        "phases": np.stack([np.cos(phase), np.sin(phase)], 1),
+        "magnitudes": np.abs(states),
+    }
+    return {name: part.reshape(count, -1).astype(float) for name, part in parts.items()}, x[:, :MEMORY].argmax(
+        -1
+    ).numpy()
+
+
+def _grid(model: SequenceModel) -> ConvolutionalRNN:
+    layer = model.layer
+    if not isinstance(layer, ConvolutionalRNN) or layer.n_models is not None:
+        raise ValueError(f"model must be a single one on a grid, got {type(layer).__name__}, {layer.n_models} models")
+    return layer
 
 
 @torch.no_grad()

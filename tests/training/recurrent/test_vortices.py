@@ -24,7 +24,7 @@ from training.recurrent.plots import (
     vortex_counts,
 )
 from training.recurrent.presets import Size
-from training.recurrent.trained_vortices import counts, recall, states, trained_model
+from training.recurrent.trained_vortices import counts, decode, recall, states, trained_model
 from training.recurrent.vortices import census, pair_distances, winding_numbers
 
 from .equations import phi
@@ -353,3 +353,26 @@ def test_recall_of_a_turned_state(small_grid):
         model.readout_weight.neg_()
     np.testing.assert_allclose(recall(model, task, [np.pi, 0.0]), straight)
     assert straight.angle.attrs["units"] == "rad"
+
+
+def test_decoding_reads_what_is_there_and_nothing_else(small_grid):
+    """Where the first symbol sets all phases for good, phases and windings tell it, and saturated magnitudes do not."""
+    model, task = trained_model(small_grid[0])
+    layer = model.layer
+    phase = torch.rand((2, 4, 4, 10), generator=torch.Generator().manual_seed(1)) * 2.0 * np.pi
+    with torch.no_grad():
+        layer.encoder.copy_(torch.stack([phase.cos(), phase.sin()]).flatten(0, 3))
+        layer.encoder[:, 0] = 0.0  # blank
+        layer.kernel.zero_()
+    forgetful = decode(model, task, 400)
+    assert forgetful.dims == ("part", "position")
+    assert (forgetful < 0.3).all()
+    with torch.no_grad():
+        layer.kernel[0, :, :, 1, 1] = 30.0 * torch.eye(2)  # whatever comes later turns h by at most 1/30
+    found = decode(model, task, 400)
+    assert found.part.values.tolist() == ["winding numbers", "phases", "magnitudes"]
+    assert (found.sel(part=["winding numbers", "phases"])[:, 0] > 0.9).all()
+    assert (found.sel(part="magnitudes") < 0.3).all()
+    assert (found.sel(part="winding numbers")[1:] < 0.5).all()
+    with pytest.raises(ValueError, match="examples must be an integer >= 8, got 3"):
+        decode(model, task, 3)
