@@ -9,10 +9,11 @@ of an O(k) network are real numbers, which cannot turn a capsule: its output onl
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import xarray as xr
-from tqdm.auto import tqdm
 
 from meanfield.checks import real_array, whole_number
 
@@ -47,8 +48,10 @@ def reach(shape: Shape, sigma_w: np.ndarray | float, learning_rate: np.ndarray |
     return learning_rate * shape.width * shape.depth / sigma_w
 
 
-def follow(job: Job, steps: int) -> xr.Dataset:
+def follow(job: Job, steps: int, progress: Callable[[float, float], object] | None = None) -> xr.Dataset:
     """Train a stack of capsules of two components, and tell after each step how it changed the last layer's states.
+
+    `progress` is called with the steps newly done, and with those in all.
 
     Returns
     -------
@@ -72,8 +75,10 @@ def follow(job: Job, steps: int) -> xr.Dataset:
     images = torch.from_numpy(load(job.source).test[:RANK_IMAGES]).to(training.stack.parameters)
     states = [_last(training.stack, images)]
     found = [_compared(states[0] * torch.nan, states[0])]
-    for _ in tqdm(range(steps), desc="steps", leave=False):
+    for _ in range(steps):
         training.advance()
+        if progress is not None:
+            progress(1, steps)
         states = [*states[-1:], _last(training.stack, images)]
         found.append(_compared(*states))
     varied = {

@@ -68,7 +68,9 @@ def test_a_network_turned_by_hand(monkeypatch):
 def test_following_is_training():
     """c of the last layer after each step is that of a network trained step by step."""
     models = Model(1.5, 3, 1e-2), Model(0.9, 4, epsilon=1e-16)
-    found = follow(job("U(1)", *models), 4)
+    calls = []
+    found = follow(job("U(1)", *models), 4, lambda *told: calls.append(told))
+    assert calls == [(1, 4)] * 4
     assert found.sizes == {"step": 5, "model": 2}
     for number, model in enumerate(models):
         alone = job("U(1)", model).start()
