@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -193,12 +194,13 @@ def family_of(name: str) -> str:
 
 
 def colour(name: str, names: Sequence[str]) -> str:
-    """The colour of a model among others: its family's own, where all are of different families that have one."""
+    """The colour of a model among others: its family's own, paler for the family's second one, where all have one."""
     different = list(dict.fromkeys(names))
-    families = {family_of(each) for each in different}
-    if len(families) == len(different) and families <= FAMILIES.keys():
-        return FAMILIES[family_of(name)]
-    return f"C{different.index(name)}"
+    if not {family_of(each) for each in different} <= FAMILIES.keys():
+        return f"C{different.index(name)}"
+    family = [each for each in different if family_of(each) == family_of(name)]
+    strength = 0.5 ** family.index(name)
+    return to_hex([1.0 - strength * (1.0 - part) for part in to_rgb(FAMILIES[family_of(name)])])
 
 
 def spectrum(result: xr.Dataset, ax: Axes, *, label: str = "") -> Axes:

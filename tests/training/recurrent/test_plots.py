@@ -107,9 +107,12 @@ def test_a_family_has_one_colour_in_all_figures(ax):
     assert drawn.keys() == {plots.family_of(name) for name in names} == plots.FAMILIES.keys()
     for name in names:
         assert matplotlib.colors.to_hex(plots.colour(name, names)) == drawn[plots.family_of(name)]
-    # models that share a family are told apart by their place
-    sizes = ["RNN 32", "RNN 64", "U(1) GRU 32"]
-    assert [plots.colour(name, sizes) for name in sizes] == ["C0", "C1", "C2"]
+    # models that share a family are told apart by their shade
+    sizes = ["RNN 32", "RNN 83", "U(1) GRU 32"]
+    plain, pale, other = (np.array(matplotlib.colors.to_rgb(plots.colour(name, sizes))) for name in sizes)
+    np.testing.assert_allclose(plain, matplotlib.colors.to_rgb(plots.FAMILIES["RNN"]))
+    np.testing.assert_allclose(pale, (1.0 + plain) / 2.0, atol=0.003)
+    np.testing.assert_allclose(other, matplotlib.colors.to_rgb(plots.FAMILIES["U(1) GRU"]))
     several = ["RNN 32", "generic(2) RNN 32"]
     assert [plots.colour(name, several) for name in several] == ["C0", "C1"]
 
