@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
@@ -48,9 +49,21 @@ def as_dtype(dtype: str) -> torch.dtype:
 @contextmanager
 def matrix_products(tf32: bool) -> Iterator[None]:
     """Whether float32 matrix products on a GPU may round their factors to 10 bits (TF32) inside the block."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    restore = _set_tf32(tf32)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        restore()
+
+
+def _set_tf32(tf32: bool) -> Callable[[], None]:
+    """Set it the way it was set before, and tell how to undo that: PyTorch's two ways must not be mixed."""
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:  # somebody has used the newer way
+        newer = torch.backends.cuda.matmul
+        undo = partial(setattr, newer, "fp32_precision", newer.fp32_precision)
+        newer.fp32_precision = "tf32" if tf32 else "ieee"
+        return undo
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    return partial(torch.set_float32_matmul_precision, before)

@@ -42,3 +42,21 @@ def test_products_are_exact_unless_asked_for_and_the_setting_is_put_back():
     with matrix_products(tf32=True):
         assert torch.get_float32_matmul_precision() == "high"
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_matrix_products_where_the_newer_setting_is_in_use():
+    """Reading the older one fails there: PyTorch does not let the two be mixed."""
+    newer = torch.backends.cuda.matmul
+    try:
+        newer.fp32_precision = "tf32"
+        with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):
+            torch.get_float32_matmul_precision()
+        with matrix_products(tf32=False):
+            assert newer.fp32_precision == "ieee"
+            with matrix_products(tf32=True):
+                assert newer.fp32_precision == "tf32"
+            assert newer.fp32_precision == "ieee"
+        assert newer.fp32_precision == "tf32"
+    finally:
+        newer.fp32_precision = "ieee"
+        torch.set_float32_matmul_precision("highest")

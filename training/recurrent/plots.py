@@ -200,7 +200,8 @@ def colour(name: str, names: Sequence[str]) -> str:
         return f"C{different.index(name)}"
     family = [each for each in different if family_of(each) == family_of(name)]
     strength = 0.5 ** family.index(name)
-    return to_hex([1.0 - strength * (1.0 - part) for part in to_rgb(FAMILIES[family_of(name)])])
+    red, green, blue = (1.0 - strength * (1.0 - part) for part in to_rgb(FAMILIES[family_of(name)]))
+    return to_hex((red, green, blue))
 
 
 def spectrum(result: xr.Dataset, ax: Axes, *, label: str = "") -> Axes:
