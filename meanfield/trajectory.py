@@ -85,12 +85,29 @@ def trajectory(
         if name in data or name == "layer":
             raise ValueError(f"an array's dimension must not be called {name!r}, as a variable of the result is")
     dims = ("layer", *labels.dims)
-    out = xr.Dataset(
+    return xr.Dataset(
         {name: (dims, value.reshape((depth + 1, *shape))) for name, value in data.items()},
-        coords={"layer": np.arange(depth + 1), **labels.coords},
+        coords={"layer": np.arange(depth + 1), **labels.coords, "sigma_w": _scale_coordinate(labels, start.sigma_w)},
         attrs={"symmetry": str(symmetry), "activation": activation.name},
     )
-    return out if "sigma_w" in out.coords else out.assign_coords(sigma_w=(labels.dims, start.sigma_w))
+
+
+def _scale_coordinate(labels: _Labels, sigma_w: np.ndarray):
+    """The sigma_w of the networks themselves, whatever coordinate of this name the arguments came with.
+
+    Raises
+    ------
+    ValueError
+        If a dimension of this name stands for other values, as that of c* at other weight scales does.
+    """
+    if "sigma_w" not in labels.dims:
+        return labels.dims, sigma_w
+    axis = labels.dims.index("sigma_w")
+    rows = np.moveaxis(sigma_w, axis, 0).reshape(sigma_w.shape[axis], -1)
+    own = labels.coords.get("sigma_w", xr.DataArray(rows[:, 0], dims="sigma_w"))
+    if np.any(rows != own.values[:, None]):
+        raise ValueError("the coordinate of a dimension sigma_w must be the sigma_w of the networks; rename this one")
+    return own
 
 
 # ---- arguments ------------------------------------------------------------------------------------------------------
@@ -123,7 +140,7 @@ def _labelled(values: dict) -> tuple[_Labels, dict[str, np.ndarray]]:
         (name,) = varied
         # a variable of the result cannot have its own name as dimension
         dim = name if name == "sigma_w" else f"{name}_0"
-        return _Labels((dim,), {dim: (dim, arrays[name])}), arrays
+        return _Labels((dim,), {dim: xr.DataArray(arrays[name], dims=dim)}), arrays
     return _Labels(tuple(f"input_{i}" for i in range(len(shape))), {}), arrays
 
 

@@ -237,6 +237,18 @@ def test_labelled_arrays_keep_their_labels():
     np.testing.assert_array_equal(path.layer, np.arange(5))
 
 
+def test_sigma_w_of_the_result_is_that_of_the_networks():
+    """A coordinate sigma_w that came with an argument may belong to other networks, as that of their c* does."""
+    other = xr.DataArray([0.3, 0.5], dims="sigma_w", coords={"sigma_w": [1.2, 2.0]})
+    for arguments in ({"sigma_w": 1.5, "c": other}, {"sigma_w": 2 * other.sigma_w}):
+        with pytest.raises(ValueError, match="a dimension sigma_w must be the sigma_w of the networks"):
+            trajectory(2, **arguments)
+    assert trajectory(2, 1.5, other[0]).sigma_w == 1.5
+    np.testing.assert_array_equal(trajectory(2, other.sigma_w, other).sigma_w, [1.2, 2.0])
+    unlabelled = xr.DataArray([1.5, 2.0], dims="sigma_w")
+    assert trajectory(2, unlabelled, xr.DataArray([0.5, 0.2, 0.1], dims="x")).sigma_w.dims == ("sigma_w",)
+
+
 def test_a_tuple_is_a_pair_of_norms():
     path = trajectory(3, 1.5, (0.5, [0.5, 2.0]), 0.1)
     assert {"c_1", "c_2", "log_c_1", "log_c_2"} < set(path.data_vars)
