@@ -15,7 +15,7 @@ map on that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Literal
@@ -25,7 +25,8 @@ from scipy import special
 from scipy.differentiate import derivative as differentiate
 
 RadialFunction = Callable[[np.ndarray], np.ndarray]
-ActivationLike = "str | Activation | RadialFunction | tuple[RadialFunction, RadialFunction]"
+
+_SAME_SLOPE = 1e-3  # how far f(1e-8)/1e-8 may be from f'(0): f may bend on scales down to 1e-5
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,10 @@ class Activation:
         return self.mixture is not None
 
     def ratio(self, r: np.ndarray) -> np.ndarray:
-        """f(r)/r, with its limit f'(0) at r = 0."""
+        """f(r)/r, with its limit f'(0) at r = 0. A user's function is found out here where it is not finite."""
         r = np.asarray(r, float)
-        return np.divide(self.value(r), r, out=np.full(r.shape, self.slope), where=r > 1e-290)
+        value = self.value(r) if self.guaranteed else _finite(self.value(r), r, f"activation {self.name}")
+        return np.divide(value, r, out=np.full(r.shape, self.slope), where=r > 1e-290)
 
     def excess(self, sigma_w: np.ndarray) -> np.ndarray:
         """sigma_w^2 f'(0)^2 - 1, the distance from the transition, to full relative precision."""
@@ -237,14 +239,15 @@ NAMED_ACTIVATIONS: dict[str, Activation] = {
 def as_activation(activation) -> Activation:
     """Read an activation: a name, an :class:`Activation`, a callable f, or a pair (f, f').
 
-    A callable must accept a float array of radii r >= 0 and return an array of the same shape, finite, with f(0) = 0.
-    Its derivative may be left out: it is then found by `scipy.differentiate.derivative`.
+    A callable must accept a float array of radii r >= 0 and return a real array of the same shape, finite, with
+    f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be left out: it is then
+    found by `scipy.differentiate.derivative`; a given one is compared with that.
 
     Raises
     ------
     ValueError
-        For an unknown name, or a function that is not finite, changes the shape, or has f(0) != 0, or f'(0) that is 0
-        or infinite.
+        For an unknown name, or a function that fails on arrays, is not real and finite, changes the shape, or has
+        f(0) != 0, or f'(0) that is 0 or infinite; for an f' that is not f's.
     """
     if isinstance(activation, Activation):
         return activation
@@ -253,44 +256,65 @@ def as_activation(activation) -> Activation:
             known = ", ".join(repr(name) for name in NAMED_ACTIVATIONS)
             raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}")
         return NAMED_ACTIVATIONS[activation]
-    if callable(activation):
-        return _from_callable(activation, None)
-    if isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation)):
-        return _from_callable(*activation)
-    raise ValueError(f"activation must be a name, a callable f(r) or a pair of callables (f, f'); got {activation!r}")
+    is_pair = isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation))
+    if not (is_pair or callable(activation)):
+        raise ValueError(
+            f"activation must be a name, a callable f(r) or a pair of callables (f, f'); got {activation!r}"
+        )
+    functions = activation if is_pair else (activation,)
+    for function in functions:
+        if not isinstance(function, Hashable):
+            raise ValueError(f"activation {_name(function)} must be hashable, as a dataclass is with frozen=True")
+    return _from_callable(*functions)
+
+
+def _name(function: RadialFunction) -> str:
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _evaluate(function: RadialFunction, r: np.ndarray, what: str) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        out = np.asarray(function(r), float)
+    try:
+        with np.errstate(all="ignore"):
+            out = np.asarray(function(r))
+    except Exception as error:  # whatever a user's function raises
+        raise ValueError(f"{what} must take an array of radii r, got {type(error).__name__}: {error}") from error
     if out.shape != r.shape:
         raise ValueError(f"{what} must return an array of the shape of r, {r.shape}; got {out.shape}")
-    if not np.all(np.isfinite(out)):
-        bad = r[~np.isfinite(out)][0]
-        raise ValueError(f"{what} must be finite for every r >= 0; got {out[~np.isfinite(out)][0]} at r = {bad:.6g}")
-    return out
+    if np.iscomplexobj(out):
+        raise ValueError(f"{what} must be real, got complex numbers")
+    return _finite(out.astype(float), r, what)
+
+
+def _finite(values: np.ndarray, r: np.ndarray, what: str) -> np.ndarray:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise ValueError(f"{what} must be finite for every r >= 0; got {values[bad][0]} at r = {r[bad][0]:.6g}")
+    return values
 
 
 @lru_cache(maxsize=64)
-def _from_callable(value: RadialFunction, derivative: RadialFunction | None) -> Activation:
-    name = getattr(value, "__name__", type(value).__name__)
+def _from_callable(value: RadialFunction, derivative: RadialFunction | None = None) -> Activation:
+    name = _name(value)
     probe = np.concatenate([[0.0], np.geomspace(1e-8, 1e4, 97)])
     at_probe = _evaluate(value, probe, f"activation {name}")
     if at_probe[0] != 0.0:
         raise ValueError(f"activation {name} must have f(0) = 0, got f(0) = {at_probe[0]:.6g}")
-    if derivative is None:
-        derivative = partial(_numerical_derivative, value)
-    slope = float(_evaluate(derivative, probe, f"the derivative of activation {name}")[0])
+    given = derivative is not None
+    derivative = derivative or partial(_numerical_derivative, value)
+    slopes = _evaluate(derivative, probe, f"the derivative of activation {name}")
+    slope = float(slopes[0])
     secants = at_probe[1:] / probe[1:]
     if abs(slope) <= 1e-10 * np.abs(secants).max():  # what a numerical derivative makes of 0
         raise ValueError(
             f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0"
         )
-    if not 0.5 < secants[0] / slope < 2.0:
+    if not abs(secants[0] / slope - 1.0) < _SAME_SLOPE:
         raise ValueError(
             f"activation {name} must have a finite derivative at r = 0, "
             f"got f'(0) = {slope:.6g} and f(1e-8)/1e-8 = {secants[0]:.6g}"
         )
+    if given:
+        _compare(slopes, value, probe, name)
 
     def one_minus_ratio(r):
         r = np.asarray(r, float)
@@ -309,10 +333,26 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None) -> 
     )
 
 
+def _compare(slopes: np.ndarray, value: RadialFunction, r: np.ndarray, name: str) -> None:
+    """A ValueError where a user's f' is not f's at more points than a few kinks can spoil."""
+    found = _differentiate(value, r)
+    wrong = np.abs(slopes - found.df) > 1e-4 * np.abs(found.df).max() + 100.0 * found.error
+    if wrong.sum() > r.size // 12:  # one decade of the probe
+        at = np.flatnonzero(wrong)[-1]
+        raise ValueError(
+            f"the derivative of activation {name} must be that of f, got {slopes[at]:.6g} at r = {r[at]:.6g}, "
+            f"where f has the slope {found.df[at]:.6g}"
+        )
+
+
 def _numerical_derivative(value: RadialFunction, r: np.ndarray) -> np.ndarray:
+    return _differentiate(value, r).df
+
+
+def _differentiate(value: RadialFunction, r: np.ndarray):
     r = np.asarray(r, float)
     # One-sided at the origin, where f need not be defined for r < 0; the step follows the scale of r.
     step = np.clip(0.25 * r, 1e-3, 0.5)
     direction = np.where(r < 2e-3, 1, 0)
     with np.errstate(all="ignore"):
-        return differentiate(value, r, initial_step=step, step_direction=direction, order=8).df
+        return differentiate(value, r, initial_step=step, step_direction=direction, order=8)

@@ -1,5 +1,7 @@
 """Bad input is a ValueError that names the argument, says what it must be, and what it was."""
 
+import dataclasses
+import math
 import re
 
 import numpy as np
@@ -206,6 +208,49 @@ def test_delta(function):
 
 def test_delta_of_a_zero_input():
     with raises("delta must satisfy |delta| <= sqrt(c_1 c_2)"):
+@dataclasses.dataclass
+class Mutable:
+    scale: float = 1.0
+
+    def __call__(self, r):
+        return np.tanh(self.scale * r)
+
+
+def test_callables_that_are_no_activations():
+    with raises("activation tanh must take an array of radii r, got TypeError: "):
+        mf.length_map(0.5, 1.5, activation=math.tanh)
+    with raises("activation <lambda> must be real, got complex numbers"):
+        mf.length_map(0.5, 1.5, activation=lambda r: np.tanh(r) + 0j)
+    for activation in (Mutable(), (np.tanh, Mutable())):
+        with raises("activation Mutable must be hashable, as a dataclass is with frozen=True"):
+            mf.length_map(0.5, 1.5, activation=activation)
+
+
+@pytest.mark.parametrize(
+    ("f", "derivative", "r"),
+    [
+        (np.sin, lambda r: np.cos(2 * r), 10000),
+        (np.tanh, lambda r: 1 - np.tanh(r), 4.21697),
+        (np.arcsinh, lambda r: 1 / (1 + r * r), 7498.94),
+    ],
+)
+def test_a_derivative_of_another_function(f, derivative, r):
+    with raises(f"the derivative of activation {f.__name__} must be that of f, got "):
+        mf.depth_scales(1.5, activation=(f, derivative))
+
+
+def test_a_function_that_overflows_far_out():
+    """Beyond the radii at which a function is looked at on construction, the first average finds it out."""
+
+    def far(r):
+        with np.errstate(all="ignore"):
+            return 100 * np.sinh(r / 100) / np.cosh(r / 100)
+
+    for call in (lambda: mf.length_map(1e12, 1.5, activation=far), lambda: mf.trajectory(3, 1.5, 1e12, activation=far)):
+        with raises("activation far must be finite for every r >= 0; got "):
+            call()
+
+
         mf.correlation_map(0.1, 0.0, 1.5)
     with raises("delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = 2 with c_1 = 1, c_2 = 1"):
         mf.as_gram(1.0, 2.0)
