@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+LARGEST_S = 1e300  # of sigma_w^2 c: beyond it 1/s is no normal float
+
 
 def _first_bad(array: np.ndarray, good: np.ndarray) -> str:
     return f"{array[~good].flat[0]:.6g}" if array.ndim else f"{float(array):.6g}"
@@ -51,8 +53,32 @@ def whole_number(name: str, value, minimum: int) -> int:
 
 
 def sigma_w_array(sigma_w, activation) -> np.ndarray:
-    """sigma_w as a float64 array, >= 0 (> 0 for an activation without a slope at the origin)."""
-    return real_array("sigma_w", sigma_w, minimum=0.0, strict=bool(np.isinf(activation.slope)))
+    """sigma_w as a float64 array, >= 0 (> 0 for an activation without a slope at the origin).
+
+    Raises
+    ------
+    ValueError
+        For a bad array, or one whose square overflows.
+    """
+    array = real_array("sigma_w", sigma_w, minimum=0.0, strict=bool(np.isinf(activation.slope)))
+    if array.max() > np.sqrt(LARGEST_S):
+        raise ValueError(f"sigma_w must be at most {np.sqrt(LARGEST_S):g}, got {array.max():.6g}")
+    return array
+
+
+def preactivation_power(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """s = sigma_w^2 c, which every average is a function of.
+
+    Raises
+    ------
+    ValueError
+        Where it is out of range.
+    """
+    with np.errstate(over="ignore"):
+        s = sigma_w**2 * c
+    if s.max() > LARGEST_S:
+        raise ValueError(f"sigma_w^2 c must be at most {LARGEST_S:g}, got {s.max():.6g}")
+    return s
 
 
 def pair_of(c) -> tuple:

@@ -36,9 +36,8 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import sigma_w_axis, start_axis, table, width_axis
-from .checks import whole_number
+from .checks import LARGEST_S, preactivation_power, whole_number
 from .fixed_points import fixed_point
-from .maps import LARGEST_S
 from .moments import layer_moments, over_r, refinement
 from .quadrature import radial_averages
 from .symmetry import Symmetry, as_symmetry
@@ -192,6 +191,7 @@ def fluctuation_trajectory(
     shape = scale.shape + start.shape
     first = np.broadcast_to(first, shape)
     sigma = np.broadcast_to(sigma.reshape(scale.shape + (1,) * start.ndim), shape)
+    preactivation_power(sigma if d is None else np.ones(shape), first)  # must not be too large
     states = [(first, _Deviations(*np.zeros((3, *shape))))]
     if d is not None:  # layer 0 is one layer, with sigma_w = 1, of inputs whose order parameter d is known
         states = [_next(*states[0], np.ones(shape), symmetry, activation)]

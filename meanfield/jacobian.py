@@ -32,8 +32,8 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, table
-from .checks import real_array, whole_number
-from .maps import LARGEST_S, warn_if_inaccurate
+from .checks import LARGEST_S, preactivation_power, real_array, whole_number
+from .maps import warn_if_inaccurate
 from .moments import gain_and_jacobian, layer_moments, power_gain
 from .symmetry import Symmetry, as_symmetry
 from .trajectory import trajectory
@@ -121,7 +121,8 @@ def jacobian_trajectory(
 
 def _states(depth: int, sigma_w: np.ndarray, start: np.ndarray, symmetry: Symmetry, activation: Activation) -> dict:
     """d and log d at the layers 0 to depth, (layer, points): d^{l+1} = sigma_w^2 c^l."""
-    c = start * power_gain(activation, symmetry.capsule_dimension, np.minimum(start, LARGEST_S))
+    s = preactivation_power(np.ones(start.shape), start)
+    c = s * power_gain(activation, symmetry.capsule_dimension, s)
     run = trajectory(depth, sigma_w, c, symmetry=symmetry, activation=activation)
     with np.errstate(divide="ignore", over="ignore"):
         return {

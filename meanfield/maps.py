@@ -7,13 +7,12 @@ import warnings
 import numpy as np
 
 from .activations import Activation, as_activation
-from .checks import broadcast, pair_of, real_array, sigma_w_array
+from .checks import broadcast, pair_of, preactivation_power, real_array, sigma_w_array
 from .moments import power_gain
 from .overlap import Overlaps
 from .symmetry import Symmetry, as_symmetry
 
 _EPS = np.finfo(float).eps
-LARGEST_S = 1e300  # states beyond it (linear networks that explode) are evaluated there
 
 
 class AccuracyWarning(UserWarning):
@@ -57,13 +56,13 @@ def length_map(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh")
     """
     activation, dimension = as_activation(activation), as_symmetry(symmetry).capsule_dimension
     c, sigma_w = broadcast(c=real_array("c", c, minimum=0.0), sigma_w=sigma_w_array(sigma_w, activation))
+    s = preactivation_power(sigma_w, c)
     if np.isinf(activation.slope):
         return np.where(c > 0.0, 1.0, 0.0)[()]
-    s = np.minimum(sigma_w**2 * c, LARGEST_S)
     gain = power_gain(activation, dimension, s)
     if not activation.guaranteed:
         warn_if_inaccurate(activation, gain_error(activation, dimension, s))
-    return (sigma_w**2 * c * gain)[()]
+    return (s * gain)[()]
 
 
 def gain_error(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
@@ -107,8 +106,7 @@ def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activa
         sigma_w=sigma_w_array(sigma_w, activation),
     )
     rho, one_minus_rho = overlap_of(delta, c_1, c_2)
-    first = np.minimum(sigma_w**2 * c_1, LARGEST_S).ravel()
-    second = np.minimum(sigma_w**2 * c_2, LARGEST_S).ravel()
+    first, second = (preactivation_power(sigma_w, norm).ravel() for norm in (c_1, c_2))
     s, index = np.unique(np.concatenate([first, second]), return_inverse=True)
     if np.isinf(activation.slope):  # phi(0) = 0: a capsule at zero has no direction to overlap with
         s = np.where(s > 0, s, 1.0)

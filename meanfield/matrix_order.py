@@ -23,7 +23,7 @@ import numpy as np
 
 from . import mixture
 from .activations import Activation, as_activation
-from .checks import broadcast, real_array, sigma_w_array
+from .checks import broadcast, preactivation_power, real_array, sigma_w_array
 from .symmetry import Symmetry, as_symmetry
 
 _CHUNK = 2_000_000  # numbers per temporary array
@@ -78,9 +78,11 @@ def singular_value_map(singular, c, sigma_w, symmetry: str | Symmetry = "O(3)", 
         worst = np.abs(singular).max()
         raise ValueError(f"singular values of Q must be at most c/k, got {worst:.6g} with c = {c.max():.6g}, k = {k}")
     rho = np.clip(np.divide(k * singular, c[:, None], out=np.zeros_like(singular), where=c[:, None] > 0), -1.0, 1.0)
-    state = mixture.mixture_state(activation, k, sigma_w**2 * c)
+    s = preactivation_power(sigma_w, c)
+    # phi(0) = 0: a capsule at zero has no direction to overlap with, and f = 1 no mixture there
+    state = mixture.mixture_state(activation, k, np.where(s > 0.0, s, 1.0) if np.isinf(activation.slope) else s)
     new = np.stack([_one_singular_map(state, i, row) for i, row in enumerate(rho)])
-    return ((sigma_w**2 * c / k)[:, None] * new).reshape((*batch, k))
+    return ((s / k)[:, None] * new).reshape((*batch, k))
 
 
 def _one_singular_map(state: mixture.MixtureState, i: int, rho: np.ndarray) -> np.ndarray:

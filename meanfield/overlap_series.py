@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from .activations import as_activation
-from .checks import real_array, sigma_w_array, whole_number
+from .checks import preactivation_power, real_array, sigma_w_array, whole_number
 from .overlap import Overlaps
 from .symmetry import Symmetry, as_symmetry
 
@@ -35,7 +35,7 @@ def overlap_series(c, sigma_w, terms: int = 32, symmetry: str | Symmetry = "U(1)
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     terms = whole_number("terms", terms, 1)
-    s = real_array("c", c, minimum=0.0, strict=True) * sigma_w_array(sigma_w, activation) ** 2
+    s = preactivation_power(sigma_w_array(sigma_w, activation), real_array("c", c, minimum=0.0, strict=True))
     if s.ndim:
         raise ValueError(f"c and sigma_w must be single numbers here, got shape {s.shape}")
     if np.isinf(activation.slope):

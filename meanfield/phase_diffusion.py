@@ -40,9 +40,9 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, start_axis, table, width_axis
-from .checks import real_array, whole_number
+from .checks import LARGEST_S, real_array, whole_number
 from .depth_scales import DepthScales, depth_scales
-from .maps import LARGEST_S, warn_if_inaccurate
+from .maps import warn_if_inaccurate
 from .symmetry import Symmetry, as_symmetry
 from .trajectory import trajectory
 from .transverse import transverse_noise

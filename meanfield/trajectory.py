@@ -8,8 +8,16 @@ import numpy as np
 import xarray as xr
 
 from .activations import Activation, as_activation
-from .checks import broadcast, pair_of, real_array, sigma_w_array, whole_number
-from .maps import LARGEST_S, gain_error, overlap_of, warn_if_inaccurate
+from .checks import (
+    LARGEST_S,
+    broadcast,
+    pair_of,
+    preactivation_power,
+    real_array,
+    sigma_w_array,
+    whole_number,
+)
+from .maps import gain_error, overlap_of, warn_if_inaccurate
 from .moments import norm_mismatch, power_gain
 from .overlap import Overlaps
 from .symmetry import Symmetry, as_symmetry
@@ -161,6 +169,7 @@ def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs:
     sigma_w = sigma_w_array(arrays["sigma_w"], activation)
     c_1 = real_array("c", arrays["c"], minimum=0.0, strict=True)
     c_2 = real_array("c", arrays.get("c_2", c_1), minimum=0.0, strict=True)
+    preactivation_power(sigma_w, np.maximum(c_1, c_2))  # must not be too large
     phi = real_array("phi", arrays["phi"])
     if not symmetry.has_phase and np.any(phi != 0.0):
         raise ValueError(f"phi must be 0 for {symmetry}, which has no phase, got {phi[phi != 0.0].flat[0]:.6g}")
@@ -217,6 +226,7 @@ class _Norms:
 
 
 def _state(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """s = sigma_w^2 c; a linear network that explodes stays the same beyond the largest one."""
     with np.errstate(over="ignore"):
         return np.minimum(sigma_w**2 * c, LARGEST_S)
 

@@ -84,6 +84,8 @@ def test_sigma_w(function):
         call(INF)
     with raises("sigma_w must not be empty, got an array of shape (0,)"):
         call([])
+    with raises("sigma_w must be at most 1e+150, got 1e+160"):
+        call(1e160)
     with raises("sigma_w must be a real number or an array of real numbers, got '1.5'"):
         call("1.5")
     with raises("sigma_w must be a real number or an array of real numbers, got (1+1j)"):
@@ -117,6 +119,25 @@ def test_c(function):
         call(INF)
     with raises("c must not be empty, got an array of shape (0,)"):
         call([])
+
+
+@pytest.mark.parametrize("function", set(OF_C) - {"as_gram"})
+def test_c_where_averages_end(function):
+    """sigma_w^2 c > 1e300 has no average in floats, whether it is itself a float or not."""
+    for c in (1e305, 1e308):
+        with raises("sigma_w^2 c must be at most 1e+300, got "):
+            OF_C[function](c)
+
+
+def test_starts_where_averages_end():
+    for call in (
+        lambda c: mf.fluctuation_trajectory(2, 8, 1.5, c=c),
+        lambda d: mf.fluctuation_trajectory(2, 8, 1.5, d=d),
+        lambda d: mf.jacobian_trajectory(2, 1.5, d),
+        lambda c: mf.phase_diffusion(2, 8, 1.5, c=c, delta=1.0),
+    ):
+        with raises("sigma_w^2 c must be at most 1e+300, got "):
+            call(1e305)
 
 
 def test_c_where_it_must_be_positive():
@@ -187,27 +208,6 @@ def test_activation(function):
         call((np.tanh, lambda r: r / r))
 
 
-@pytest.mark.parametrize("function", [mf.correlation_map, lambda d, c, s: mf.trajectory(1, s, c, d)])
-def test_delta(function):
-    with raises(
-        "delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = 0.59999999999999998 with c_1 = 0.5, c_2 = 0.5"
-    ):
-        function(0.6, 0.5, 1.5)
-    for delta in (0.5 * (1 + 1e-12), -0.6, [0.1, 0.7]):
-        with raises("delta must satisfy |delta| <= sqrt(c_1 c_2)"):
-            function(delta, 0.5, 1.5)
-    with raises("delta must satisfy |delta| <= sqrt(c_1 c_2)"):
-        function(0.5, (1.0, 0.2), 1.5)
-    with raises("delta must be finite, got nan"):
-        function(NAN, 0.5, 1.5)
-    with raises("delta must not be empty, got an array of shape (0,)"):
-        function([], 0.5, 1.5)
-    with raises("these arguments must broadcast against each other: "):
-        function([0.1, 0.2], [0.5, 0.5, 0.5], 1.5)
-
-
-def test_delta_of_a_zero_input():
-    with raises("delta must satisfy |delta| <= sqrt(c_1 c_2)"):
 @dataclasses.dataclass
 class Mutable:
     scale: float = 1.0
@@ -251,6 +251,27 @@ def test_a_function_that_overflows_far_out():
             call()
 
 
+@pytest.mark.parametrize("function", [mf.correlation_map, lambda d, c, s: mf.trajectory(1, s, c, d)])
+def test_delta(function):
+    with raises(
+        "delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = 0.59999999999999998 with c_1 = 0.5, c_2 = 0.5"
+    ):
+        function(0.6, 0.5, 1.5)
+    for delta in (0.5 * (1 + 1e-12), -0.6, [0.1, 0.7]):
+        with raises("delta must satisfy |delta| <= sqrt(c_1 c_2)"):
+            function(delta, 0.5, 1.5)
+    with raises("delta must satisfy |delta| <= sqrt(c_1 c_2)"):
+        function(0.5, (1.0, 0.2), 1.5)
+    with raises("delta must be finite, got nan"):
+        function(NAN, 0.5, 1.5)
+    with raises("delta must not be empty, got an array of shape (0,)"):
+        function([], 0.5, 1.5)
+    with raises("these arguments must broadcast against each other: "):
+        function([0.1, 0.2], [0.5, 0.5, 0.5], 1.5)
+
+
+def test_delta_of_a_zero_input():
+    with raises("delta must satisfy |delta| <= sqrt(c_1 c_2)"):
         mf.correlation_map(0.1, 0.0, 1.5)
     with raises("delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = 2 with c_1 = 1, c_2 = 1"):
         mf.as_gram(1.0, 2.0)

@@ -14,7 +14,7 @@ from meanfield import (
     polar_factor,
     singular_value_map,
 )
-from tests.meanfield.independent import FUNCTIONS
+from tests.meanfield.independent import FUNCTIONS, hyperbolic_ratio
 
 LEGENDRE = np.polynomial.legendre.leggauss
 
@@ -251,6 +251,15 @@ def test_generic_transmits_the_trace_alone():
     # one input isotropises in one layer
     one = matrix_gram_map(np.diag([0.5, 0.1, 0.0])[None, None], 1.5, "generic(3)")[0, 0]
     np.testing.assert_allclose(one, np.eye(3) * length_map(0.6, 1.5, "O(3)") / 3, rtol=1e-13, atol=1e-16)
+
+
+def test_a_dead_capsule_of_the_saturated_activation():
+    """phi(0) = 0; a dead input beside a live one changes nothing for it."""
+    np.testing.assert_array_equal(singular_value_map([0.0, 0.0, 0.0], 0.0, 1.5, activation="saturated"), 0.0)
+    np.testing.assert_array_equal(matrix_correlation_map(np.zeros((3, 3)), 0.0, 1.5, activation="saturated"), 0.0)
+    both = singular_value_map([[0.0, 0.0, 0.0], [0.1, 0.1, 0.1]], [0.0, 1.0], 1.5, activation="saturated")
+    np.testing.assert_array_equal(both[0], 0.0)
+    np.testing.assert_allclose(both[1], float(hyperbolic_ratio(3, 0.3)) / 3, rtol=1e-12)
 
 
 def test_shapes():
