@@ -62,9 +62,10 @@ class FixedPoint:
 
     @property
     def phase(self) -> np.ndarray:
-        """``"unbroken"`` (c* = 0), ``"critical"`` (at the transition) or ``"broken"`` (c* > 0)."""
+        """``"unbroken"`` (c* = 0), ``"critical"`` (at the transition), ``"broken"`` (c* > 0), or ``""`` without c*."""
         critical = self.activation.excess(self.sigma_w) == 0.0
-        return np.where(self.c > 0, "broken", np.where(critical, "critical", "unbroken"))
+        dead = np.where(critical, "critical", "unbroken")
+        return np.where(self.converged, np.where(self.c > 0, "broken", dead), "")
 
     def __repr__(self) -> str:
         head = f"FixedPoint({self.symmetry}, {self.activation.name}"

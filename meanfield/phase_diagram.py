@@ -68,7 +68,7 @@ def _table(scales: DepthScales) -> xr.Dataset:
         "chi_jacobian": scales.chi_jacobian,
         "chi_gram": scales.chi_gram,
         "d_star": scales.d_star,
-        "phase": np.where(point.converged, point.phase, ""),
+        "phase": point.phase,
         "residual": point.residual,
         "status": point.status,
         "converged": point.converged,

@@ -173,6 +173,12 @@ def test_oscillation_is_not_a_stable_fixed_point():
         fixed_point(3.0, "O(48)", np.sin)
 
 
+def test_no_phase_without_a_fixed_point():
+    with pytest.warns(ConvergenceWarning):
+        point = fixed_point([0.5, 1.0, 2.0], activation="linear")
+    assert point.phase.tolist() == ["unbroken", "critical", ""]
+
+
 def test_unbounded_activations():
     """Above its transition a linear network explodes, log grows without bound but has a fixed point."""
     assert fixed_point(1.0, "O(3)", "linear").phase == "critical"
