@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.differentiate import derivative as differentiate
 
 from .activations import Activation
-from .fixed_points import FixedPoint, fixed_point
-from .moments import LayerMoments, layer_moments, power_gain
+from .fixed_points import FixedPoint, solve
+from .maps import warn_if_inaccurate
+from .moments import derivative_error, layer_moments, refinement_error
 from .symmetry import Symmetry
 
 
@@ -24,16 +24,17 @@ class DepthScales:
     chi_delta, xi_delta : decay of Delta (Section 2.3): chi_delta = <r f>^2/(sigma_w^2 c*^2) <= 1 by Cauchy and Schwarz,
         with equality for linear f only.
     chi_jacobian : mean squared singular value of a layer's Jacobian, (sigma_w^2/D) <f'^2 + (D-1)(f/r)^2>; also the
-    growth
-        of 1 - rho between nearly identical inputs. `amplitude` and `angular` are the two parts it is the sum of.
-    chi_gram, xi_gram : decay of the anisotropy of one input's own capsule Gram matrix, k <f^2 r^2>/((k+2) sigma_w^2
-    c*^2)
-        for O(k), k >= 2; 0 for U(1) and generic, which isotropise in one layer; NaN for O(1), where there is none.
-    one_minus_chi_c, one_minus_chi_delta : without cancellation (chi itself can round to 1).
+        growth of 1 - rho between nearly identical inputs. `amplitude` and `angular` are the two parts it is the sum of.
+    chi_gram, xi_gram : decay of the anisotropy of one input's own capsule Gram matrix for O(k), k >= 2,
+
+            chi_gram = k <f^2 r^2>/((k+2) sigma_w^2 c*^2) = (k + 2 chi_c)/(k + 2);
+
+        0 for U(1) and generic, which isotropise in one layer; NaN for O(1), where there is none.
+    one_minus_chi_c, one_minus_chi_delta, one_minus_chi_gram : without cancellation (chi itself can round to 1).
     error : estimated relative error of c* and the chi's; 1e-12 is guaranteed for the named activations.
 
-    Below the transition c and Delta shrink together and every chi is sigma_w^2 f'(0)^2; at it every xi is infinite. All
-    are NaN where the fixed point has not converged.
+    Below the transition c and Delta shrink together: chi_c, chi_delta, chi_jacobian and, for O(k), k >= 2, chi_gram are
+    sigma_w^2 f'(0)^2; at it their xi are infinite. All are NaN where the fixed point has not converged.
     """
 
     fixed_point: FixedPoint
@@ -44,6 +45,7 @@ class DepthScales:
     amplitude: np.ndarray
     angular: np.ndarray
     chi_gram: np.ndarray
+    one_minus_chi_gram: np.ndarray
     error: np.ndarray
 
     @property
@@ -64,7 +66,7 @@ class DepthScales:
 
     @property
     def xi_gram(self) -> np.ndarray:
-        return depth_scale(self.chi_gram, 1.0 - self.chi_gram)
+        return depth_scale(self.chi_gram, self.one_minus_chi_gram)
 
     @property
     def d_star(self) -> np.ndarray:
@@ -87,10 +89,11 @@ def depth_scales(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") 
 
     Relative error of every chi, 1 - chi and xi below 1e-12 for the named activations, D up to 48, sigma_w in
     [1e-3, 1e3] and next to the transition; chi_jacobian of ``saturated`` is infinite for D <= 2. The xi's use 1 - chi
-    where chi is near 1. Parameters and errors as for :func:`meanfield.fixed_point`.
+    where chi is near 1. Parameters, errors and warnings as for :func:`meanfield.fixed_point`.
     """
-    point = fixed_point(sigma_w, symmetry, activation)
-    return _at(point)
+    scales = _at(solve(sigma_w, symmetry, activation))
+    warn_if_inaccurate(scales.fixed_point.activation, scales.error)
+    return scales
 
 
 def _at(point: FixedPoint) -> DepthScales:
@@ -109,7 +112,6 @@ def _at(point: FixedPoint) -> DepthScales:
         "one_minus_chi_delta": one_minus,
         "amplitude": linear / dimension,
         "angular": linear * (dimension - 1) / dimension,
-        "chi_gram": linear,
         "error": point.error,
     }
     out = {name: np.array(value) for name, value in out.items()}
@@ -118,32 +120,32 @@ def _at(point: FixedPoint) -> DepthScales:
         s = sigma_w**2 * point.c[alive]
         m = layer_moments(activation, dimension, s)
         if not activation.guaranteed:
-            out["error"][alive] += _moments_error(activation, dimension, s, m)
+            out["error"][alive] += _moments_error(activation, dimension, s)
         out["chi_c"][alive], out["one_minus_chi_c"][alive] = m.chi, m.one_minus_chi
         out["chi_delta"][alive], out["one_minus_chi_delta"][alive] = m.linear, m.one_minus_linear
         out["amplitude"][alive] = sigma_w**2 * m.amplitude / dimension
         # one capsule component has no angle; avoids 0 times infinity for f = 1
         out["angular"][alive] = sigma_w**2 * (dimension - 1) / dimension * m.angular if dimension > 1 else 0.0
-        out["chi_gram"][alive] = dimension / (dimension + 2.0) * sigma_w**2 * m.fourth
-    out["chi_gram"] = _gram_factor(symmetry, point, out["chi_gram"])
-    if dimension == 1 and activation.name == "saturated":
+    out["chi_gram"], out["one_minus_chi_gram"] = _gram_factor(symmetry, alive, out["chi_c"], out["one_minus_chi_c"])
+    if dimension == 1 and np.isinf(activation.slope):
         out["amplitude"] = np.full(point.sigma_w.shape, np.inf)  # f jumps at 0
     return DepthScales(fixed_point=point, **out)
 
 
-def _moments_error(activation: Activation, dimension: int, s: np.ndarray, moments: LayerMoments) -> np.ndarray:
-    """What a finer rule changes, and how far <f f' r>/c is from the length map's slope: that sees where f jumps."""
-    finer = layer_moments(activation, dimension, s, refine=2)
-    changes = [np.abs(a - b) / np.abs(b) for a, b in zip(moments, finer, strict=True)]
-    slope = differentiate(lambda x: np.log(power_gain(activation, dimension, np.exp(x))), np.log(s), order=8).df
-    return np.max([*changes, np.abs(moments.one_minus_chi + slope)], axis=0)
+def _moments_error(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
+    """What finer rules change, and what f' has missed."""
+    changes = refinement_error(lambda refine: layer_moments(activation, dimension, s, refine))
+    return np.maximum(changes, derivative_error(activation, dimension, s))
 
 
-def _gram_factor(symmetry: Symmetry, point: FixedPoint, factor: np.ndarray) -> np.ndarray:
+def _gram_factor(symmetry: Symmetry, alive: np.ndarray, chi_c: np.ndarray, one_minus_chi_c: np.ndarray):
+    """chi_gram and 1 - chi_gram: <f^2 r^2> by parts; below the transition all factors are one and the same."""
     if symmetry.keeps_anisotropy:
-        return factor
+        lost = 2.0 / (symmetry.capsule_dimension + 2.0) * one_minus_chi_c
+        return np.where(alive, 1.0 - lost, chi_c), np.where(alive, lost, one_minus_chi_c)
     constant = 0.0 if symmetry.family in ("U(1)", "generic") else np.nan
-    return np.where(point.converged, constant, np.nan)
+    factor = np.where(np.isnan(chi_c), np.nan, constant)
+    return factor, 1.0 - factor
 
 
 def depth_scale(chi: np.ndarray, one_minus_chi: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,12 +11,12 @@ from scipy.optimize.elementwise import find_root
 
 from .activations import Activation, as_activation
 from .checks import sigma_w_array
-from .maps import gain_error
-from .moments import power_gain, saturation
+from .maps import warn_if_inaccurate
+from .moments import gain_error, power_gain, relaxation, saturation
 from .symmetry import Symmetry, as_symmetry
+from .warn import warn
 
 _GRID = 0.25  # spacing in log s of the table that brackets the roots
-_SLOPE_STEP = 0.02
 _NEWTON_STEPS = 2  # the table is good to 1e-5, and each step squares the error
 _LOWEST = -46.0  # log s of the table's lower end: below 1e-16, the s* of the smallest excess a float can hold
 
@@ -87,6 +86,7 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
     all of its digits hold; the error is relative to the float sigma_w, not to the decimal one typed).
 
     A user's activation may have several fixed points: all are found that a table of spacing 0.25 in log c separates.
+    An :class:`meanfield.AccuracyWarning` says when c* is estimated to be known less well than to 1e-8.
 
     Raises
     ------
@@ -97,6 +97,13 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
     RuntimeError
         For a single sigma_w where the root search stopped early.
     """
+    point = solve(sigma_w, symmetry, activation)
+    warn_if_inaccurate(point.activation, point.error)
+    return point
+
+
+def solve(sigma_w, symmetry: str | Symmetry, activation) -> FixedPoint:
+    """:func:`fixed_point` for those who have more errors to add before they warn."""
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     sigma_w = sigma_w_array(sigma_w, activation)
     flat = sigma_w.ravel()
@@ -110,9 +117,7 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
 
 def _report(result: FixedPoint, failed: np.ndarray) -> None:
     if result.sigma_w.ndim:
-        warnings.warn(
-            f"{int(failed.sum())} of {failed.size} sigma_w have no result: see status", ConvergenceWarning, stacklevel=3
-        )
+        warn(f"{int(failed.sum())} of {failed.size} sigma_w have no result: see status", ConvergenceWarning)
     elif result.status == NO_FIXED_POINT:
         unstable = np.nanmax(result.unstable)
         raise ValueError(
@@ -171,10 +176,9 @@ def _every_root(activation, dimension, sigma_w, excess, top):
         args=(wanted[index],),
         tolerances={"xatol": 4e-16, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0},
     )
-    # below -1 the slope of log F in log s makes c alternate; taken from F itself, since f' may be a user's mistake
-    before, after = (_level(activation, dimension, found.x + step) for step in (-_SLOPE_STEP, _SLOPE_STEP))
-    slope = 1.0 + (after - before) / (2.0 * _SLOPE_STEP)
-    return index, np.exp(found.x), (below[index, cell] > 0) & (slope > -1.0), found.success
+    s = np.exp(np.where(found.success, found.x, log_s[cell]))  # found.x may be NaN
+    chi, _ = relaxation(activation, dimension, s)  # below -1 it makes c alternate
+    return index, s, (below[index, cell] > 0) & (chi > -1.0), found.success
 
 
 def _level(activation: Activation, dimension: int, log_s: np.ndarray) -> np.ndarray:
@@ -202,9 +206,8 @@ def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success
         residual = sigma_w[index] ** 2 * power_gain(activation, dimension, s) - 1.0
     error = np.full(s.size, 1e-12)
     if not activation.guaranteed and s.size:
-        error = gain_error(activation, dimension, s) / np.maximum(
-            np.abs(saturation(activation, dimension, s).one_minus_chi), 1e-12
-        )
+        one_minus_chi = np.abs(relaxation(activation, dimension, s)[1])
+        error = gain_error(activation, dimension, s) / np.maximum(one_minus_chi, 1e-12)
     zero_stable = activation.excess(sigma_w) <= 0.0
     branches: dict[bool, list[list[float]]] = {
         True: [[0.0] if yes else [] for yes in zero_stable],

@@ -37,8 +37,9 @@ import xarray as xr
 from .activations import Activation, as_activation
 from .axes import sigma_w_axis, start_axis, table, width_axis
 from .checks import LARGEST_S, preactivation_power, whole_number
-from .fixed_points import fixed_point
-from .moments import layer_moments, over_r, refinement
+from .fixed_points import solve
+from .maps import warn_if_inaccurate
+from .moments import layer_moments, over_r, refinement, refinement_error
 from .quadrature import radial_averages
 from .symmetry import Symmetry, as_symmetry
 
@@ -49,6 +50,7 @@ LONG_NAMES = {
     "var_c": "variance of $c$ among networks, to order $1/N$",
     "mean_shift": "mean of $c$ among networks minus $c$ at infinite width, to order $1/N$",
     "anisotropy": r"$E\,\mathrm{tr}\,T^2$ of one input's Gram matrix $(c/k)(1 + T)$, to order $1/N$",
+    "error_estimate": "estimated relative error of a user's averages",
 }
 
 
@@ -60,28 +62,44 @@ class LayerNoise(NamedTuple):
     one_minus_chi: np.ndarray
     curvature: np.ndarray  # c^2 F''/F
     noise: np.ndarray  # N times the variance of c'/F: <f^4>/<f^2>^2 - 1
-    chi_gram: np.ndarray  # decay of T, for O(k)
+    one_minus_chi_gram: np.ndarray  # T decays by chi_gram, for O(k)
 
 
-def layer_noise(activation: Activation, dimension: int, s: np.ndarray) -> LayerNoise:
+def layer_noise(activation: Activation, dimension: int, s: np.ndarray, refine: int = 1) -> LayerNoise:
     """See :class:`LayerNoise`; s > 0."""
-    m = layer_moments(activation, dimension, s)
-    power = dimension / 2.0 * m.gain
+    m = layer_moments(activation, dimension, s, refine)
+    half = dimension / 2.0
+    power = half * m.gain
 
     def integrands(r, t, mean):
         ratio = activation.ratio(r)
-        bend = ratio * over_r(activation.deficit(r), r) * t
-        return [(dimension / 2.0 - t) * bend, (ratio**2 * t - mean) ** 2]
+        if activation.guaranteed:
+            bend = (half - t) * ratio * over_r(activation.deficit(r), r) * t
+        else:  # integrated by parts once more, as in `relaxation`: no f'
+            bend = ((t - half) ** 2 - 2.0 * t + half) * ratio**2 * t
+        return [bend, (ratio**2 * t - mean) ** 2]
 
-    curvature, spread = radial_averages(dimension, s, integrands, refinement(activation), rows=power)
+    curvature, spread = radial_averages(dimension, s, integrands, refinement(activation, refine), rows=power)
     return LayerNoise(
         gain=m.gain,
         chi=m.chi,
         one_minus_chi=m.one_minus_chi,
         curvature=curvature / power,
         noise=spread / power**2,
-        chi_gram=dimension / (dimension + 2.0) * m.fourth / m.gain,
+        one_minus_chi_gram=2.0 / (dimension + 2.0) * m.one_minus_chi,
     )
+
+
+def _noise_error(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
+    """Estimated relative error of what a layer does; 0 for a named activation."""
+    if activation.guaranteed:
+        return np.zeros(s.shape)
+
+    def parts(refine: int):
+        layer = layer_noise(activation, dimension, s, refine)
+        return [layer.gain, layer.noise, 1.0 + layer.chi, 1.0 + np.abs(layer.curvature)]  # the last two can vanish
+
+    return refinement_error(parts)
 
 
 class _Deviations(NamedTuple):
@@ -95,7 +113,7 @@ class _Deviations(NamedTuple):
         return _Deviations(
             layer.chi**2 * self.variance + layer.noise,
             layer.chi * self.shift + layer.curvature * _pull(self.variance, self.anisotropy, symmetry),
-            layer.chi_gram**2 * self.anisotropy + _fresh_anisotropy(layer, symmetry),
+            (1.0 - layer.one_minus_chi_gram) ** 2 * self.anisotropy + _fresh_anisotropy(layer, symmetry),
         )
 
 
@@ -134,7 +152,8 @@ def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="
     xarray.Dataset
         Over ``sigma_w`` and ``width`` (where they are sequences): `c` (c*), `var_c`, `mean_shift` (E c - c*), and for
         O(k), k >= 2, `anisotropy` (E tr T^2). Where c* = 0 networks die: `var_c` and `mean_shift` are 0, and
-        `anisotropy` is NaN, as there is nothing left that has one. All are NaN without a fixed point.
+        `anisotropy` is NaN, as there is nothing left that has one. All are NaN without a fixed point. A user's
+        activation adds `error_estimate`.
 
     Raises
     ------
@@ -143,15 +162,19 @@ def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     axes = sigma_w_axis(sigma_w, activation), width_axis(width)
-    c = fixed_point(axes[0].values, symmetry, activation).c
+    point = solve(axes[0].values, symmetry, activation)
+    c = point.c
     alive = np.nan_to_num(c) > 0.0
-    layer = layer_noise(activation, symmetry.capsule_dimension, np.where(alive, axes[0].values ** 2 * c, 1.0))
+    s = np.where(alive, axes[0].values ** 2 * c, 1.0)
+    layer = layer_noise(activation, symmetry.capsule_dimension, s)
     with np.errstate(divide="ignore", invalid="ignore"):  # linear networks, which have no fixed point but zero
         variance = layer.noise / (layer.one_minus_chi * (1.0 + layer.chi))
-        anisotropy = _fresh_anisotropy(layer, symmetry) / (1.0 - layer.chi_gram**2)
+        lost = layer.one_minus_chi_gram
+        anisotropy = _fresh_anisotropy(layer, symmetry) / (lost * (2.0 - lost))
         shift = layer.curvature * _pull(variance, anisotropy, symmetry) / layer.one_minus_chi
+        error = point.error + _noise_error(activation, symmetry.capsule_dimension, s) / np.abs(layer.one_minus_chi)
     found = _Deviations(*(np.where(alive, values, np.nan) for values in (variance, shift, anisotropy)))
-    return _dataset(c, found, axes[0].dims, axes, symmetry, activation)
+    return _dataset(c, found, np.where(alive, error, 0.0), axes[0].dims, axes, symmetry, activation)
 
 
 def fluctuation_trajectory(
@@ -177,7 +200,8 @@ def fluctuation_trajectory(
     -------
     xarray.Dataset
         Over ``layer`` 0..depth, and ``sigma_w``, ``c_0`` or ``d_0``, and ``width`` where they are sequences: `c` (at
-        infinite width), `var_c`, `mean_shift`, and for O(k), k >= 2, `anisotropy`.
+        infinite width), `var_c`, `mean_shift`, and for O(k), k >= 2, `anisotropy`. A user's activation adds
+        `error_estimate`, what each layer adds to the relative error.
 
     Raises
     ------
@@ -192,32 +216,39 @@ def fluctuation_trajectory(
     first = np.broadcast_to(first, shape)
     sigma = np.broadcast_to(sigma.reshape(scale.shape + (1,) * start.ndim), shape)
     preactivation_power(sigma if d is None else np.ones(shape), first)  # must not be too large
-    states = [(first, _Deviations(*np.zeros((3, *shape))))]
+    states = [(first, _Deviations(*np.zeros((3, *shape))), np.zeros(shape))]
     if d is not None:  # layer 0 is one layer, with sigma_w = 1, of inputs whose order parameter d is known
-        states = [_next(*states[0], np.ones(shape), symmetry, activation)]
+        states = [_next(*states[0][:2], np.ones(shape), symmetry, activation)]
     for _ in range(depth):
-        states.append(_next(*states[-1], sigma, symmetry, activation))
-    order, found = zip(*states, strict=True)
+        states.append(_next(*states[-1][:2], sigma, symmetry, activation))
+    order, found, errors = zip(*states, strict=True)
     deviations = _Deviations(*(np.stack(values) for values in zip(*found, strict=True)))
     dims = ("layer", *scale.dims, *start.dims)
-    out = _dataset(np.stack(order), deviations, dims, (scale, start, widths), symmetry, activation)
+    axes = scale, start, widths
+    out = _dataset(np.stack(order), deviations, np.stack(errors), dims, axes, symmetry, activation)
     return out.assign_coords(layer=np.arange(depth + 1))
 
 
 def _next(c, deviations: _Deviations, sigma_w, symmetry: Symmetry, activation: Activation):
-    """c and the deviations one layer on."""
+    """c and the deviations one layer on, and the estimated error of the step."""
     s = sigma_w**2 * c
-    layer = layer_noise(activation, symmetry.capsule_dimension, np.clip(s, _SMALLEST_S, LARGEST_S))
-    return s * layer.gain, deviations.next(layer, symmetry)
+    state = np.clip(s, _SMALLEST_S, LARGEST_S)
+    layer = layer_noise(activation, symmetry.capsule_dimension, state)
+    error = _noise_error(activation, symmetry.capsule_dimension, state)
+    return s * layer.gain, deviations.next(layer, symmetry), error
 
 
-def _dataset(c, found: _Deviations, dims, axes, symmetry: Symmetry, activation: Activation) -> xr.Dataset:
+def _dataset(c, found: _Deviations, error, dims, axes, symmetry: Symmetry, activation: Activation) -> xr.Dataset:
     """The absolute deviations at each width. The last of the axes is the width."""
-    variables = {
+    absolute = {
         "var_c": np.where(c == 0.0, 0.0, c**2 * found.variance),
         "mean_shift": np.where(c == 0.0, 0.0, c * found.shift),
     }
     if symmetry.keeps_anisotropy:
-        variables["anisotropy"] = found.anisotropy
-    at_width = {name: xr.DataArray(values, dims=dims) / axes[-1] for name, values in variables.items()}
-    return table({"c": (dims, c), **at_width}, axes, symmetry, activation, LONG_NAMES)
+        absolute["anisotropy"] = found.anisotropy
+    at_width = {name: xr.DataArray(values, dims=dims) / axes[-1] for name, values in absolute.items()}
+    variables = {"c": (dims, c), **at_width}
+    if not activation.guaranteed:
+        variables["error_estimate"] = (dims, error)
+        warn_if_inaccurate(activation, error)
+    return table(variables, axes, symmetry, activation, LONG_NAMES)

@@ -34,7 +34,7 @@ from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, table
 from .checks import LARGEST_S, preactivation_power, real_array, whole_number
 from .maps import warn_if_inaccurate
-from .moments import gain_and_jacobian, layer_moments, power_gain
+from .moments import derivative_error, gain_and_jacobian, power_gain, refinement_error
 from .symmetry import Symmetry, as_symmetry
 from .trajectory import trajectory
 
@@ -111,7 +111,7 @@ def jacobian_trajectory(
             data["log_protected"] = np.log(dimension - 1.0) + _log_along_orbit(symmetry, data["log_d"], steps)
             data["protected"] = np.exp(data["log_protected"])
     if not activation.guaranteed:
-        data["error_estimate"] = _error(activation, dimension, states, np.add(*parts))[index.reshape(shape)]
+        data["error_estimate"] = _error(activation, dimension, states)[index.reshape(shape)]
         warn_if_inaccurate(activation, data["error_estimate"])
     dims = ("layer", *labels[0].dims)
     variables = {name: (dims, value.reshape(depth + 1, *labels[0].shape)) for name, value in data.items()}
@@ -153,9 +153,10 @@ def _accumulated(start: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return start + np.concatenate([np.zeros((1, start.size)), np.cumsum(steps, axis=0)])
 
 
-def _error(activation: Activation, dimension: int, states: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """What two finer rules change of chi_J (a kink can sit where one changes nothing), relative."""
-    s = np.maximum(states, np.finfo(float).tiny)
-    finer = (layer_moments(activation, dimension, s, refine) for refine in (2, 3))
-    better = [np.add(*_parts(m.amplitude, m.angular, activation, dimension)) for m in finer]
-    return np.max(np.abs(np.array(better) / gain - 1.0), axis=0)
+def _error(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
+    """What finer rules change of chi_J, relative, and what f' has missed."""
+
+    def growth(refine: int):
+        return [np.add(*_parts(*gain_and_jacobian(activation, dimension, s, refine)[1:], activation, dimension))]
+
+    return np.maximum(refinement_error(growth), derivative_error(activation, dimension, s))

@@ -8,6 +8,7 @@ are infinite.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,48 @@ def power_gain(activation: Activation, dimension: int, s, refine: int = 1) -> np
     steps = refinement(activation, refine)
     (gain,) = radial_averages(dimension, s, lambda r, t: [activation.ratio(r) ** 2 * t], steps)
     return 2.0 / dimension * gain
+
+
+def refinement_error(averages: Callable[[int], Sequence[np.ndarray]]) -> np.ndarray:
+    """Estimated relative error of averages, given as a function of `refine`: the largest change that two finer rules
+    make to any of them (a kink can sit where one rule changes nothing).
+    """
+    coarse, *finer = (np.array(averages(refine)) for refine in (1, 2, 3))
+    change = np.max([np.abs(coarse - better) for better in finer], axis=0)
+    return np.max(change / np.where(coarse == 0.0, 1.0, np.abs(coarse)), axis=0)
+
+
+def gain_error(activation: Activation, dimension: int, s) -> np.ndarray:
+    """Estimated relative error of <f^2>."""
+    return refinement_error(lambda refine: [power_gain(activation, dimension, s, refine)])
+
+
+def relaxation(activation: Activation, dimension: int, s, refine: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """chi = d log <f^2>/d log s and 1 - chi from f alone: integrating <f f' r> by parts over t = D r^2/(2 s),
+
+        chi = <(t - D/2) f^2>/<f^2>,
+
+    which also counts the jumps of f. What it loses to cancellation near chi = 1 a user's f has lost before.
+    """
+    half = dimension / 2.0
+
+    def integrands(r, t):
+        power = activation.ratio(r) ** 2 * t
+        return [power, (t - half) * power, (half + 1.0 - t) * power]
+
+    power, up, down = radial_averages(dimension, s, integrands, refinement(activation, refine))
+    return up / power, down / power
+
+
+def derivative_error(activation: Activation, dimension: int, s) -> np.ndarray:
+    """How far <f f' r>/<f^2> is from chi: what a user's f' has missed, as every f' misses where f jumps."""
+
+    def integrands(r, t):
+        ratio = activation.ratio(r)
+        return [ratio**2 * t, ratio * activation.derivative(r) * t]
+
+    power, up = radial_averages(dimension, s, integrands, refinement(activation))
+    return np.abs(up / power - relaxation(activation, dimension, s)[0])
 
 
 class Saturation(NamedTuple):
@@ -57,7 +100,9 @@ def over_r(numerator: np.ndarray, r: np.ndarray) -> np.ndarray:
     return np.divide(numerator, r, out=np.zeros(r.shape), where=r > 0)
 
 
-def gain_and_jacobian(activation: Activation, dimension: int, s) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def gain_and_jacobian(
+    activation: Activation, dimension: int, s, refine: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(<f^2>/s, <f'^2>, <(f/r)^2>): the gains of a layer's power, and of a small change of its input along a capsule's
     radius (the amplitude direction) and at right angles to it (the D - 1 angular, Goldstone-like directions).
     """
@@ -66,7 +111,7 @@ def gain_and_jacobian(activation: Activation, dimension: int, s) -> tuple[np.nda
         square = activation.ratio(r) ** 2
         return [square * t, activation.derivative(r) ** 2, square]
 
-    gain, amplitude, angular = radial_averages(dimension, s, integrands, refinement(activation))
+    gain, amplitude, angular = radial_averages(dimension, s, integrands, refinement(activation, refine))
     if np.isinf(activation.slope) and dimension <= 2:
         angular = np.full(np.shape(s), np.inf)
     return 2.0 / dimension * gain, amplitude, angular
@@ -76,13 +121,12 @@ class LayerMoments(NamedTuple):
     """What the susceptibilities of a layer are made of."""
 
     gain: np.ndarray  # <f^2>/s
-    chi: np.ndarray  # d log <f^2> / d log s = <f f' r>/<f^2>
+    chi: np.ndarray  # d log <f^2> / d log s = <f f' r>/<f^2>; of a user's function by `relaxation`
     one_minus_chi: np.ndarray
     linear: np.ndarray  # <r f>^2/(s <f^2>): the share of the linear part, a_0^2 / sum_n a_n^2
     one_minus_linear: np.ndarray
     amplitude: np.ndarray  # <f'^2>
     angular: np.ndarray  # <(f/r)^2>
-    fourth: np.ndarray  # <f^2 r^2>/s^2
 
 
 def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) -> LayerMoments:
@@ -100,28 +144,29 @@ def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) ->
             activation.one_minus_ratio(r) * t,
             derivative**2,
             ratio**2,
-            square * t,
         ]
 
-    square, up, down, ratio_mean, missing_mean, amplitude, angular, fourth = radial_averages(
+    square, up, down, ratio_mean, missing_mean, amplitude, angular = radial_averages(
         dimension, s, integrands, refinement(activation, refine)
     )
     if np.isinf(activation.slope) and dimension <= 2:
         angular = np.full(np.shape(s), np.inf)
-    distance = _distance_from_linear(activation, dimension, s, scale * ratio_mean, scale * missing_mean)
+    distance = _distance_from_linear(activation, dimension, s, scale * ratio_mean, scale * missing_mean, refine)
+    chi, one_minus_chi = up / square, down / square
+    if not activation.guaranteed:
+        chi, one_minus_chi = relaxation(activation, dimension, s, refine)
     return LayerMoments(
         gain=scale * square,
-        chi=up / square,
-        one_minus_chi=down / square,
+        chi=chi,
+        one_minus_chi=one_minus_chi,
         linear=scale * ratio_mean**2 / square,
         one_minus_linear=distance / square,
         amplitude=amplitude,
         angular=angular,
-        fourth=scale**2 * fourth,
     )
 
 
-def _distance_from_linear(activation, dimension, s, ratio_mean, missing_mean) -> np.ndarray:
+def _distance_from_linear(activation, dimension, s, ratio_mean, missing_mean, refine) -> np.ndarray:
     """Mean squared distance of f from its best linear approximation (in units of s D/2): a sum that cancels nowhere.
 
     Where f is nearly linear it is taken from what f lacks to f'(0) r, elsewhere from f itself.
@@ -130,17 +175,17 @@ def _distance_from_linear(activation, dimension, s, ratio_mean, missing_mean) ->
     flat_s = np.asarray(s, float).ravel()
     out = np.empty(flat_s.shape)
     nearly = flat_missing < 0.5
+    steps = refinement(activation, refine)
     if nearly.any():
-        lack = _variance(activation, dimension, flat_s[nearly], activation.one_minus_ratio, flat_missing[nearly])
+        lack = _variance(dimension, flat_s[nearly], activation.one_minus_ratio, flat_missing[nearly], steps)
         out[nearly] = activation.slope**2 * lack
     if not nearly.all():
-        out[~nearly] = _variance(activation, dimension, flat_s[~nearly], activation.ratio, flat_ratio[~nearly])
+        out[~nearly] = _variance(dimension, flat_s[~nearly], activation.ratio, flat_ratio[~nearly], steps)
     return out.reshape(np.shape(s))
 
 
-def _variance(activation, dimension, s, function, mean) -> np.ndarray:
+def _variance(dimension, s, function, mean, steps) -> np.ndarray:
     """<(function(r) - mean)^2 t>, one mean for each s."""
-    steps = refinement(activation)
     return radial_averages(dimension, s, lambda r, t, m: [(function(r) - m) ** 2 * t], steps, rows=mean)[0]
 
 

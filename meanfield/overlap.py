@@ -185,10 +185,12 @@ class Overlaps:
         sums = mixture.pair_sums(left, right, rho, one_minus_rho)
         return sums[int(want_gap)], np.zeros(rho.size)
 
-    def weights(self, terms: int) -> np.ndarray:
-        """a_n^2/c' of the only state, n < terms."""
+    def weights(self, terms: int) -> tuple[np.ndarray, np.ndarray]:
+        """a_n^2/c' of the only state, n < terms, and an estimate of their error: of what sums to 1."""
         longest = _LAST if self.activation.guaranteed else laguerre.TERMS
         if terms > longest:
             raise ValueError(f"terms must be at most {longest} for {self.activation.name}, got {terms}")
-        series = self._expand(np.arange(1), max(terms, 16)) if self.activation.guaranteed else self._series
-        return series.square[0, :terms] / self.gain[0]
+        if self.activation.guaranteed:
+            return self._expand(np.arange(1), max(terms, 16)).square[0, :terms] / self.gain[0], np.zeros(terms)
+        weight, other = (series.square[0, :terms] / self.gain[0] for series in (self._series, self._check))
+        return weight, np.abs(weight - other)

@@ -7,6 +7,7 @@ import xarray as xr
 
 from .activations import as_activation
 from .checks import preactivation_power, real_array, sigma_w_array, whole_number
+from .maps import warn_if_inaccurate
 from .overlap import Overlaps
 from .symmetry import Symmetry, as_symmetry
 
@@ -40,7 +41,8 @@ def overlap_series(c, sigma_w, terms: int = 32, symmetry: str | Symmetry = "U(1)
         raise ValueError(f"c and sigma_w must be single numbers here, got shape {s.shape}")
     if np.isinf(activation.slope):
         raise ValueError("activation must have coefficients that fall off geometrically, got 'saturated'")
-    weight = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)
+    weight, error = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)
+    warn_if_inaccurate(activation, error)
     return xr.Dataset(
         {"weight": ("n", weight), "remainder": ("n", np.maximum(1.0 - np.cumsum(weight), 0.0))},
         coords={"n": np.arange(terms)},

@@ -17,8 +17,8 @@ from .checks import (
     sigma_w_array,
     whole_number,
 )
-from .maps import gain_error, overlap_of, warn_if_inaccurate
-from .moments import norm_mismatch, power_gain
+from .maps import overlap_of, warn_if_inaccurate
+from .moments import gain_error, norm_mismatch, power_gain
 from .overlap import Overlaps
 from .symmetry import Symmetry, as_symmetry
 

@@ -5,18 +5,24 @@ import warnings
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from scipy import special
+from scipy import integrate, special
 
 from meanfield import (
+    NAMED_ACTIVATIONS,
+    AccuracyWarning,
     ConvergenceWarning,
+    as_activation,
     correlation_map,
     depth_scales,
     fixed_point,
     length_map,
     matrix_gram_map,
+    precise,
     trajectory,
 )
 from meanfield.depth_scales import depth_scale
+from meanfield.moments import layer_moments
+from meanfield.quadrature import radial_averages
 from tests.meanfield.independent import DIMENSIONS, relative
 
 NAMED = ("tanh", "erf", "algebraic")
@@ -90,9 +96,26 @@ def test_chi_gram_is_the_decay_of_a_small_anisotropy(dimension, name):
 @pytest.mark.parametrize("name", [*NAMED, "saturated"])
 @pytest.mark.parametrize("dimension", [2, 3, 4, 8, 48])
 def test_chi_gram_and_chi_c_are_related(dimension, name):
-    """Integration by parts: k <f^2 r^2>/((k+2) s c) = (k + 2 chi_c)/(k + 2)."""
+    """Integration by parts: k <f^2 r^2>/((k+2) s c) = (k + 2 chi_c)/(k + 2), which the package takes for granted."""
     scales = depth_scales(SIGMA_W, f"O({dimension})", name)
     np.testing.assert_allclose(scales.chi_gram, (dimension + 2 * scales.chi_c) / (dimension + 2), rtol=1e-13)
+    s = scales.d_star
+
+    def power(r, t):
+        return [NAMED_ACTIVATIONS[name].value(r) ** 2 * t]
+
+    (fourth,) = radial_averages(dimension, s, power)  # <f^2 r^2> D/(2 s)
+    expected = 2 * fourth / ((dimension + 2) * scales.fixed_point.c)
+    np.testing.assert_allclose(scales.chi_gram, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("sigma_w", [1 + 1e-9, np.nextafter(1.0, 2.0), 1 - 1e-9, 3.0])
+def test_xi_gram_keeps_its_digits_next_to_the_transition(sigma_w):
+    exact = precise.susceptibilities(sigma_w, "O(3)")
+    chi_c = exact.one_minus_chi_c if sigma_w < 1 else 2 * exact.one_minus_chi_c / 5
+    with mp.workdps(30):
+        xi = -1 / mp.log1p(-chi_c)
+    assert relative(depth_scales(sigma_w, "O(3)").xi_gram, xi) < 1e-12
 
 
 def test_chi_gram_by_symmetry():
@@ -250,6 +273,50 @@ def test_error_estimate_of_a_users_function():
     assert abs(kink.chi_c / (below / c) - 1) <= 2 * kink.error
     assert kink.error < 0.05
     assert jump.error > 1.0
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 5])
+def test_the_relaxation_of_a_users_function_needs_no_derivative(dimension):
+    """chi_c = d log F/d log c also of a function with a kink or a jump, F by incomplete Gamma functions."""
+
+    def clipped(r):
+        return np.minimum(r, 1.0)
+
+    def dropping(r):
+        return np.where(r < 1.0, r, 0.5)
+
+    def length(s, far):
+        half, edge = mpf(dimension) / 2, dimension / (2 * s)
+        low = s * mp.gammainc(half + 1, 0, edge, regularized=True)
+        return mp.log(low + far**2 * mp.gammainc(half, edge, regularized=True))
+
+    for f, far in ((clipped, mpf(1)), (dropping, mpf(0.5))):
+        with pytest.warns(AccuracyWarning, match=f.__name__):
+            scales = depth_scales(1.5, f"O({dimension})", f)
+        s = mpf(float(scales.d_star))
+        chi = float(s * mp.diff(lambda x, far=far: length(x, far), s))
+        assert scales.chi_c == pytest.approx(chi, abs=5e-5 if f is clipped else 2e-2)
+        assert scales.chi_c + scales.one_minus_chi_c == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_name_is_only_a_name():
+    """What makes f = 1 jump at 0 in one dimension is its slope, not what it is called."""
+
+    def saturated(r):
+        return np.tanh(5 * r)
+
+    amplitude = float(depth_scales(1.5, "O(1)", saturated).amplitude)
+    assert amplitude == pytest.approx(float(depth_scales(7.5, "O(1)").amplitude), rel=1e-9)
+
+
+def test_a_finer_rule_is_finer_for_the_distance_from_linear_too():
+    """1 - <r f>^2/(s <f^2>) of a step, s = 1, D = 2, in closed form: finer rules come closer to it."""
+    step = as_activation(lambda r: np.where(r < 1.0, r, 0.5))
+    e = float(np.exp(-1.0))
+    linear = 1 - 2 * e + 0.5 * integrate.quad(lambda t: np.sqrt(t) * np.exp(-t), 1.0, 40.0)[0]
+    exact = 1 - linear**2 / (1 - 2 * e + 0.25 * e)
+    errors = [abs(layer_moments(step, 2, np.array([1.0]), n).one_minus_linear[0] - exact) for n in (1, 2, 4, 8, 16)]
+    assert max(errors[3:]) < 0.3 * errors[0]
 
 
 def test_shapes_and_repr():

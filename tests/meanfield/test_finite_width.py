@@ -6,9 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from scipy import integrate
+from scipy import integrate, special
 
-from meanfield import ConvergenceWarning
+from meanfield import AccuracyWarning, ConvergenceWarning
 from meanfield.finite_width import finite_width_transition
 from meanfield.fluctuations import fluctuation_trajectory, fluctuations
 
@@ -65,6 +65,48 @@ def test_the_fixed_point_against_integrals(symmetry, name, sigma_w):
         assert "anisotropy" not in found
     assert relative(found.var_c, variance) < 1e-9
     assert relative(found.mean_shift, (second / c**2 * variance / 2 + kappa * anisotropy) / (1 - chi)) < 1e-8
+
+
+@pytest.mark.parametrize("sigma_w", [1 + 1e-9, np.nextafter(1.0, 2.0)])
+def test_next_to_the_transition(sigma_w):
+    """Leading order in eps = sigma_w^2 - 1 for O(3) and tanh, where F = s - (2/3) <r^4> + ..., <r^4> = 5 s^2/3."""
+    eps = (sigma_w - 1.0) * (sigma_w + 1.0)
+    found = fluctuations(100, sigma_w, "O(3)")
+    s = 0.9 * eps  # the root of s - (10/9) s^2 = s/(1 + eps); 1 - chi_c = eps, c^2 F''/F = -2 eps
+    noise, lost = 2 / 3, 2 / 5 * eps
+    variance = noise / (2 * eps) / 100
+    anisotropy = 6 * (1 + noise) / (2 * lost) / 100
+    assert found.c == pytest.approx(s, rel=1e-8)
+    assert found.var_c == pytest.approx(s**2 * variance, rel=1e-8)
+    assert found.anisotropy == pytest.approx(anisotropy, rel=1e-8)
+    assert found.mean_shift == pytest.approx(s * -2 * (variance / 2 + anisotropy / 15), rel=1e-8)
+
+
+def test_a_users_function_needs_no_derivative():
+    """min(r, 1), D = 1: F and its derivatives by mpmath from incomplete Gamma functions, <f^4> likewise."""
+
+    def clipped(r):
+        return np.minimum(r, 1.0)
+
+    def length(s):
+        edge = 1 / (2 * s)
+        low = s * mp.gammainc(mpf(3) / 2, 0, edge, regularized=True)
+        return low + mp.gammainc(mpf(1) / 2, edge, regularized=True)
+
+    with pytest.warns(AccuracyWarning, match="clipped"):
+        found = fluctuation_trajectory(2, 40, 1.5, c=0.4, symmetry="O(1)", activation=clipped)
+    assert 0 < found.error_estimate[1] < 1e-3
+    variance, shift, c = 0.0, 0.0, 0.4
+    for layer in (1, 2):
+        s = mpf(2.25) * c
+        first, second = (float(s**n * mp.diff(length, s, n)) / c**n for n in (1, 2))
+        edge = float(1 / (2 * s))
+        fourth = 3 * float(s) ** 2 * special.gammainc(2.5, edge) + special.gammaincc(0.5, edge)
+        shift = first * shift + second * variance / 2
+        c = float(length(s))
+        variance = first**2 * variance + (fourth - c**2) / 40
+        assert found.var_c[layer] == pytest.approx(variance, rel=1e-4)
+        assert found.mean_shift[layer] == pytest.approx(shift, rel=1e-4)
 
 
 def test_classical_networks_have_a_closed_curvature():

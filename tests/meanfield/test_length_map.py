@@ -9,7 +9,7 @@ from scipy import special
 
 from meanfield import AccuracyWarning, length_map
 from meanfield.activations import as_activation
-from meanfield.maps import gain_error
+from meanfield.moments import gain_error
 from tests.meanfield.independent import DIMENSIONS, MP_FUNCTIONS, clipped_length, radial_average, relative
 
 
