@@ -38,7 +38,7 @@ _STATES = 32  # states whose powers fit the cache
 
 @lru_cache(maxsize=256)
 def _rule(activation: Activation, bucket: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes v and weights p(v) dv, fine enough for kappa up to 4^bucket."""
+    """Nodes v and weights p(v) dv, fine enough for functions that turn at v = 4^-bucket."""
     mixture = activation.mixture
     assert mixture is not None
     if mixture.upper_end == "origin":  # f(r) = r
@@ -61,10 +61,15 @@ def _rule(activation: Activation, bucket: int) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache(maxsize=32)
 def _endless_rule(activation: Activation, dimension: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes kappa v and weights p d(kappa v) for a density that never falls off: beta ends the sums."""
-    u, du = bent_grid(0.0, 38.0 / dimension + 3.0, _STEP)
+    u, du = bent_grid(-np.log(turning(dimension, 1.0)), 38.0 / dimension + 3.0, _STEP)
     v = np.exp(u)
     assert activation.mixture is not None
     return v, v * du * activation.mixture.density(v)
+
+
+def turning(dimension: int, kappa: float) -> float:
+    """1/v where beta^(D/2+1) turns: (1 + kappa^2 v^2)^(-D/2) is a Gaussian in v at large D."""
+    return kappa * float(np.sqrt(max(dimension / 2.0, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def mixture_state(activation: Activation, dimension: int, s: np.ndarray) -> Mixt
         return MixtureState(
             dimension, s, density / kappa, -np.log1p(np.broadcast_to(scaled, (s.size, scaled.size)) ** 2)
         )
-    v, density = _rule(activation, scale_bucket(float(kappa.max(initial=0.0))))
+    v, density = _rule(activation, scale_bucket(turning(dimension, float(kappa.max(initial=0.0)))))
     return MixtureState(dimension, s, density[None, :], -np.log1p((kappa * v) ** 2))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import special
 
 from .activations import Activation, GaussianMixture, RadialFunction
-from .mixture import MixtureState
+from .mixture import MixtureState, turning
 from .overlap import Overlaps
 from .quadrature import bent_grid, scale_bucket
 
@@ -91,7 +91,7 @@ class SquaredOverlaps(Overlaps):
         if not self._is_erf:
             return super()._mixture(states)
         kappa = np.sqrt(2.0 / self.dimension) * np.sqrt(self.s[states])[:, None]
-        v, density = erf_rule(scale_bucket(float(kappa.max(initial=0.0))))
+        v, density = erf_rule(scale_bucket(turning(self.dimension, float(kappa.max(initial=0.0)))))
         return MixtureState(self.dimension, self.s[states], density[None, :], -np.log1p((kappa * v) ** 2))
 
 

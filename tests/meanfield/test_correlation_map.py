@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from meanfield import AccuracyWarning, as_activation, correlation_map, length_map
+from meanfield import NAMED_ACTIVATIONS, AccuracyWarning, as_activation, correlation_map, length_map, trajectory
 from meanfield.maps import overlap_of
+from meanfield.mixture import coefficients, mixture_state
 from meanfield.overlap import Overlaps
 from tests.meanfield.independent import (
     DIMENSIONS,
     FUNCTIONS,
+    MP_FUNCTIONS,
     bessel_map,
     classical_map,
     clipped_correlation,
     hyperbolic_ratio,
+    radial_average,
     relative,
 )
 
@@ -190,6 +193,24 @@ def test_one_minus_rho_is_exact():
             assert relative(missing[i], 1 - exact) < 1e-15
         else:
             assert missing[i] == 0.0
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.9])
+def test_saturated_capsules_of_a_thousand_components(rho):
+    exact = hyperbolic_ratio(1000, rho)
+    assert relative(correlation_map(rho, 1.0, 1.5, "O(1000)", "saturated"), exact) < 1e-14
+    gap = trajectory(1, 1.5, 1.0, rho, symmetry="O(1000)", activation="saturated").one_minus_rho[1]
+    assert relative(gap, 1 - exact) < 1e-14
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic"])
+def test_the_mixture_of_large_capsules(name):
+    """a_0 = <r f> sqrt(2/D)/sqrt(s) of the mixture, where its weight turns far below the scale of the activation."""
+    s, dimension = 0.9 * 5000.0, 10_000
+    with mp.workdps(20):
+        exact = radial_average(lambda r: r * MP_FUNCTIONS[name](r), dimension, mpf(s)) / mpf(s)
+    state = mixture_state(NAMED_ACTIVATIONS[name], dimension, np.array([s]))
+    assert relative(coefficients(state, 1)[0, 0], exact) < 1e-12
 
 
 def test_error_estimate_of_a_users_function_is_honest():
