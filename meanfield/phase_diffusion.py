@@ -108,8 +108,9 @@ def phase_diffusion(
     -------
     xarray.Dataset
         Over ``layer`` 0..depth, and ``sigma_w``, ``c_0`` or ``d_0``, ``delta_0`` or ``one_minus_rho_0``, and ``width``
-        where they are sequences: `c`, `delta` and `rho` (at infinite width), `step_variance` and `variance`, in rad^2;
-        infinite where delta has underflowed. The attribute `generators` counts the angles.
+        where they are sequences: `c`, `delta` and `rho` (at infinite width), `step_variance` and `variance`, in rad^2,
+        which depend on rho alone: infinite where rho^2 underflows, and at sigma_w = 0 the limit of small sigma_w.
+        The attribute `generators` counts the angles.
 
     Raises
     ------
@@ -214,9 +215,11 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
     xi = scale.copy(data=scales.xi_delta)
     small = (path.rho < _SMALL_OVERLAP).argmax("layer")  # not the last layer, where other depth scales may underflow
     amplitude = path.rho.drop_vars("layer").isel(layer=small) * np.exp(small / xi)
+    with np.errstate(divide="ignore"):  # a rho that is lost in 1 - rho starts as 0
+        asymptotic = xi / 2.0 * np.log(4.0 * widths * amplitude**2 / xi)
     variables = {
         "depth": _crossing(total / widths),
-        "asymptotic": xi / 2.0 * np.log(4.0 * widths * amplitude**2 / xi),
+        "asymptotic": asymptotic,
         "xi_delta": xi,
         "amplitude": amplitude,
     }
@@ -255,6 +258,6 @@ def _crossing(variance: xr.DataArray) -> xr.DataArray:
     """Where it first reaches 1, between two layers by a straight line for its logarithm."""
     variance = variance.drop_vars("layer")
     after = (variance >= 1.0).argmax("layer")
-    with np.errstate(divide="ignore"):  # layer 0 has none
+    with np.errstate(divide="ignore", invalid="ignore"):  # layer 0 has none; infinite where rho is 0
         high, low = (np.log(variance.isel(layer=layer)) for layer in (after, np.maximum(after - 1, 0)))
-    return after - high / (high - low)
+        return (after - high / (high - low)).where(np.isfinite(high), after)

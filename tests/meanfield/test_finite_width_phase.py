@@ -211,6 +211,12 @@ def test_readable_depth_of_wide_networks():
     assert float(found.depth) == pytest.approx(float(found.asymptotic), abs=1.0)
 
 
+def test_readable_depth_of_next_to_no_overlap():
+    """1/(2 N rho^2), which the first layer adds, is beyond floats for the first of these: there is no second one."""
+    found = readable_depth(256, 1.5, [1e-160, 1e-100])
+    np.testing.assert_array_equal(found.depth, 1.0)
+
+
 def test_readable_depth_of_tables():
     found = readable_depth([64, 1024], [1.5, 2.0], [0.2, 0.9])
     assert found.depth.dims == found.asymptotic.dims == ("sigma_w", "rho_0", "width")
