@@ -9,6 +9,7 @@ are infinite.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from .activations import Activation
 from .quadrature import radial_averages, radial_rule, scale_bucket
 
+_CLOSE = 0.25  # log of a ratio of radii up to which eight Gauss-Legendre points leave 1e-17
 _USER_REFINE = 8  # a user's function may bend or jump anywhere: there the rule's error falls as step^2 or step only
 
 
@@ -189,14 +191,52 @@ def _variance(dimension, s, function, mean, steps) -> np.ndarray:
     return radial_averages(dimension, s, lambda r, t, m: [(function(r) - m) ** 2 * t], steps, rows=mean)[0]
 
 
-def norm_mismatch(activation: Activation, dimension: int, s_1: np.ndarray, s_2: np.ndarray) -> np.ndarray:
-    """1 - <f_1 f_2>/sqrt(<f_1^2><f_2^2>) for two radii in proportion, r_i = a_i x: what aligned inputs of unequal norm
-    lose of their overlap in one layer. Half the mean squared distance of the normalised functions; flat arrays (m,).
+def norm_mismatch(activation: Activation, dimension: int, s_1, s_2, stretch: np.ndarray) -> np.ndarray:
+    """1 - <f_1 f_2>/sqrt(<f_1^2><f_2^2>) for two radii in proportion, r_2 = exp(stretch) r_1: what aligned inputs of
+    unequal norm lose of their overlap in one layer; flat arrays (m,), s_1 <= s_2.
+
+    It is sin^2/(1 + cos) of the angle between f_1 and f_2, and the sine is what is left of f_2 - f_1 at right angles to
+    f_1. The difference is formed without cancellation; where f is nearly linear, that of f(r)/r in its place.
     """
     if np.isinf(activation.slope):
         return np.zeros(s_1.shape)
+    out = np.empty(s_1.shape)
+    linear = relaxation(activation, dimension, s_2)[0] > 0.5
+    close = (stretch < _CLOSE) & activation.guaranteed  # a user's f' may miss jumps
+    for nearly, near in product((True, False), repeat=2):
+        which = np.flatnonzero((linear == nearly) & (close == near))
+        if which.size:
+            out[which] = _sine_loss(
+                activation, dimension, s_1[which], s_2[which], nearly, stretch[which] if near else None
+            )
+    return out
+
+
+def _sine_loss(activation, dimension, s_1, s_2, nearly, stretch) -> np.ndarray:
+    """Where all of f is nearly linear, or none; `stretch` where the radii are nearly equal, or None."""
     a_1, a_2 = (np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None] for s in (s_1, s_2))
-    x, w = radial_rule(dimension, scale_bucket(float(max(a_1.max(), a_2.max()))), refinement(activation))
-    f_1, f_2 = activation.ratio(a_1 * x) * x, activation.ratio(a_2 * x) * x
-    f_1, f_2 = (f / np.sqrt(f**2 @ w)[:, None] for f in (f_1, f_2))
-    return 0.5 * ((f_1 - f_2) ** 2 @ w)
+    x, w = radial_rule(dimension, scale_bucket(float(a_2.max())), refinement(activation))
+    r_1, r_2 = a_1 * x, a_2 * x
+    if stretch is not None:
+        change = _integral(activation, r_1, stretch[:, None], nearly)
+    elif nearly:
+        change = activation.slope * (activation.one_minus_ratio(r_1) - activation.one_minus_ratio(r_2))
+    else:
+        change = activation.value(r_2) - activation.value(r_1)
+    change = change * (x if nearly else 1.0 / a_2)
+    first, second = activation.ratio(r_1) * x, activation.ratio(r_2) * x
+    square, power = first**2 @ w, second**2 @ w
+    share = (first * change) @ w / square
+    sine = (change - share[:, None] * first) ** 2 @ w / power
+    cosine = (first * second) @ w / np.sqrt(square * power)
+    return sine / (1.0 + cosine)
+
+
+def _integral(activation, r, stretch, nearly) -> np.ndarray:
+    """f(r_2) - f(r_1), or if nearly linear that of f(r)/r, as integrals over log r of r f'(r) and of -deficit/r."""
+    total = np.zeros(r.shape)
+    for node, weight in zip(*np.polynomial.legendre.leggauss(8), strict=True):
+        at = np.exp(stretch * (1.0 + node) / 2.0) * r
+        slope = -over_r(activation.deficit(at), at) if nearly else at * activation.derivative(at)
+        total += weight / 2.0 * slope
+    return stretch * total

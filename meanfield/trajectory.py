@@ -59,7 +59,8 @@ def trajectory(
     xarray.Dataset
         Over ``layer`` 0..depth: `c` and `log_c` (or `c_1, c_2, log_c_1, log_c_2`), and for two inputs `delta`, `rho`,
         `one_minus_rho` and `phi`. Where c underflows, `log_c`, `rho` and `one_minus_rho` go on; `rho` is never NaN.
-        `one_minus_rho` keeps its relative accuracy however small it is, and 0 stays exactly 0.
+        `one_minus_rho` keeps its relative accuracy however small it is, and 0 stays exactly 0 (for unequal norms as far
+        as the floats c_1 and c_2 of a layer tell how unequal they are).
         A user's activation adds `error_estimate`, the relative error that each layer adds to c and the overlap.
 
     Raises
@@ -224,6 +225,18 @@ class _Norms:
             error[1:] = gain_error(activation, dimension, _state(sigma_w, c[:-1]))
         return cls(sigma_w, c, log_c, error, first, second)
 
+    def stretch(self, layer: int) -> np.ndarray:
+        """|log(c_2/c_1)|/2, of the ratio of the two radii; from c itself, since nearly equal floats differ exactly.
+
+        0 where c under- or overflows: there f is linear to every digit, and the ratio has no effect.
+        """
+        c_1, c_2 = self.c[layer, self.first], self.c[layer, self.second]
+        low, high = np.minimum(c_1, c_2), np.maximum(c_1, c_2)
+        normal = (low > 0.0) & (high < np.inf)
+        difference = np.subtract(high, low, out=np.zeros(low.shape), where=normal)
+        with np.errstate(over="ignore"):
+            return np.log1p(difference / np.where(normal, low, 1.0)) / 2.0
+
 
 def _state(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
     """s = sigma_w^2 c; a linear network that explodes stays the same beyond the largest one."""
@@ -269,7 +282,8 @@ def _overlap_variables(
     index = index.reshape(depth, norms.sigma_w.size)
     overlaps = Overlaps(activation, symmetry.capsule_dimension, states)
     for layer in range(depth):
-        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(overlaps, norms, index[layer], *enter)
+        stretch = norms.stretch(layer)
+        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(overlaps, norms, index[layer], stretch, *enter)
         enter = rho[layer + 1], missing[layer + 1]
     # where a linear network's c overflows, an overlap of 0 is still 0
     size = np.where(rho > 0.0, np.sqrt(norms.c[:, norms.first]) * np.sqrt(norms.c[:, norms.second]), 0.0)
@@ -282,22 +296,23 @@ def _overlap_variables(
     return out, error
 
 
-def _step(overlaps: Overlaps, norms: _Norms, state: np.ndarray, rho, missing):
+def _step(overlaps: Overlaps, norms: _Norms, state: np.ndarray, stretch: np.ndarray, rho, missing):
     """rho and 1 - rho one layer on, each from the sum that keeps its digits, and their estimated relative error."""
     first = state[norms.first]
     second = first if norms.second is norms.first else state[norms.second]
     near = missing < 0.5
     if near.all() or not near.any():  # the usual case, without copies
-        return _step_alike(overlaps, first, second, rho, missing, bool(near[0]))
+        return _step_alike(overlaps, first, second, stretch, rho, missing, bool(near[0]))
     out = np.empty((3, rho.size))
     for which in (np.flatnonzero(near), np.flatnonzero(~near)):
         left = first[which]
         right = left if second is first else second[which]
-        out[:, which] = _step_alike(overlaps, left, right, rho[which], missing[which], bool(near[which[0]]))
+        alike = bool(near[which[0]])
+        out[:, which] = _step_alike(overlaps, left, right, stretch[which], rho[which], missing[which], alike)
     return out
 
 
-def _step_alike(overlaps: Overlaps, first, second, rho, missing, near: bool):
+def _step_alike(overlaps: Overlaps, first, second, stretch, rho, missing, near: bool):
     scale = overlaps.gain[first] if second is first else np.sqrt(overlaps.gain[first] * overlaps.gain[second])
     if not near:
         value, error = overlaps.value(first, second, rho, missing)
@@ -305,6 +320,6 @@ def _step_alike(overlaps: Overlaps, first, second, rho, missing, near: bool):
     gap, error = overlaps.gap(first, second, rho, missing)
     lost = gap / scale
     if second is not first:
-        s = overlaps.s
-        lost = lost + norm_mismatch(overlaps.activation, overlaps.dimension, s[first], s[second])
+        low, high = np.sort([overlaps.s[first], overlaps.s[second]], axis=0)
+        lost = lost + norm_mismatch(overlaps.activation, overlaps.dimension, low, high, stretch)
     return 1.0 - lost, lost, error

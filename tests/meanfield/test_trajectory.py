@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from mpmath import mp, mpf
 
-from meanfield import AccuracyWarning, correlation_map, depth_scales, fixed_point, length_map, trajectory
+from meanfield import AccuracyWarning, correlation_map, depth_scales, fixed_point, length_map, precise, trajectory
 from tests.meanfield.independent import DIMENSIONS, clipped_correlation, clipped_length, relative
 
 NAMED = ("tanh", "erf", "algebraic", "saturated", "linear")
@@ -235,6 +235,27 @@ def test_labelled_arrays_keep_their_labels():
     np.testing.assert_allclose(path.rho.sel(sigma_w=1.5, pair="b"), one.rho, rtol=1e-13)
     assert path.attrs == {"symmetry": "U(1)", "activation": "tanh"}
     np.testing.assert_array_equal(path.layer, np.arange(5))
+
+
+@pytest.mark.parametrize(
+    ("c", "sigma_w", "missing", "symmetry", "name"),
+    [
+        ((0.5, 0.5 * (1 + 1e-9)), 1.5, 0.0, "U(1)", "tanh"),
+        ((0.5, 0.5 * (1 + 1e-9)), 1.5, 1e-18, "U(1)", "tanh"),
+        ((0.5, 0.75), 1e-3, 0.0, "U(1)", "erf"),
+        ((0.5, 3.0), 100.0, 0.0, "O(3)", "tanh"),
+        ((0.5, 0.5 * (1 + 1e-6)), 30.0, 0.0, "U(1)", "erf"),
+        ((0.6, 0.5), 1.5, 0.0, "O(1)", "erf"),
+        ((0.5, 0.6), 30.0, 0.0, "O(8)", "algebraic"),
+        ((1e6, 1e-20), 1.5, 0.0, "U(1)", "tanh"),
+        ((1e-20, 1e6), 1.5, 1e-3, "O(3)", "erf"),
+    ],
+)
+def test_what_unequal_norms_lose(c, sigma_w, missing, symmetry, name):
+    """Aligned inputs keep all digits of 1 - rho', nearly linear or saturated, nearly equal or not."""
+    path = trajectory(1, sigma_w, c, one_minus_rho=missing, symmetry=symmetry, activation=name)
+    exact = precise.correlation_gap(None, c, sigma_w, symmetry, name, 20, one_minus_rho=missing)
+    assert relative(path.one_minus_rho[1], exact) < 1e-13
 
 
 def test_sigma_w_of_the_result_is_that_of_the_networks():
