@@ -46,13 +46,17 @@ def phase_curve(diagram: xr.Dataset, quantity: str = "c_star", ax: Axes | None =
     Raises
     ------
     ValueError
-        If the diagram has no such quantity.
+        If the diagram has no such quantity, or a single sigma_w.
     """
+    if "sigma_w" not in diagram.dims:
+        raise ValueError("diagram must have a dimension sigma_w, got a single one")
     if quantity not in diagram or diagram[quantity].dtype.kind != "f":
         raise ValueError(f"quantity must be one of {', '.join(map(repr, LONG_NAMES))}, got {quantity!r}")
     ax = _ax(ax)
+    if "symmetry" not in diagram.coords:
+        diagram = diagram.assign_coords(symmetry=diagram.attrs["symmetry"])
     values = diagram[quantity]
-    rows = values if "symmetry" in values.dims else values.expand_dims(symmetry=[diagram.attrs["symmetry"]])
+    rows = values if "symmetry" in values.dims else values.expand_dims("symmetry")
     for row in rows.transpose("symmetry", "sigma_w"):
         y = np.where(np.isfinite(row), row, np.nan)
         ax.plot(row.sigma_w, y, label=str(row.symmetry.item()))
@@ -114,15 +118,17 @@ def length_curve(
     """
     ax = _ax(ax)
     start = np.atleast_1d(np.asarray(c, float))
-    grid = np.linspace(0.0, 1.0, 201)
+    paths = trajectory(layers, sigma_w, c=start, symmetry=symmetry, activation=activation).c.values
+    end = max(1.0, paths.max())
+    grid = np.linspace(0.0, end, 201)
     ax.plot(grid, grid, color="0.7", lw=1)
     ax.plot(grid, length_map(grid, sigma_w, symmetry, activation), label=rf"$c \to c'$, $\sigma_w = {sigma_w:g}$")
-    for path in trajectory(layers, sigma_w, c=start, symmetry=symmetry, activation=activation).c.values.T:
+    for path in paths.T:
         _staircase(path, ax)
     ax.set_xlabel(r"order parameter $c^l$")
     ax.set_ylabel(r"$c^{l+1}$")
-    ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1)
+    ax.set_xlim(0, end)
+    ax.set_ylim(0, end)
     ax.set_aspect("equal")
     ax.legend(frameon=False)
     return ax

@@ -159,6 +159,21 @@ def test_phase_curve_has_a_line_for_each_symmetry_and_gaps_at_infinity(ax):
     assert ax.get_ylabel() == r"depth scale of $c$, $\xi_c$ [layers]"
 
 
+def test_phase_curve_of_a_part_of_a_diagram(ax):
+    diagram = phase_diagram([0.9, 1.5], ["U(1)", "O(3)"])
+    plots.phase_curve(diagram.isel(symmetry=1), ax=ax)
+    np.testing.assert_array_equal(_curve(ax, "O(3)")[1], diagram.c_star[1])
+    with pytest.raises(ValueError, match="diagram must have a dimension sigma_w, got a single one"):
+        plots.phase_curve(diagram.isel(sigma_w=0), ax=ax)
+
+
+def test_length_curve_reaches_as_far_as_its_staircases(ax):
+    plots.length_curve(1.5, activation=lambda r: 2 * np.tanh(r), ax=ax)
+    top = fixed_point(1.5, activation=lambda r: 2 * np.tanh(r)).c
+    assert top > 3.0
+    assert min(ax.get_xlim()[1], ax.get_ylim()[1], *(line.get_ydata()[-1] for line in ax.lines[:2])) > 0.99 * top
+
+
 def test_phase_curve_of_one_symmetry(ax):
     plots.phase_curve(phase_diagram([0.9, 1.5], "O(3)"), ax=ax)
     (line,) = ax.lines
