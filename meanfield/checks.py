@@ -21,10 +21,13 @@ def real_array(name: str, value, *, minimum: float | None = None, strict: bool =
     """
     try:
         array = np.asarray(value)
-        if array.dtype.kind in "cSU":  # numpy would drop imaginary parts and read strings
+        # numpy would drop imaginary parts and masks, read strings and dates, and make NaN of None
+        if array.dtype.kind not in "biufO" or np.ma.is_masked(value):
             raise TypeError
+        if array.dtype.kind == "O":
+            array = np.reshape([x.__float__() for x in array.flat], array.shape)
         array = array.astype(float)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{name} must be a real number or an array of real numbers, got {value!r}") from error
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, got an array of shape {array.shape}")

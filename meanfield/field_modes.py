@@ -34,7 +34,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from .checks import real_array
+from .checks import real_array, whole_number
 from .field import SUBSTEPS, equilibrium_radius, grid, half_trace, masses_squared, parameters
 
 _SEEN = 0.01  # of the largest wave: smaller ones may be of second order in it
@@ -124,7 +124,7 @@ def noisy_field(
     size : number > 0
         Standard deviation of the real and of the imaginary part of the noise. Waves have |k| < pi points/(2 length),
         half of the largest wavenumber of the grid, and equal power on average.
-    seed : int
+    seed : int >= 0
         Of numpy's default generator.
 
     Returns
@@ -138,7 +138,7 @@ def noisy_field(
     """
     _, k = grid(points, length)
     size = float(real_array("size", size, minimum=0.0, strict=True))
-    noise = np.random.default_rng(seed).normal(size=(2, points))
+    noise = np.random.default_rng(whole_number("seed", seed, 0)).normal(size=(2, points))
     kept = np.abs(k) < 0.5 * np.abs(k).max()
     smooth = np.fft.ifft(np.where(kept, np.fft.fft(noise[0] + 1j * noise[1]), 0.0)) / np.sqrt(kept.mean())
     return equilibrium_radius(r, coupling) + size * smooth, np.zeros(points, complex)

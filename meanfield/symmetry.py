@@ -20,7 +20,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-_SPOKEN = re.compile(r"^\s*(U|SO|O|generic)\s*\(\s*(-?\d+)\s*\)\s*$", re.IGNORECASE)
+from .checks import whole_number
+
+_LARGEST = 10**9  # the rules for averages grow as its square root
+_SPOKEN = re.compile(r"^\s*(U|SO|O|generic)\s*\(\s*(-?\d{1,99})\s*\)\s*$", re.IGNORECASE)
 _WANTED = "'U(1)', 'O(k)' or 'generic(k)' with an integer k >= 1, for example 'O(4)'"
 
 
@@ -37,10 +40,9 @@ class Symmetry:
     def __post_init__(self) -> None:
         if self.family not in ("U(1)", "O", "generic"):
             raise ValueError(f"family must be 'U(1)', 'O' or 'generic', got {self.family!r}")
-        if isinstance(self.capsule_dimension, bool) or not isinstance(self.capsule_dimension, int):
-            raise ValueError(f"capsule_dimension must be an integer, got {self.capsule_dimension!r}")
-        if self.capsule_dimension < 1:
-            raise ValueError(f"capsule_dimension must be at least 1, got {self.capsule_dimension}")
+        object.__setattr__(self, "capsule_dimension", whole_number("capsule_dimension", self.capsule_dimension, 1))
+        if self.capsule_dimension > _LARGEST:
+            raise ValueError(f"capsule_dimension must be at most {_LARGEST}, got {self.capsule_dimension}")
         if self.family == "U(1)" and self.capsule_dimension != 2:
             raise ValueError(f"a U(1) capsule has 2 real components, got {self.capsule_dimension}")
 

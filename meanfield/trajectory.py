@@ -136,7 +136,11 @@ def _labelled(values: dict) -> tuple[_Labels, dict[str, np.ndarray]]:
         bare = [name for name, value in given.items() if name not in labelled and np.ndim(value)]
         if bare:
             raise ValueError(f"{bare[0]} must be a number or an xarray.DataArray, since {labelled[0]} is one")
-        together = xr.broadcast(*(xr.DataArray(value) for value in given.values()))
+        try:
+            aligned = xr.align(*(xr.DataArray(value) for value in given.values()), join="exact")
+        except ValueError as error:
+            raise ValueError(f"{', '.join(labelled)} must have the same labels along the same dimension") from error
+        together = xr.broadcast(*aligned)
         first = together[0]
         arrays = {name: array.values for name, array in zip(given, together, strict=True)}
         return _Labels(tuple(map(str, first.dims)), dict(first.coords)), arrays
@@ -175,8 +179,9 @@ def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs:
     if not symmetry.has_phase and np.any(phi != 0.0):
         raise ValueError(f"phi must be 0 for {symmetry}, which has no phase, got {phi[phi != 0.0].flat[0]:.6g}")
     if not two_inputs:
-        zero = np.zeros(sigma_w.shape)
-        return _Start(sigma_w, c_1, c_2, phi, zero, zero, zero)
+        if np.any(phi != 0.0):
+            raise ValueError("phi is a phase between two inputs: give delta or one_minus_rho with it")
+        return _Start(sigma_w, c_1, c_2, phi, *np.zeros((3, *sigma_w.shape)))
     if "one_minus_rho" in arrays:
         missing = real_array("one_minus_rho", arrays["one_minus_rho"], minimum=0.0)
         if np.any(missing > 1.0):

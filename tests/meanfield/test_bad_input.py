@@ -3,9 +3,12 @@
 import dataclasses
 import math
 import re
+from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
+import sympy
 import xarray as xr
 
 import meanfield as mf
@@ -140,6 +143,29 @@ def test_starts_where_averages_end():
             call(1e305)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [0.5, None],
+        np.array(["0.5", "0.6"], object),
+        np.datetime64("2020-01-01"),
+        np.array([b"1"], object),
+        np.ma.masked_array([0.5, 0.6], [False, True]),
+    ],
+)
+def test_what_is_no_real_number(value):
+    with raises("c must be a real number or an array of real numbers, got "):
+        mf.length_map(value, 1.5)
+
+
+def test_what_is_a_real_number():
+    """Exact numbers, and a masked array that hides nothing."""
+    for half in (Fraction(1, 2), mpmath.mpf(0.5), sympy.Rational(1, 2), np.float32(0.5), [Fraction(1, 2)]):
+        np.testing.assert_array_equal(mf.length_map(half, 1.5), mf.length_map(0.5, 1.5))
+    assert mf.length_map(np.ma.masked_array([0.5], [False]), 1.5) == mf.length_map(0.5, 1.5)
+
+
 def test_c_where_it_must_be_positive():
     with raises("c must be > 0, got 0"):
         mf.trajectory(3, 1.5, 0.0)
@@ -170,11 +196,16 @@ def test_symmetry_objects():
         mf.phase_diagram(1.5, [])
     with raises("family must be 'U(1)', 'O' or 'generic', got 'SU'"):
         mf.Symmetry("SU", 2)
-    with raises("capsule_dimension must be at least 1, got 0"):
-        mf.Symmetry("O", 0)
-    for bad in (2.0, True):
-        with raises(f"capsule_dimension must be an integer, got {bad!r}"):
+    for bad in (0, 2.0, True):
+        with raises(f"capsule_dimension must be an integer >= 1, got {bad!r}"):
             mf.Symmetry("O", bad)
+    with raises("capsule_dimension must be at most 1000000000, got 1000000000000000000000000000000"):
+        mf.as_symmetry("O(1" + 30 * "0" + ")")
+    with raises("symmetry must be 'U(1)', 'O(k)' or 'generic(k)'"):
+        mf.as_symmetry("O(1" + 9999 * "0" + ")")
+    integer = mf.Symmetry("O", np.int64(3))
+    assert integer == mf.as_symmetry("O(3)")
+    assert type(integer.capsule_dimension) is int
     with raises("a U(1) capsule has 2 real components, got 3"):
         mf.Symmetry("U(1)", 3)
 
@@ -286,6 +317,8 @@ def test_trajectory():
     for missing in (-1e-9, 1.5):
         with raises(f"one_minus_rho must be {'>= 0' if missing < 0 else 'in [0, 1]'}, got {missing:g}"):
             mf.trajectory(3, 1.5, one_minus_rho=missing)
+    with raises("phi is a phase between two inputs: give delta or one_minus_rho with it"):
+        mf.trajectory(3, 1.5, phi=0.1)
     with raises("phi must be finite, got inf"):
         mf.trajectory(3, 1.5, 1.0, 0.5, phi=INF)
     for symmetry in ("O(1)", "O(2)", "O(7)"):
@@ -297,6 +330,9 @@ def test_labelled_arrays():
     labelled = xr.DataArray([1.5, 2.0], dims="sigma_w")
     with raises("delta must be a number or an xarray.DataArray, since sigma_w is one"):
         mf.trajectory(3, labelled, 1.0, [0.5, 0.2])
+    other = xr.DataArray([0.5, 0.2], dims="pair", coords={"pair": ["a", "b"]})
+    with raises("c, delta must have the same labels along the same dimension"):
+        mf.trajectory(3, 1.5, other, other.assign_coords(pair=["a", "c"]) / 2)
     for dim in ("layer", "c", "rho", "delta"):
         with raises(f"an array's dimension must not be called {dim!r}, as a variable of the result is"):
             mf.trajectory(3, labelled, 1.0, xr.DataArray([0.5, 0.2], dims=dim))

@@ -389,6 +389,7 @@ def test_evolve_field_refuses(change, message):
         (lambda: scheme_frequencies(1.0, 1.0, 0.0), "dt must be > 0, got 0"),
         (lambda: scheme_frequencies(9.0, 1.0, 0.5), "dt must be smaller for waves with k up to 9, got 0.5"),
         (lambda: noisy_field(8, 1.0, 1.0, size=0.0), "size must be > 0, got 0"),
+        (lambda: noisy_field(8, 1.0, 1.0, seed=-1), "seed must be an integer >= 0, got -1"),
         (lambda: measured_frequencies(RUN), "run must have three or more equally spaced times, got 2"),
         (lambda: measured_frequencies(evolve_field(**GOOD | {"time": [0, 1, 3]})), "equally spaced times"),
         (lambda: measured_frequencies(evolve_field(**GOOD | {"time": [0, 50, 100]})), "run must have small waves"),
