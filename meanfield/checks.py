@@ -11,6 +11,12 @@ def _first_bad(array: np.ndarray, good: np.ndarray) -> str:
     return f"{array[~good].flat[0]:.6g}" if array.ndim else f"{float(array):.6g}"
 
 
+def shortest(number: float) -> str:
+    """A float as text that reads as the same float: next to the transition six digits are not enough."""
+    text = f"{number:g}"
+    return text if float(text) == number else repr(float(number))
+
+
 def real_array(name: str, value, *, minimum: float | None = None, strict: bool = False) -> np.ndarray:
     """A finite, non-empty float64 array, optionally >= minimum (> minimum when strict).
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .activations import Activation
+from .checks import shortest
 from .fixed_points import FixedPoint, solve
 from .maps import warn_if_inaccurate
 from .moments import derivative_error, layer_moments, refinement_error
@@ -79,8 +80,8 @@ class DepthScales:
         if self.sigma_w.ndim:
             return f"{head}, {self.sigma_w.size} sigma_w, {int(point.converged.sum())} converged)"
         return (
-            f"{head}, sigma_w={self.sigma_w:g}: c*={point.c:.6g}, xi_c={self.xi_c:.6g}, xi_delta={self.xi_delta:.6g}, "
-            f"chi_jacobian={self.chi_jacobian:.6g})"
+            f"{head}, sigma_w={shortest(float(self.sigma_w))}: c*={point.c:.6g}, xi_c={self.xi_c:.6g}, "
+            f"xi_delta={self.xi_delta:.6g}, chi_jacobian={self.chi_jacobian:.6g})"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import xarray as xr
 
 from .activations import Activation, as_activation
-from .checks import sigma_w_array
+from .checks import shortest, sigma_w_array
 from .depth_scales import DepthScales, depth_scales
 from .fixed_points import FixedPoint, fixed_point
 from .gram_map import gram_map
@@ -42,7 +42,7 @@ class Ensemble:
         object.__setattr__(self, "sigma_w", float(value))
 
     def __repr__(self) -> str:
-        return f"Ensemble({str(self.symmetry)!r}, {self.activation.name!r}, sigma_w={self.sigma_w:g})"
+        return f"Ensemble({str(self.symmetry)!r}, {self.activation.name!r}, sigma_w={shortest(self.sigma_w)})"
 
     def length_map(self, c):
         """See :func:`meanfield.length_map`."""

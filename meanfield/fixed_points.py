@@ -10,7 +10,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize.elementwise import find_root
 
 from .activations import Activation, as_activation
-from .checks import sigma_w_array
+from .checks import shortest, sigma_w_array
 from .maps import warn_if_inaccurate
 from .moments import gain_error, power_gain, relaxation, saturation
 from .symmetry import Symmetry, as_symmetry
@@ -69,7 +69,8 @@ class FixedPoint:
     def __repr__(self) -> str:
         head = f"FixedPoint({self.symmetry}, {self.activation.name}"
         if self.sigma_w.ndim == 0:
-            return f"{head}, sigma_w={self.sigma_w:g}: c*={self.c:.6g}, {self.phase}, residual {self.residual:.1e})"
+            at = shortest(float(self.sigma_w))
+            return f"{head}, sigma_w={at}: c*={self.c:.6g}, {self.phase}, residual {self.residual:.1e})"
         return f"{head}, {self.sigma_w.size} points: {int(self.converged.sum())} converged)"
 
 

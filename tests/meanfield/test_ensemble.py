@@ -43,3 +43,9 @@ def test_value_semantics():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Ensemble().sigma_w = 2.0  # type: ignore[misc]
     assert dataclasses.replace(Ensemble("O(3)"), sigma_w=2.0) == Ensemble("O(3)", sigma_w=2.0)
+def test_next_to_the_transition_it_does_not_look_critical():
+    near = Ensemble(sigma_w=1 + 1e-9)
+    for described in (near, near.fixed_point(), near.depth_scales()):
+        assert "sigma_w=1.000000001" in repr(described)
+
+
