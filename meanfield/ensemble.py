@@ -7,11 +7,17 @@ from dataclasses import dataclass
 import xarray as xr
 
 from .activations import Activation, as_activation
+from .anisotropy import anisotropy_trajectory
 from .checks import shortest, sigma_w_array
 from .depth_scales import DepthScales, depth_scales
 from .fixed_points import FixedPoint, fixed_point
+from .fluctuations import fluctuation_trajectory, fluctuations
 from .gram_map import gram_map
+from .jacobian import jacobian_trajectory
 from .maps import correlation_map, length_map
+from .matrix_order import matrix_correlation_map, matrix_gram_map, singular_value_map
+from .overlap_series import overlap_series
+from .phase_diffusion import phase_diffusion, readable_depth
 from .symmetry import Symmetry, as_symmetry
 from .trajectory import trajectory
 
@@ -21,7 +27,7 @@ class Ensemble:
     """Random networks z^{l+1} = W^l phi(z^l), Eq. (4), of one symmetry, activation and weight scale sigma_w.
 
     Names are read on construction: ``Ensemble("O(4)", "tanh", 1.5)``. The methods are the functions of `meanfield` at
-    these values.
+    these values, as far as they ask for one sigma_w.
 
     Raises
     ------
@@ -67,3 +73,44 @@ class Ensemble:
     def trajectory(self, depth: int, c=1.0, delta=None, phi=0.0, one_minus_rho=None) -> xr.Dataset:
         """See :func:`meanfield.trajectory`."""
         return trajectory(depth, self.sigma_w, c, delta, phi, one_minus_rho, self.symmetry, self.activation)
+
+    def overlap_series(self, c, terms: int = 32) -> xr.Dataset:
+        """See :func:`meanfield.overlap_series`."""
+        return overlap_series(c, self.sigma_w, terms, self.symmetry, self.activation)
+
+    def jacobian_trajectory(self, depth: int, d_0=1.0) -> xr.Dataset:
+        """See :func:`meanfield.jacobian_trajectory`."""
+        return jacobian_trajectory(depth, self.sigma_w, d_0, self.symmetry, self.activation)
+
+    def fluctuations(self, width) -> xr.Dataset:
+        """See :func:`meanfield.fluctuations`."""
+        return fluctuations(width, self.sigma_w, self.symmetry, self.activation)
+
+    def fluctuation_trajectory(self, depth: int, width, c=None, d=None) -> xr.Dataset:
+        """See :func:`meanfield.fluctuation_trajectory`."""
+        return fluctuation_trajectory(depth, width, self.sigma_w, c, d, self.symmetry, self.activation)
+
+    def phase_diffusion(self, depth: int, width, c=None, d=None, delta=None, one_minus_rho=None) -> xr.Dataset:
+        """See :func:`meanfield.phase_diffusion`."""
+        start = c, d, delta, one_minus_rho
+        return phase_diffusion(depth, width, self.sigma_w, *start, self.symmetry, self.activation)
+
+    def readable_depth(self, width, rho) -> xr.Dataset:
+        """See :func:`meanfield.readable_depth`."""
+        return readable_depth(width, self.sigma_w, rho, self.symmetry, self.activation)
+
+    def singular_value_map(self, singular, c):
+        """See :func:`meanfield.singular_value_map`."""
+        return singular_value_map(singular, c, self.sigma_w, self.symmetry, self.activation)
+
+    def matrix_correlation_map(self, q, c):
+        """See :func:`meanfield.matrix_correlation_map`."""
+        return matrix_correlation_map(q, c, self.sigma_w, self.symmetry, self.activation)
+
+    def matrix_gram_map(self, gram):
+        """See :func:`meanfield.matrix_gram_map`."""
+        return matrix_gram_map(gram, self.sigma_w, self.symmetry, self.activation)
+
+    def anisotropy_trajectory(self, depth: int, gram) -> xr.Dataset:
+        """See :func:`meanfield.anisotropy_trajectory`."""
+        return anisotropy_trajectory(depth, gram, self.sigma_w, self.symmetry, self.activation)

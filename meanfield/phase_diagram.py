@@ -1,4 +1,4 @@
-"""Phase diagrams: everything at the fixed point, as one labelled table over sigma_w and symmetry."""
+"""Phase diagrams: fixed points and depth scales as one labelled table over sigma_w and symmetry."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """An ensemble is a description: its methods are the package's functions, and it can be compared and used as a key."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
@@ -24,6 +25,43 @@ def test_methods_are_the_functions():
         xr.testing.assert_identical(ensemble.trajectory(3, 0.5, **start), expected)
 
 
+OTHERS = {
+    "overlap_series": (0.4, 8),
+    "jacobian_trajectory": (3, 0.7),
+    "fluctuations": ([16, 32],),
+    "fluctuation_trajectory": (2, 16, None, 0.7),
+    "phase_diffusion": (2, 16, 0.4, None, 0.1),
+    "readable_depth": (64, 0.9),
+    "singular_value_map": ([0.1, 0.05, -0.02], 0.4),
+    "matrix_correlation_map": (np.diag([0.1, 0.05, 0.02]), 0.4),
+    "matrix_gram_map": (np.diag([0.3, 0.2, 0.1])[None, None],),
+    "anisotropy_trajectory": (2, np.diag([0.3, 0.2, 0.1])),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_more_methods_are_the_functions(name):
+    """sigma_w stands among the positional arguments of every function: here it is given by name, as the others are."""
+    function, arguments = getattr(meanfield, name), OTHERS[name]
+    names = {"sigma_w": 1.7, "symmetry": "O(3)", "activation": "erf"}
+    others = [key for key in inspect.signature(function).parameters if key not in names]
+    expected = function(**dict(zip(others, arguments, strict=False)), **names)
+    found = getattr(Ensemble("O(3)", "erf", 1.7), name)(*arguments)
+    same = xr.testing.assert_identical if isinstance(found, xr.Dataset) else np.testing.assert_array_equal
+    same(found, expected)
+
+
+def test_every_function_of_one_sigma_w_is_a_method():
+    asked = {"sigma_w", "symmetry", "activation"}
+    functions = {name: getattr(meanfield, name) for name in meanfield.__all__}
+    wanted = {
+        name
+        for name, function in functions.items()
+        if inspect.isfunction(function) and asked <= set(inspect.signature(function).parameters)
+    }
+    assert wanted - {name for name in dir(Ensemble) if not name.startswith("_")} == {"phase_diagram"}
+
+
 def test_names_are_read_once():
     ensemble = Ensemble("SO(2)", "tanh", 2)
     assert ensemble.symmetry is not None
@@ -35,6 +73,12 @@ def test_names_are_read_once():
     assert repr(Ensemble()) == "Ensemble('U(1)', 'tanh', sigma_w=1.5)"
 
 
+def test_next_to_the_transition_it_does_not_look_critical():
+    near = Ensemble(sigma_w=1 + 1e-9)
+    for described in (near, near.fixed_point(), near.depth_scales()):
+        assert "sigma_w=1.000000001" in repr(described)
+
+
 def test_value_semantics():
     assert Ensemble("O(2)", "tanh", 1.5) == Ensemble("O(2)", meanfield.as_activation("tanh"), np.float64(1.5))
     assert Ensemble("O(2)") != Ensemble("U(1)")
@@ -43,9 +87,3 @@ def test_value_semantics():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Ensemble().sigma_w = 2.0  # type: ignore[misc]
     assert dataclasses.replace(Ensemble("O(3)"), sigma_w=2.0) == Ensemble("O(3)", sigma_w=2.0)
-def test_next_to_the_transition_it_does_not_look_critical():
-    near = Ensemble(sigma_w=1 + 1e-9)
-    for described in (near, near.fixed_point(), near.depth_scales()):
-        assert "sigma_w=1.000000001" in repr(described)
-
-
