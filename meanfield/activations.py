@@ -268,6 +268,20 @@ def as_activation(activation) -> Activation:
     return _from_callable(*functions)
 
 
+def as_named(activation, purpose: str) -> Activation:
+    """:func:`as_activation` where only the Gaussian mixtures of the named activations will do.
+
+    Raises
+    ------
+    ValueError
+        For a user's own function, too.
+    """
+    activation = as_activation(activation)
+    if not activation.guaranteed:
+        raise ValueError(f"activation must be one of the named ones for {purpose}, got {activation.name!r}")
+    return activation
+
+
 def _name(function: RadialFunction) -> str:
     return getattr(function, "__name__", type(function).__name__)
 

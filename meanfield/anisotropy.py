@@ -16,14 +16,13 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from .activations import Activation, as_activation
-from .checks import real_array, sigma_w_array, whole_number
-from .mixture import mixture_state
+from .activations import Activation, as_named
+from .checks import check_positive, real_array, sigma_w_array, whole_number
+from .mixture import STEP, mixture_state
 from .quadrature import bent_grid, scale_bucket
 from .squared import erf_rule, squared
 from .symmetry import Symmetry, as_symmetry
 
-_STEP = 0.085
 _ENDLESS = 41.0  # log v where the integral of f = 1 ends even in one dimension
 
 LONG_NAMES = {
@@ -62,7 +61,7 @@ def anisotropy_trajectory(
     ValueError
         Naming the argument that is out of range or of the wrong shape.
     """
-    symmetry, activation = _with_anisotropy(symmetry), _named(activation)
+    symmetry, activation = _with_anisotropy(symmetry), as_named(activation, "an anisotropic capsule")
     depth, k = whole_number("depth", depth, 0), symmetry.capsule_dimension
     sigma_w = sigma_w_array(sigma_w, activation)
     if sigma_w.ndim:
@@ -81,25 +80,13 @@ def _with_anisotropy(symmetry: str | Symmetry) -> Symmetry:
     return symmetry
 
 
-def _named(activation) -> Activation:
-    activation = as_activation(activation)
-    if not activation.guaranteed:
-        raise ValueError(
-            f"activation must be one of the named ones for an anisotropic capsule, got {activation.name!r}"
-        )
-    return activation
-
-
 def _one_input_gram(gram, k: int) -> np.ndarray:
     gram = real_array("gram", gram)
     if gram.shape != (k, k):
         raise ValueError(f"gram must have shape {(k, k)}, got {gram.shape}")
-    scale = np.abs(gram).max()
-    if not np.allclose(gram, gram.T, rtol=0.0, atol=1e-12 * scale):
-        raise ValueError("gram must be symmetric, got one that is not")
-    lowest = np.linalg.eigvalsh(gram)[0]
-    if scale == 0.0 or lowest < -1e-12 * k * scale:
-        raise ValueError(f"gram must be positive semi-definite and not zero, got lowest eigenvalue {lowest:.6g}")
+    check_positive("gram", gram)
+    if not gram.any():
+        raise ValueError("gram must not be zero")
     return gram
 
 
@@ -116,7 +103,7 @@ def _eigenvalue_map(power: np.ndarray, activation: Activation) -> np.ndarray:
 def _nodes(activation: Activation, largest: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes x = 2 v^2 largest and weights q(v) dv, fit for components of every variance up to `largest`."""
     if activation.name == "saturated":
-        u, du = bent_grid(0.0, _ENDLESS, _STEP)
+        u, du = bent_grid(0.0, _ENDLESS, STEP)
         x = np.exp(2.0 * u)
         return x, x * du / largest  # q dv = 2 v dv
     if activation.name == "erf":

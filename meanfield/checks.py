@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 LARGEST_S = 1e300  # of sigma_w^2 c: beyond it 1/s is no normal float
+SMALLEST_S = 1e-300  # below it a layer is linear to every digit
 
 
 def _first_bad(array: np.ndarray, good: np.ndarray) -> str:
@@ -88,6 +89,22 @@ def preactivation_power(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
     if s.max() > LARGEST_S:
         raise ValueError(f"sigma_w^2 c must be at most {LARGEST_S:g}, got {s.max():.6g}")
     return s
+
+
+def check_positive(name: str, matrix: np.ndarray) -> None:
+    """A square array must be symmetric and positive semi-definite, up to rounding.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument otherwise.
+    """
+    scale = np.abs(matrix).max()
+    if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-12 * scale):
+        raise ValueError(f"{name} must be symmetric, got one that is not")
+    lowest = np.linalg.eigvalsh(matrix)[0]
+    if lowest < -1e-10 * len(matrix) * scale:
+        raise ValueError(f"{name} must be positive semi-definite, got an eigenvalue {lowest:.6g}")
 
 
 def pair_of(c) -> tuple:

@@ -36,14 +36,12 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import sigma_w_axis, start_axis, table, width_axis
-from .checks import LARGEST_S, preactivation_power, whole_number
+from .checks import LARGEST_S, SMALLEST_S, preactivation_power, whole_number
 from .fixed_points import solve
 from .maps import warn_if_inaccurate
 from .moments import layer_moments, over_r, refinement, refinement_error
 from .quadrature import radial_averages
 from .symmetry import Symmetry, as_symmetry
-
-_SMALLEST_S = 1e-300  # below it a layer is linear to every digit
 
 LONG_NAMES = {
     "c": "order parameter $c$ at infinite width, Eq. (8)",
@@ -232,7 +230,7 @@ def fluctuation_trajectory(
 def _next(c, deviations: _Deviations, sigma_w, symmetry: Symmetry, activation: Activation):
     """c and the deviations one layer on, and the estimated error of the step."""
     s = sigma_w**2 * c
-    state = np.clip(s, _SMALLEST_S, LARGEST_S)
+    state = np.clip(s, SMALLEST_S, LARGEST_S)
     layer = layer_noise(activation, symmetry.capsule_dimension, state)
     error = _noise_error(activation, symmetry.capsule_dimension, state)
     return s * layer.gain, deviations.next(layer, symmetry), error

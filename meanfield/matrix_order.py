@@ -22,8 +22,8 @@ from __future__ import annotations
 import numpy as np
 
 from . import mixture
-from .activations import Activation, as_activation
-from .checks import broadcast, preactivation_power, real_array, sigma_w_array
+from .activations import Activation, as_named
+from .checks import broadcast, check_positive, preactivation_power, real_array, sigma_w_array
 from .symmetry import Symmetry, as_symmetry
 
 _CHUNK = 2_000_000  # numbers per temporary array
@@ -35,16 +35,6 @@ def _orthogonal(symmetry: str | Symmetry) -> Symmetry:
     if symmetry.family != "O":
         raise ValueError(f"symmetry must be 'O(k)' here, got '{symmetry}'")
     return symmetry
-
-
-def _named(activation) -> Activation:
-    activation = as_activation(activation)
-    if not activation.guaranteed:
-        raise ValueError(
-            "activation must be one of the named ones for a matrix order parameter "
-            f"(its map rests on their Gaussian mixtures), got {activation.name!r}"
-        )
-    return activation
 
 
 def singular_value_map(singular, c, sigma_w, symmetry: str | Symmetry = "O(3)", activation="tanh") -> np.ndarray:
@@ -65,7 +55,7 @@ def singular_value_map(singular, c, sigma_w, symmetry: str | Symmetry = "O(3)", 
     ValueError
         If the last axis is not k, a singular value exceeds c/k, or symmetry is not O(k).
     """
-    symmetry, activation = _orthogonal(symmetry), _named(activation)
+    symmetry, activation = _orthogonal(symmetry), as_named(activation, "a matrix order parameter")
     k = symmetry.capsule_dimension
     singular = real_array("singular", singular)
     if singular.ndim == 0 or singular.shape[-1] != k:
@@ -153,7 +143,7 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
     ValueError
         If gram has another shape, is not symmetric, or is not positive semi-definite.
     """
-    symmetry, activation = as_symmetry(symmetry), _named(activation)
+    symmetry, activation = as_symmetry(symmetry), as_named(activation, "a matrix order parameter")
     if symmetry.family == "U(1)":
         raise ValueError("symmetry must be 'O(k)' or 'generic(k)' here; for 'U(1)' use gram_map with a complex matrix")
     k = symmetry.capsule_dimension
@@ -165,12 +155,7 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
         raise ValueError(f"gram must have shape (B, B, {k}, {k}), got {gram.shape}")
     inputs = gram.shape[0]
     flat = gram.transpose(0, 2, 1, 3).reshape(inputs * k, inputs * k)
-    scale = np.abs(flat).max()
-    if not np.allclose(flat, flat.T, rtol=0.0, atol=1e-12 * scale):
-        raise ValueError("gram must be symmetric, gram[b, a] = gram[a, b]^T, got one that is not")
-    lowest = np.linalg.eigvalsh(flat)[0]
-    if lowest < -1e-10 * scale * inputs * k:
-        raise ValueError(f"gram must be positive semi-definite, got an eigenvalue {lowest:.6g}")
+    check_positive("gram", flat)
     if symmetry.family == "generic":
         gram = np.trace(gram, axis1=2, axis2=3)[:, :, None, None] * np.eye(k) / k
     out = np.empty(gram.shape)

@@ -40,7 +40,7 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, start_axis, table, width_axis
-from .checks import LARGEST_S, real_array, whole_number
+from .checks import LARGEST_S, SMALLEST_S, real_array, whole_number
 from .depth_scales import DepthScales, depth_scales
 from .maps import warn_if_inaccurate
 from .symmetry import Symmetry, as_symmetry
@@ -49,7 +49,6 @@ from .transverse import transverse_noise
 
 _FIRST_DEPTH = 64
 _LARGEST_XI = 1e4  # deeper networks would take long to follow, and N >> xi_delta is out of reach
-_SMALLEST_S = 1e-300  # below it a layer is linear to every digit
 _SMALL_OVERLAP = 1e-3  # where rho has its asymptotic form, up to its square
 
 LONG_NAMES = {
@@ -162,7 +161,7 @@ def _steps(
     source, target = path.isel(layer=slice(None, -1)), path.isel(layer=slice(1, None))
     states = xr.broadcast(source.sigma_w**2 * source.c, source.rho, source.one_minus_rho)
     s, rho, missing = (array.transpose(*path.rho.dims).values.ravel() for array in states)
-    s = np.clip(s, _SMALLEST_S, LARGEST_S)
+    s = np.clip(s, SMALLEST_S, LARGEST_S)
     noise, error = transverse_noise(activation, symmetry.capsule_dimension, s, rho, missing)
     warn_if_inaccurate(activation, error)
     with np.errstate(divide="ignore", over="ignore"):

@@ -20,11 +20,10 @@ import numpy as np
 from scipy import special
 
 from .activations import Activation, GaussianMixture, RadialFunction
-from .mixture import MixtureState, turning
+from .mixture import STEP, MixtureState, turning
 from .overlap import Overlaps
 from .quadrature import bent_grid, scale_bucket
 
-_STEP = 0.085  # as in `meanfield.mixture`
 _ARC = 32  # Gauss-Legendre points between v = 1 and sqrt(2)
 
 
@@ -98,7 +97,7 @@ class SquaredOverlaps(Overlaps):
 @lru_cache(maxsize=32)
 def erf_rule(bucket: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes v and weights q(v) dv for erf: q bends at v = 1, and beyond it is smooth in theta, v = 1/cos(theta)."""
-    u, du = bent_grid(-bucket * np.log(4.0), 0.0, _STEP, unit_interval=True)
+    u, du = bent_grid(-bucket * np.log(4.0), 0.0, STEP, unit_interval=True)
     v = 1.0 / (1.0 + np.exp(-u))
     node, weight = np.polynomial.legendre.leggauss(_ARC)
     theta = np.pi / 8.0 * (1.0 + node)

@@ -27,11 +27,11 @@ from __future__ import annotations
 import numpy as np
 
 from .activations import Activation
+from .mixture import STEP
 from .moments import power_gain
 from .quadrature import bent_grid
 from .squared import SquaredOverlaps
 
-_STEP = 0.085
 _SMALLEST_RHO = 1e-100
 
 
@@ -56,7 +56,7 @@ def transverse_noise(
 
 def _saturated(dimension: int, rho: np.ndarray, spread: np.ndarray) -> np.ndarray:
     smallest = max(float(spread[spread > 0.0].min(initial=1.0)), 1e-300)
-    u, du = bent_grid(np.log(smallest), 0.0, _STEP, unit_interval=True)
+    u, du = bent_grid(np.log(smallest), 0.0, STEP, unit_interval=True)
     x = 1.0 / (1.0 + np.exp(-u))
     weight = dimension / 2.0 * x ** (dimension / 2.0) / (1.0 + np.exp(u)) * du
     safe = np.where(spread > 0.0, spread, 1.0)[:, None]
