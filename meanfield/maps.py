@@ -48,7 +48,7 @@ def length_map(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh")
     Raises
     ------
     ValueError
-        Naming the argument that is negative, not finite, empty, or unknown.
+        Naming the argument that is negative, not finite, empty, or unknown; where sigma_w^2 c is above 1e300.
     """
     activation, dimension = as_activation(activation), as_symmetry(symmetry).capsule_dimension
     c, sigma_w = broadcast(c=real_array("c", c, minimum=0.0), sigma_w=sigma_w_array(sigma_w, activation))

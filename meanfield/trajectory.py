@@ -66,7 +66,8 @@ def trajectory(
     Raises
     ------
     ValueError
-        For bad values; for phi != 0 with O(k); when both delta and one_minus_rho are given.
+        For bad values; for phi != 0 with O(k) or one input; when both delta and one_minus_rho are given; where a
+        dimension sigma_w does not hold the sigma_w of the networks.
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     depth = whole_number("depth", depth, 0)
