@@ -70,6 +70,8 @@ def trajectory(
         dimension sigma_w does not hold the sigma_w of the networks.
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
+    if isinstance(sigma_w, xr.DataArray) and sigma_w.dims == ("sigma_w",):
+        sigma_w = sigma_w.assign_coords(sigma_w=sigma_w)  # arithmetic keeps the coordinate of what it was made of
     depth = whole_number("depth", depth, 0)
     if delta is not None and one_minus_rho is not None:
         raise ValueError("give delta or one_minus_rho, not both")

@@ -261,9 +261,11 @@ def test_what_unequal_norms_lose(c, sigma_w, missing, symmetry, name):
 def test_sigma_w_of_the_result_is_that_of_the_networks():
     """A coordinate sigma_w that came with an argument may belong to other networks, as that of their c* does."""
     other = xr.DataArray([0.3, 0.5], dims="sigma_w", coords={"sigma_w": [1.2, 2.0]})
-    for arguments in ({"sigma_w": 1.5, "c": other}, {"sigma_w": 2 * other.sigma_w}):
-        with pytest.raises(ValueError, match="a dimension sigma_w must be the sigma_w of the networks"):
-            trajectory(2, **arguments)
+    with pytest.raises(ValueError, match="a dimension sigma_w must be the sigma_w of the networks"):
+        trajectory(2, 1.5, other)
+    doubled = trajectory(2, 2 * other.sigma_w, 0.3)
+    np.testing.assert_array_equal(doubled.sigma_w, [2.4, 4.0])
+    np.testing.assert_array_equal(doubled.c, trajectory(2, [2.4, 4.0], 0.3).c)
     assert trajectory(2, 1.5, other[0]).sigma_w == 1.5
     np.testing.assert_array_equal(trajectory(2, other.sigma_w, other).sigma_w, [1.2, 2.0])
     unlabelled = xr.DataArray([1.5, 2.0], dims="sigma_w")
