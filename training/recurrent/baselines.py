@@ -19,7 +19,7 @@ class ElmanRNN(Recurrent):
 
     Parameters
     ----------
-    input_size, hidden_size, recurrent, encoder, frozen_token, batch_first : see :class:`Recurrent`
+    input_size, hidden_size, recurrent, encoder, frozen_token, batch_first, generator : see :class:`Recurrent`
     nonlinearity : ``"tanh"`` or ``"relu"``
     biases : 1 or 2
         Bias vectors: Eq. (56) has one, PyTorch two, which add up. The paper's counts need two at N = 512.
@@ -33,15 +33,15 @@ class ElmanRNN(Recurrent):
     def __init__(
         self, input_size: int, hidden_size: int, nonlinearity: str = "tanh", *, biases: int = 1,
         recurrent: str = "uniform", encoder: str = "standard", frozen_token: int | None = None,
-        batch_first: bool = True,
+        batch_first: bool = True, generator: torch.Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__(input_size, hidden_size, 1, recurrent, encoder, frozen_token, batch_first)
         self.nonlinearity = _checked_options(nonlinearity, biases)
         self.recurrent = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.empty(biases, hidden_size))
-        recurrent_(self.recurrent, recurrent)
-        uniform_(self.bias, hidden_size)
-        self._draw_encoder()
+        recurrent_(self.recurrent, recurrent, generator)
+        uniform_(self.bias, hidden_size, generator)
+        self._draw_encoder(generator)
 
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         drive = affine(x, self._encoder(), self.bias.sum(-2))
@@ -53,7 +53,7 @@ class GRU(Recurrent):
 
     Parameters
     ----------
-    input_size, hidden_size, recurrent, encoder, frozen_token, batch_first : see :class:`Recurrent`
+    input_size, hidden_size, recurrent, encoder, frozen_token, batch_first, generator : see :class:`Recurrent`
     nonlinearity : ``"relu"`` or ``"tanh"``
         The candidate's.
     biases : 1 or 2
@@ -73,7 +73,7 @@ class GRU(Recurrent):
     def __init__(
         self, input_size: int, hidden_size: int, nonlinearity: str = "relu", *, biases: int = 1,
         update_bias: float | None = None, recurrent: str = "uniform", encoder: str = "standard",
-        frozen_token: int | None = None, batch_first: bool = True,
+        frozen_token: int | None = None, batch_first: bool = True, generator: torch.Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__(input_size, hidden_size, 1, recurrent, encoder, frozen_token, batch_first)
         self.nonlinearity, n = _checked_options(nonlinearity, biases), hidden_size
@@ -83,13 +83,13 @@ class GRU(Recurrent):
         self.gate_bias = nn.Parameter(torch.empty(biases, 2 * n))
         self.bias = nn.Parameter(torch.empty(2, n))  # b_xn, b_hn
         for parameter in (self.gate_encoder, self.gate_bias, self.bias):
-            uniform_(parameter, n)
+            uniform_(parameter, n, generator)
         for parameter in (self.recurrent, self.gate_recurrent):
-            recurrent_(parameter, recurrent)
+            recurrent_(parameter, recurrent, generator)
         if update_bias is not None:
             with torch.no_grad():
                 self.gate_bias[:, n:] = float(real_array("update_bias", update_bias)) / biases
-        self._draw_encoder()
+        self._draw_encoder(generator)
 
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         outer, inner = self.bias.unbind(-2)

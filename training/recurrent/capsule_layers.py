@@ -19,7 +19,7 @@ class CapsuleRNN(Recurrent):
 
     Parameters
     ----------
-    input_size, hidden_size, recurrent, encoder, frozen_token, batch_first : see :class:`Recurrent`
+    input_size, hidden_size, recurrent, encoder, frozen_token, batch_first, generator : see :class:`Recurrent`
     symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
         Generic is the control: the same capsules and nonlinearity, weights without any symmetry.
     bias : bool
@@ -37,7 +37,7 @@ class CapsuleRNN(Recurrent):
     def __init__(
         self, input_size: int, hidden_size: int, symmetry: str | Symmetry = "U(1)", *, bias: bool = False,
         epsilon: float = EPSILON, recurrent: str = "uniform", encoder: str = "standard",
-        frozen_token: int | None = None, batch_first: bool = True,
+        frozen_token: int | None = None, batch_first: bool = True, generator: torch.Generator | None = None,
     ) -> None:  # fmt: skip
         components = as_symmetry(symmetry).capsule_dimension
         super().__init__(input_size, hidden_size, components, recurrent, encoder, frozen_token, batch_first)
@@ -47,8 +47,8 @@ class CapsuleRNN(Recurrent):
         shape = (2, n, n) if self.symmetry.family == "U(1)" else (n, n)
         self.recurrent = nn.Parameter(torch.empty(shape))
         self.encoder_bias = nn.Parameter(torch.zeros(self.features)) if bias else None
-        (complex_recurrent_ if self.symmetry.family == "U(1)" else recurrent_)(self.recurrent, recurrent)
-        self._draw_encoder()
+        (complex_recurrent_ if self.symmetry.family == "U(1)" else recurrent_)(self.recurrent, recurrent, generator)
+        self._draw_encoder(generator)
 
     def acting_weight(self) -> torch.Tensor:
         """W as it multiplies rows of states from the right; [[Re W, -Im W], [Im W, Re W]]^T for U(1)."""
@@ -80,13 +80,16 @@ class CapsuleGRU(CapsuleRNN):
         As :class:`CapsuleRNN`, or for an update_bias that is not finite.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, symmetry="U(1)", *, update_bias: float = 2.0, **options):
-        super().__init__(input_size, hidden_size, symmetry, **options)
+    def __init__(
+        self, input_size: int, hidden_size: int, symmetry: str | Symmetry = "U(1)", *, update_bias: float = 2.0,
+        generator: torch.Generator | None = None, **options,
+    ) -> None:  # fmt: skip
+        super().__init__(input_size, hidden_size, symmetry, generator=generator, **options)
         n = self.hidden_size
         self.gate_encoder = nn.Parameter(torch.empty(2 * n, input_size))
         self.gate_recurrent = nn.Parameter(torch.empty(2 * n, n))
-        uniform_(self.gate_encoder, n)
-        recurrent_(self.gate_recurrent, self.schemes[0])
+        uniform_(self.gate_encoder, n, generator)
+        recurrent_(self.gate_recurrent, self.schemes[0], generator)
         bias = torch.tensor([0.0, float(real_array("update_bias", update_bias))])
         self.gate_bias = nn.Parameter(bias.repeat_interleave(n))
 

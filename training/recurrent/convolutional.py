@@ -44,7 +44,7 @@ class ConvolutionalRNN(Recurrent):
 
     Parameters
     ----------
-    input_size, recurrent, encoder, frozen_token, batch_first : see :class:`Recurrent`
+    input_size, recurrent, encoder, frozen_token, batch_first, generator : see :class:`Recurrent`
     side : length of the grid, >= 3; the paper's is 20
     channels : the paper's are 16
     padding : ``"circular"`` or ``"zeros"``
@@ -59,7 +59,7 @@ class ConvolutionalRNN(Recurrent):
     def __init__(
         self, input_size: int, side: int = 20, channels: int = 16, *, padding: str = "circular",
         epsilon: float = EPSILON, recurrent: str = "identity", encoder: str = "standard",
-        frozen_token: int | None = None, batch_first: bool = True,
+        frozen_token: int | None = None, batch_first: bool = True, generator: torch.Generator | None = None,
     ) -> None:  # fmt: skip
         size = whole_number("side", side, KERNEL) ** 2 * whole_number("channels", channels, 1)
         super().__init__(input_size, size, 2, recurrent, encoder, frozen_token, batch_first)
@@ -69,11 +69,11 @@ class ConvolutionalRNN(Recurrent):
         self.epsilon = float(real_array("epsilon", epsilon, minimum=0.0, strict=True))
         self.kernel = nn.Parameter(torch.zeros(2, channels, channels, KERNEL, KERNEL))
         if recurrent == "uniform":
-            uniform_(self.kernel, channels * KERNEL**2)
+            uniform_(self.kernel, channels * KERNEL**2, generator)
         else:
             with torch.no_grad():
                 self.kernel[0, :, :, KERNEL // 2, KERNEL // 2] = torch.eye(channels)
-        self._draw_encoder()
+        self._draw_encoder(generator)
 
     def grid(self, states: torch.Tensor) -> torch.Tensor:
         """States (..., features) as complex (..., channels, side, side)."""

@@ -2,6 +2,9 @@
 
 N(0, 0.001) of the low-variance encoder names a variance or a standard deviation; both are offered, under names that say
 which. "Uniform" draws every real number from U(-1/sqrt(N), 1/sqrt(N)) with N the hidden size, for encoders too.
+
+Numbers come from the `generator` that is given, None being torch's own: models that are built side by side in threads
+need one each, as they would share that.
 """
 
 from __future__ import annotations
@@ -24,38 +27,38 @@ def check_schemes(recurrent: str, encoder: str) -> None:
 
 
 @torch.no_grad()
-def uniform_(parameter: torch.Tensor, hidden: int) -> None:
+def uniform_(parameter: torch.Tensor, hidden: int, generator: torch.Generator | None) -> None:
     """U(-1/sqrt(hidden), 1/sqrt(hidden)), PyTorch's own for recurrent networks."""
     bound = 1.0 / math.sqrt(hidden)
-    parameter.uniform_(-bound, bound)
+    parameter.uniform_(-bound, bound, generator=generator)
 
 
 @torch.no_grad()
-def recurrent_(parameter: torch.Tensor, scheme: str) -> None:
+def recurrent_(parameter: torch.Tensor, scheme: str, generator: torch.Generator | None) -> None:
     """Blocks of (n, n) in the last two axes: all identity matrices, or uniform with hidden size n."""
     n = parameter.shape[-1]
     if scheme == "uniform":
-        uniform_(parameter, n)
+        uniform_(parameter, n, generator)
     else:
         parameter.copy_(torch.eye(n).repeat(parameter.shape[-2] // n, 1))
 
 
 @torch.no_grad()
-def complex_recurrent_(parameter: torch.Tensor, scheme: str) -> None:
+def complex_recurrent_(parameter: torch.Tensor, scheme: str, generator: torch.Generator | None) -> None:
     """Real and imaginary part, (2, n, n): the identity is real."""
-    recurrent_(parameter, scheme)
+    recurrent_(parameter, scheme, generator)
     if scheme == "identity":
         parameter[1].zero_()
 
 
 @torch.no_grad()
-def encoder_(parameter: torch.Tensor, scheme: str, hidden: int) -> None:
+def encoder_(parameter: torch.Tensor, scheme: str, hidden: int, generator: torch.Generator | None) -> None:
     """Uniform with the hidden size ("standard"), or Gaussian of low variance."""
     deviation = ENCODERS[scheme]
     if deviation is None:
-        uniform_(parameter, hidden)
+        uniform_(parameter, hidden, generator)
     else:
-        parameter.normal_(0.0, deviation)
+        parameter.normal_(0.0, deviation, generator=generator)
 
 
 def initial_sigma_w(symmetry: str | Symmetry, recurrent: str) -> float:

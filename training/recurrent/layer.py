@@ -45,6 +45,8 @@ class Recurrent(nn.Module, ABC):
         It counts as a parameter, as in the paper's tables.
     batch_first : bool
         Whether x is (batch, steps, input_size), or (steps, batch, input_size).
+    generator : torch.Generator, optional
+        Of the initial weights; torch's own by default.
 
     Raises
     ------
@@ -131,6 +133,6 @@ class Recurrent(nn.Module, ABC):
         return self.encoder * self.encoder_mask
 
     @torch.no_grad()
-    def _draw_encoder(self) -> None:
-        encoder_(self.encoder, self.schemes[1], self.hidden_size)
+    def _draw_encoder(self, generator: torch.Generator | None) -> None:
+        encoder_(self.encoder, self.schemes[1], self.hidden_size, generator)
         self.encoder.mul_(self.encoder_mask)

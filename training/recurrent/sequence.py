@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
 from meanfield.checks import whole_number
 
+from .initial import uniform_
 from .layer import Recurrent, affine
 
 
@@ -21,6 +24,8 @@ class SequenceModel(nn.Module):
         Read out every state (copy task), or the last one only (image classification).
     invariant : bool
         Read the capsules' lengths, Eq. (66), instead of all their components, Eq. (62).
+    generator : torch.Generator, optional
+        Of the readout's initial weights, which are those of `nn.Linear`; torch's own by default.
 
     Raises
     ------
@@ -28,12 +33,17 @@ class SequenceModel(nn.Module):
         When there are no outputs.
     """
 
-    def __init__(self, layer: Recurrent, outputs: int, *, every_step: bool = True, invariant: bool = False) -> None:
+    def __init__(
+        self, layer: Recurrent, outputs: int, *, every_step: bool = True, invariant: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.layer, self.every_step, self.invariant = layer, every_step, invariant
         features = layer.hidden_size if invariant else layer.features
-        readout = nn.Linear(features, whole_number("outputs", outputs, 1))
-        self.readout_weight, self.readout_bias = readout.weight, readout.bias
+        self.readout_weight = nn.Parameter(torch.empty(whole_number("outputs", outputs, 1), features))
+        self.readout_bias = nn.Parameter(torch.empty(outputs))
+        nn.init.kaiming_uniform_(self.readout_weight, a=math.sqrt(5.0), generator=generator)
+        uniform_(self.readout_bias, features, generator)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits: (batch, steps, outputs) in the order of x, or (batch, outputs); a stack's with its models first."""

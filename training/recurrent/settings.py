@@ -71,13 +71,13 @@ class Setting:
         return f"{self.kind} {size}{bias}"
 
     def build(self, inputs: int, *, every_step: bool) -> SequenceModel:
-        """The model with initial weights drawn from its seed; torch's own random state stays as it is."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            return SequenceModel(self._layer(inputs), CLASSES, every_step=every_step)
+        """The model with initial weights drawn from its seed alone, whatever else draws meanwhile."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return SequenceModel(self._layer(inputs, generator), CLASSES, every_step=every_step, generator=generator)
 
-    def _layer(self, inputs: int) -> Recurrent:
+    def _layer(self, inputs: int, generator: torch.Generator) -> Recurrent:
         options: dict = {
+            "generator": generator,
             "recurrent": self.recurrent,
             "encoder": self.encoder,
             "frozen_token": BLANK if self.frozen_blank else None,

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,28 @@ def test_going_on_after_an_interruption_changes_nothing(tmp_path):
             Training(task, MIXED, 10, **{"batch": 5, "test_every": 4, **other}).restore(tmp_path / "state")
     with pytest.raises(ValueError, match="must be a checkpoint of"):
         Training(CopyTask(3), MIXED, 10, batch=5, test_every=4).restore(tmp_path / "state")
+
+
+def test_initial_weights_are_those_of_the_seed_in_threads_too():
+    """Large enough that two threads draw at once, and of every kind; torch's own random numbers stay as they are."""
+    settings = [
+        Setting("U(1) GRU", 512, seed=0),
+        Setting("U(1) GRU", 512, seed=1, recurrent="uniform", encoder="variance 0.001"),
+        Setting("generic(2) RNN", 200, recurrent="uniform"),
+        Setting("GRU", 512),
+        Setting("RNN", 512, recurrent="uniform"),
+        Setting("grid RNN", 400, channels=64, recurrent="uniform"),
+    ]
+
+    def build(setting):
+        return setting.build(10, every_step=True).state_dict()
+
+    alone, before = [build(setting) for setting in settings], torch.random.get_rng_state()
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(build, 3 * settings))
+    for found, right in zip(together, 3 * alone, strict=True):
+        assert all(torch.equal(found[name], right[name]) for name in right)
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_what_is_recorded():
