@@ -88,7 +88,8 @@ class Run:
     """Folder for the table, the figure, and checkpoints while it runs."""
 
     def run(self) -> int:
-        work = self.results / f".{self.name}_{self.preset}"
+        name = f"{self.name}_{self.preset}"
+        out, work = self.results / f"{name}.csv", self.results / f".{name}"
         stopped = Event()
 
         def tell(done: float, total: float) -> None:
@@ -102,9 +103,10 @@ class Run:
             as_executor(self.executor, self.device) as executor,
         ):
             try:
-                result = run_experiment(
+                run_experiment(
                     self.name,
                     self.preset,
+                    out=out,
                     work=work.absolute(),
                     data_dir=self.data_dir,
                     device=self.device,
@@ -117,8 +119,6 @@ class Run:
                 bar.close()
                 print(f"stopped before the end; the same command goes on from {work}")
                 return 3
-        out = self.results / f"{self.name}_{self.preset}.csv"
-        table.write(result, out)
         print(f"wrote {out}")
         return Report(self.name, self.preset, self.results).run()
 

@@ -20,7 +20,7 @@ from .experiment import Experiment, Size
 from .presets import PRESETS, describe
 from .recurrent.experiments import RECURRENT
 from .runner import run_all
-from .table import as_dataset
+from .table import as_dataset, write
 
 ONSET = (
     f"95 % interval over seeds of (a) mean test accuracy at sigma_w > {criteria.BROKEN}, U(1) minus generic(2) and "
@@ -115,6 +115,7 @@ def run_experiment(
     name: str,
     preset: str = "quick",
     *,
+    out: Path | None = None,
     work: Path | None = None,
     data_dir: str | None = None,
     device: str = "cpu",
@@ -129,7 +130,8 @@ def run_experiment(
     name : of `EXPERIMENTS`
     preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"``: see `training.presets` and
         `training.recurrent.presets`
-    work : folder for checkpoints, removed at the end; None keeps none
+    out : file for the table, see :func:`training.table.write`; None writes none
+    work : folder for checkpoints, removed at the end, once the table is written; None keeps none
     data_dir : folder with IDX files, for presets on MNIST or Fashion-MNIST; None downloads them
     device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
     executor : runs stacks side by side: threads, processes, or dask.distributed's ``client.get_executor()``
@@ -171,10 +173,13 @@ def run_experiment(
         "seconds_of_last_call": round(time.time() - start, 1),
         **provenance(),
     }
+    weights = {name: array for outcome in outcomes for name, array in outcome.arrays.items()}
+    result = as_dataset(rows, attributes, weights)
+    if out is not None:
+        write(result, out)
     if work is not None:
         shutil.rmtree(work, ignore_errors=True)
-    weights = {name: array for outcome in outcomes for name, array in outcome.arrays.items()}
-    return as_dataset(rows, attributes, weights)
+    return result
 
 
 def find(name: str, preset: str) -> tuple[Experiment, Size]:

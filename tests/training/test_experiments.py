@@ -225,6 +225,18 @@ def test_command_line(monkeypatch, capsys, tmp_path):
     assert table.read(tmp_path / "figure5a_quick.csv").attrs["device"] == "cpu"
 
 
+def test_checkpoints_stay_until_the_table_is_written(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "figure4_quick.csv"
+    out.mkdir()  # nothing can be written there
+    assert call(monkeypatch, "run", "figure4", "--results", tmp_path) == 2
+    assert "figure4_quick.csv" in capsys.readouterr().err
+    assert len(list((tmp_path / ".figure4_quick").glob("stack_*.pt"))) == 8
+    out.rmdir()
+    assert call(monkeypatch, "run", "figure4", "--results", tmp_path) == 0
+    assert rows(table.read(out)) == rows(run_experiment("figure4"))
+    assert not (tmp_path / ".figure4_quick").exists()
+
+
 def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys, tmp_path):
     """Pressed while the first stack is at work: the second thread's next report ends it."""
     monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10_000))
