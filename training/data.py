@@ -110,12 +110,27 @@ def load(source: Source) -> Data:
     else:
         folder, canonical = locate(source.name, source.data_dir)
         train, test = load_images(folder, "train"), load_images(folder, "test")
+    check(train, test)
+    parts = (_rows(train, source.train, "train"), _rows(test, source.test, "test"))
+    return Data(source.name, canonical, *parts[0], *parts[1])
+
+
+def check(train: Images, test: Images) -> None:
+    """Whether two sets of images can be trained and tested on.
+
+    Raises
+    ------
+    ValueError
+        For images of two sizes, and labels outside 0..9.
+    """
     if train.pixels.shape[1:] != test.pixels.shape[1:]:
         raise ValueError(
             f"train and test images must have one size, got {train.pixels.shape[1:]} and {test.pixels.shape[1:]}"
         )
-    parts = (_rows(train, source.train, "train"), _rows(test, source.test, "test"))
-    return Data(source.name, canonical, *parts[0], *parts[1])
+    for split, images in (("train", train), ("test", test)):
+        labels = images.labels
+        if labels.min() < 0 or labels.max() >= CLASSES:
+            raise ValueError(f"labels of {images.name} must be 0..{CLASSES - 1}, got {labels.max()} in the {split} set")
 
 
 def locate(name: str, data_dir: str | Path | None) -> tuple[Path, bool]:
@@ -211,8 +226,6 @@ def _rows(images: Images, count: int | None, split: str) -> tuple[np.ndarray, np
     if count is not None and count > len(images.labels):
         raise ValueError(f"{split} must be at most {len(images.labels)}, the images of {images.name}, got {count}")
     features, labels = images.features(slice(count)), images.labels[:count]
-    if labels.min() < 0 or labels.max() >= CLASSES:
-        raise ValueError(f"labels of {images.name} must be 0..{CLASSES - 1}, got {labels.max()} in the {split} set")
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     if not norms.all():
         raise ValueError(f"images must not be all black, got one at index {int(np.argmin(norms))} of the {split} set")

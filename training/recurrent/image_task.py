@@ -13,6 +13,8 @@ import torch
 from meanfield.checks import whole_number
 from simulate.data import Images, load_images
 
+from ..data import check
+
 TASK_SEED = 0  # of the permutation and of the split: they belong to the task, not to a run
 VALIDATION = 3000  # of MNIST's 60,000 training images
 DIGITS_VALIDATION, DIGITS_TEST = 200, 300  # of the 1,797
@@ -69,7 +71,8 @@ class ImageTask:
     Raises
     ------
     FileNotFoundError, ValueError
-        As :func:`simulate.load_images`; ValueError when there are no more images than are to be held out.
+        As :func:`simulate.load_images` and :func:`training.data.check`; ValueError when there are no more images than
+        are to be held out.
     """
 
     def __init__(self, data_dir: str | Path | None = None, *, permuted: bool = True) -> None:
@@ -88,6 +91,7 @@ class ImageTask:
             self.test = self._set(images, shuffled[cut:end])
         else:
             test = load_images(data_dir, "test")
+            check(images, test)
             self.test = self._set(test, np.arange(len(test.labels)))
 
     def __repr__(self) -> str:

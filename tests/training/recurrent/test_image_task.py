@@ -93,6 +93,25 @@ def test_too_few_images(tmp_path):
         ImageTask(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("t10k-labels-idx1-ubyte", np.full(40, 200), "labels of .* must be 0..9, got 200 in the test set"),
+        ("train-labels-idx1-ubyte", np.full(3057, 10), "labels of .* must be 0..9, got 10 in the train set"),
+        ("t10k-images-idx3-ubyte", np.ones((40, 9, 9)), r"must have one size, got \(6, 6\) and \(9, 9\)"),
+        ("t10k-images-idx3-ubyte", np.ones((40, 4, 4)), r"must have one size, got \(6, 6\) and \(4, 4\)"),
+    ],
+    ids=["test labels", "train labels", "larger", "smaller"],
+)
+def test_files_that_do_not_fit(tmp_path, name, array, message):
+    for split, count in (("train", 3057), ("t10k", 40)):
+        idx(tmp_path / f"{split}-images-idx3-ubyte.gz", np.ones((count, 6, 6)))
+        idx(tmp_path / f"{split}-labels-idx1-ubyte.gz", np.zeros(count))
+    idx(tmp_path / f"{name}.gz", array)
+    with pytest.raises(ValueError, match=message):
+        ImageTask(tmp_path)
+
+
 def test_repr_is_a_summary():
     assert repr(ImageTask()) == "ImageTask(64 pixels, permuted: 1297 to train, 200 to validate, 300 to test)"
     assert "in order" in repr(ImageTask(permuted=False))
