@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from meanfield.checks import whole_number
-from meanfield.files import atomic_path
 from simulate.devices import as_device
 
-from . import measure
+from . import checkpoint, measure
 from .adam import Adam
 from .conventions import ADAM_EPS, BATCH, JACOBIAN_IMAGES, RANK_IMAGES
 from .data import Data, Source, load
@@ -141,6 +140,8 @@ class Training:
 
     def __init__(self, job: Job, data: Data) -> None:
         self.job = job
+        # of the images what they are, not where: a folder may be moved between two calls
+        self._plan = f"{replace(job, source=replace(job.source, data_dir=None))} on {data}"
         device = as_device(job.device)
         self.stack = Stack(job.shape, job.models, device=job.device)
         self._train, self._test = (torch.from_numpy(x).to(device) for x in (data.train, data.test))
@@ -167,15 +168,13 @@ class Training:
     def save(self, path: Path) -> None:
         """Write everything that the rest depends on, whole or not at all."""
         state = {
-            "job": repr(self.job),
             "step": self.step,
             "parameters": self.stack.parameters,
             "adam": self._adam.optimiser.state_dict(),
             "loss": self._loss,
             "rows": [tuple(row) for row in self.rows],
         }
-        with atomic_path(path) as temporary:
-            torch.save(state, temporary)
+        checkpoint.write(path, self._plan, state)
 
     def restore(self, path: Path) -> None:
         """Take up the state that :meth:`save` wrote, before the first step.
@@ -183,18 +182,14 @@ class Training:
         Raises
         ------
         ValueError
-            When it is that of another job.
+            When it is that of another job, or damaged.
         """
-        state = torch.load(path, map_location=self.stack.parameters.device, weights_only=True)
-        if state["job"] != repr(self.job):
-            raise ValueError(
-                f"{path} must be a checkpoint of {self.job!r}, got one of {state['job']}; delete it to start anew"
-            )
-        self.step = state["step"]
-        self.stack.parameters.copy_(state["parameters"])
-        self._adam.optimiser.load_state_dict(state["adam"])
-        self._loss.copy_(state["loss"])
-        self.rows = [Row(*row) for row in state["rows"]]
+        with checkpoint.reading(path, self._plan, self.steps, self.stack.parameters.device) as state:
+            self.step = state["step"]
+            self.stack.parameters.copy_(state["parameters"])
+            self._adam.optimiser.load_state_dict(state["adam"])
+            self._loss.copy_(state["loss"])
+            self.rows = [Row(*row) for row in state["rows"]]
 
     def outcome(self) -> Outcome:
         """What was measured so far."""

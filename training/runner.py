@@ -12,7 +12,6 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,7 +57,7 @@ class Training(Protocol):
         """Write everything that the rest depends on, whole or not at all."""
 
     def restore(self, path: Path) -> None:
-        """Take up what :meth:`save` wrote; ValueError when it is of another job."""
+        """Take up what :meth:`save` wrote; ValueError when it is of another job, or damaged."""
 
     def outcome(self) -> Outcome:
         """What was measured so far."""
@@ -111,7 +110,7 @@ def run(
     with _settings(job.device):
         training = job.start()
         if checkpoint is not None and checkpoint.exists():
-            _restore(training, checkpoint)
+            training.restore(checkpoint)
             if progress is not None:
                 progress(job.cost * training.step)
         saved = time.monotonic()
@@ -202,13 +201,6 @@ def _done(work: float, future: Future[Outcome], note: Note | None) -> float:
 def _save(training: Training, checkpoint: Path | None) -> None:
     if checkpoint is not None:
         training.save(checkpoint)
-
-
-def _restore(training: Training, checkpoint: Path) -> None:
-    try:
-        training.restore(checkpoint)
-    except (RuntimeError, EOFError, KeyError, UnpicklingError) as error:  # torch.load's and load_state_dict's
-        raise ValueError(f"{checkpoint} must be a whole checkpoint; delete it to start anew: {error}") from error
 
 
 @contextmanager

@@ -166,6 +166,19 @@ def test_a_checkpoint_of_something_else(job, tmp_path):
         run(replace(job, epochs=3), checkpoint)
 
 
+def test_the_images_may_be_moved_between_two_calls(job, tmp_path):
+    straight, checkpoint = run(job), tmp_path / "stack.pt"
+    with pytest.raises(Interrupted):
+        run(job, checkpoint, deadline=0.0)
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    load.cache_clear()
+    moved = replace(job, source=Source("mnist", str(tmp_path / "elsewhere")))
+    assert run(moved, checkpoint) == straight
+    write(tmp_path / "others", train=70)
+    with pytest.raises(ValueError, match=r"must be a checkpoint of .*70 to train.*, got one of .*60 to train"):
+        run(replace(job, source=Source("mnist", str(tmp_path / "others"))), checkpoint)
+
+
 IMPORTS = """
 from training.data import Source
 from training.job import Job

@@ -18,10 +18,10 @@ import xarray as xr
 from torch.func import functional_call
 
 from meanfield.checks import real_array, whole_number
-from meanfield.files import atomic_path
 from simulate.devices import as_device
 from simulate.provenance import provenance
 
+from .. import checkpoint
 from .captured import Captured
 from .convolutional import exact_convolutions
 from .copy_task import TOKENS, CopyTask
@@ -150,15 +150,13 @@ class Training:
     def save(self, path: str | Path) -> None:
         """Write all that the rest depends on, whole or not at all."""
         state = {
-            "plan": self._plan(),
             "step": self.step,
             "model": self.model.state_dict(),
             "adam": self._adam.state(),
             "train_loss": self._train_loss,
             "records": self._records,
         }
-        with atomic_path(Path(path)) as temporary:
-            torch.save(state, temporary)
+        checkpoint.write(Path(path), self._plan(), state)
 
     def restore(self, path: str | Path) -> None:
         """Take up what :meth:`save` wrote; the rest is then as if there had been no interruption.
@@ -166,15 +164,13 @@ class Training:
         Raises
         ------
         ValueError
-            When it is of other models or of another training.
+            When it is of other models or of another training, or damaged.
         """
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["plan"] != self._plan():
-            raise ValueError(f"{path} must be a checkpoint of {self._plan()}, got one of {state['plan']}")
-        self.step, self._records = state["step"], state["records"]
-        self.model.load_state_dict(state["model"])
-        self._adam.restore(state["adam"])
-        self._train_loss.copy_(state["train_loss"])
+        with checkpoint.reading(Path(path), self._plan(), self.steps, self.device) as state:
+            self.step, self._records = state["step"], state["records"]
+            self.model.load_state_dict(state["model"])
+            self._adam.restore(state["adam"])
+            self._train_loss.copy_(state["train_loss"])
 
     def _update(self, x: torch.Tensor, targets: torch.Tensor) -> None:
         """From a batch to new weights: what a graph replays, so every tensor that stays is changed in place."""
@@ -199,11 +195,11 @@ class Training:
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         return self.model(x)
 
-    def _plan(self) -> dict:
-        """All that training is a function of, in plain values."""
+    def _plan(self) -> str:
+        """All that training is a function of."""
         names = ("steps", "batch", "clip_norm", "clip_value", "drop_at", "test_every")
-        plan = {name: getattr(self, name) for name in names}
-        return {"task": repr(self.task), **plan, "settings": [asdict(setting) for setting in self.settings]}
+        plan = ", ".join(f"{name}={getattr(self, name)}" for name in names)
+        return f"{self.task}, {plan}, {self.settings}"
 
     def _columns(self):
         yield "label", [setting.name for setting in self.settings]

@@ -115,12 +115,8 @@ def test_killed_at_random_moments_and_resumed(tmp_path):
 def test_checkpoints_that_do_not_fit(tmp_path):
     first, second, _ = SMALL.split()
     runner.run(first, tmp_path / "stack.pt")
-    with pytest.raises(ValueError, match="must be a checkpoint of"):
+    with pytest.raises(ValueError, match=r"must be a checkpoint of .* got one of .*; delete it to start anew"):
         runner.run(second, tmp_path / "stack.pt")
-    whole = (tmp_path / "stack.pt").read_bytes()
-    (tmp_path / "stack.pt").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"stack.pt must be a whole checkpoint; delete it to start anew"):
-        runner.run(first, tmp_path / "stack.pt")
 
 
 def test_cost_counts_the_products():
