@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,8 +48,10 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
         with ThreadPoolExecutor(workers) as threads:
             yield threads
     elif name == "processes":
-        # a fork would inherit locks that torch's threads hold
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as processes:
+        # a fork would inherit locks that torch's threads hold; Ctrl-C goes to all processes of a terminal, and those
+        # which are no longer waited for save their state and end
+        context, ignored = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
+        with ProcessPoolExecutor(workers, context, signal.signal, ignored) as processes:
             yield processes
     elif "://" in name:
         from distributed import Client  # an extra

@@ -25,7 +25,7 @@ Progress = Callable[[float], object]
 
 
 class Interrupted(Exception):
-    """The deadline came before the end; the checkpoint has all that was done."""
+    """The deadline came before the end, or Ctrl-C; the checkpoint has all that was done."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def run(
     checkpoint : file to go on from where it is there, and to keep up to date; None keeps none
     deadline : by `time.time`; when it has passed, the state is saved and Interrupted is raised
     every : seconds between checkpoints
-    progress : called with the floating-point operations done, step by step
+    progress : called with the floating-point operations done, step by step; the state is saved before its errors pass
     note : where to say how far it is, from another process; no longer wanted there, it ends as at the deadline
 
     Raises
@@ -119,10 +119,14 @@ def run(
                 _save(training, checkpoint)
                 raise Interrupted
             training.advance()
-            if progress is not None:
-                progress(job.cost)
-            if note is not None:
-                note.write(job.cost * training.step)
+            try:
+                if progress is not None:
+                    progress(job.cost)
+                if note is not None:
+                    note.write(job.cost * training.step)
+            except BaseException:  # whoever is told may stop the run; between two steps the state is whole
+                _save(training, checkpoint)
+                raise
             if time.monotonic() - saved >= every:
                 _save(training, checkpoint)
                 saved = time.monotonic()

@@ -1,7 +1,10 @@
 import json
 import math
+import os
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -14,6 +17,7 @@ from matplotlib.figure import Figure
 from meanfield import fixed_point
 from training import __main__ as command_line
 from training import plots, presets, runner, table
+from training.commands import as_executor
 from training.data import load
 from training.experiments import EXPERIMENTS, run_experiment
 from training.presets import PRESETS, fixed_variance_sigma_w
@@ -243,12 +247,29 @@ def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys,
     monkeypatch.setattr(runner, "_gather", _pressed)
     assert call(monkeypatch, "run", "figure3", "--results", tmp_path) == 3
     assert "the same command goes on" in capsys.readouterr().out
+    saved = [torch.load(path, weights_only=True) for path in (tmp_path / ".figure3_quick").glob("stack_*.pt")]
+    assert len(saved) == 2
+    assert all(state["step"] > 0 for state in saved)
 
 
-def _pressed(futures, *_):
+def _pressed(futures, notes, *_):
     for future in futures[2:]:
         future.cancel()
+    while not all(note.read() for note in notes[:2]):
+        time.sleep(0.01)
     raise KeyboardInterrupt
+
+
+def _interrupt(number):
+    """What Ctrl-C does to a process, which has to live on."""
+    os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+
+def test_control_c_does_not_end_the_processes(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    with as_executor("processes", "cpu") as processes:
+        assert list(processes.map(_interrupt, range(2))) == [0, 1]
 
 
 @pytest.mark.parametrize(
