@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -21,6 +20,7 @@ from .presets import PRESETS, describe
 from .recurrent.experiments import RECURRENT
 from .runner import run_all
 from .table import as_dataset, write
+from .work import claimed
 
 ONSET = (
     f"95 % interval over seeds of (a) mean test accuracy at sigma_w > {criteria.BROKEN}, U(1) minus generic(2) and "
@@ -131,7 +131,7 @@ def run_experiment(
     preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"``: see `training.presets` and
         `training.recurrent.presets`
     out : file for the table, see :func:`training.table.write`; None writes none
-    work : folder for checkpoints, removed at the end, once the table is written; None keeps none
+    work : folder for checkpoints, of no other run, removed at the end, once the table is written; None keeps none
     data_dir : folder with IDX files, for presets on MNIST or Fashion-MNIST; None downloads them
     device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
     executor : runs stacks side by side: threads, processes, or dask.distributed's ``client.get_executor()``
@@ -150,36 +150,36 @@ def run_experiment(
     Interrupted
         When the time is up; the same call goes on.
     ValueError
-        For an unknown name or preset; as :func:`training.data.load` and :func:`simulate.devices.as_device`.
+        For an unknown name or preset, and a folder `work` that another run is using; as :func:`training.data.load` and :func:`simulate.devices.as_device`.
     """
-    experiment, size = find(name, preset)
+    _, size = find(name, preset)
     # a worker on a cluster has a working directory of its own
     data_dir = None if data_dir is None else str(Path(data_dir).absolute())
-    if work is not None:
-        work.mkdir(parents=True, exist_ok=True)  # now, and not after half a minute's training
-    start, place = time.time(), str(as_device(device))
+    deadline, place = time.time() + time_budget, str(as_device(device))
     jobs = size.jobs(data_dir, place)
     step = None if progress is None else partial(_tell, progress, sum(job.work for job in jobs))
-    outcomes = run_all(jobs, work, executor, start + time_budget, step)
-    rows = size.table([row for outcome in outcomes for row in outcome.rows], place)
-    attributes = {
+    with claimed(work) as own:
+        outcomes = run_all(jobs, work, executor, deadline, step)
+        rows = size.table([row for outcome in outcomes for row in outcome.rows], place)
+        weights = {name: array for outcome in outcomes for name, array in outcome.arrays.items()}
+        where = {**size.images(data_dir), "device": place, **own.calls, **provenance()}
+        result = as_dataset(rows, _told(name, preset) | where, weights)
+        if out is not None:
+            write(result, out)
+        own.remove()
+    return result
+
+
+def _told(name: str, preset: str) -> dict[str, object]:
+    """What a result's first line says of the experiment."""
+    experiment, size = find(name, preset)
+    return {
         "experiment": name,
         "preset": preset,
         "claim": experiment.claim,
         "criterion": experiment.criterion,
         "settings": size.settings,
-        **size.images(data_dir),
-        "device": place,
-        "seconds_of_last_call": round(time.time() - start, 1),
-        **provenance(),
     }
-    weights = {name: array for outcome in outcomes for name, array in outcome.arrays.items()}
-    result = as_dataset(rows, attributes, weights)
-    if out is not None:
-        write(result, out)
-    if work is not None:
-        shutil.rmtree(work, ignore_errors=True)
-    return result
 
 
 def find(name: str, preset: str) -> tuple[Experiment, Size]:

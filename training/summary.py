@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,5 +67,7 @@ def _run(name: str, result: xr.Dataset) -> str:
     """The size of a run, and beside it that of the preset `paper` where the run is smaller."""
     describe = EXPERIMENTS[name].describe
     told, full = describe(result.attrs["settings"]), describe(EXPERIMENTS[name].presets["paper"].settings)
-    text = f"{told}; {result.attrs['device']}, {result.attrs['seconds_of_last_call'] / 60:.0f} min"
+    # results may be older than the count of all calls
+    seconds = result.attrs.get("seconds", result.attrs.get("seconds_of_last_call", math.nan))
+    text = f"{told}; {result.attrs['device']}, {seconds / 60:.0f} min"
     return text if told == full else f"**reduced:** {text}. Preset `paper`: {full}"

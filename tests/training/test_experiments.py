@@ -23,6 +23,7 @@ from training.experiments import EXPERIMENTS, run_experiment
 from training.presets import PRESETS, fixed_variance_sigma_w
 from training.runner import Interrupted
 from training.stack import Shape
+from training.work import claimed
 
 TINY = {
     "data": "digits",
@@ -245,6 +246,7 @@ def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys,
     """Pressed while the first stack is at work: the second thread's next report ends it."""
     monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10_000))
     monkeypatch.setattr(runner, "_gather", _pressed)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert call(monkeypatch, "run", "figure3", "--results", tmp_path) == 3
     assert "the same command goes on" in capsys.readouterr().out
     saved = [torch.load(path, weights_only=True) for path in (tmp_path / ".figure3_quick").glob("stack_*.pt")]
@@ -279,13 +281,23 @@ def test_control_c_does_not_end_the_processes(monkeypatch):
         (("run", "figure3", "--executor", "cloud"), "executor must be 'threads', 'processes' or a dask"),
         (("run", "figure3", "--device", "tpu"), "device must be 'auto', 'cpu', 'cuda'"),
         (("run", "figure3", "--preset", "cpu", "--data-dir", "nowhere"), "data_dir must be a folder"),
+        (("run", "figure5a", "--preset", "cpu", "--data-dir", "."), "no train-images-idx3-ubyte"),
     ],
-    ids=["report", "executor", "device", "data"],
+    ids=["report", "executor", "device", "folder", "data"],
 )
 def test_errors_on_the_command_line(monkeypatch, capsys, tmp_path, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert call(monkeypatch, *arguments) == 2
     assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*"))  # nothing is left of a run that did not begin
+
+
+def test_a_folder_where_another_run_is(monkeypatch, capsys, tmp_path):
+    with claimed(tmp_path / ".figure5a_quick"):
+        with ThreadPoolExecutor(1) as threads:
+            assert threads.submit(call, monkeypatch, "run", "figure5a", "--results", tmp_path).result() == 2
+        assert f"where process {os.getpid()} on " in capsys.readouterr().err
+    assert call(monkeypatch, "run", "figure5a", "--results", tmp_path) == 0
 
 
 def test_simulate_and_meanfield_do_not_import_training():

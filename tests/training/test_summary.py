@@ -33,7 +33,7 @@ def write(folder: Path, ranks: dict[str, float]) -> None:
         "criterion": "…",
         "settings": SETTINGS,
         "device": "cpu",
-        "seconds_of_last_call": 90,
+        "seconds": 90,
     }
     table.write(table.as_dataset(rows, attributes), folder / "figure5b_quick.csv")
 

@@ -1,0 +1,75 @@
+"""The folder of a run: whose it is, and what its calls took."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from training import work
+from training.work import claimed
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from training.work import claimed
+with claimed(Path(sys.argv[1])):
+    print("mine", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_is_for_one_process_until_it_dies(tmp_path):
+    folder = tmp_path / "work"
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout.readline() == b"mine\n"
+            told = f"no other run is at, got {folder}, where process {holder.pid} on {socket.gethostname()} is"
+            with pytest.raises(ValueError, match=re.escape(told)), claimed(folder):
+                pass
+            assert (folder / "owner").exists()
+        finally:
+            holder.kill()
+    with claimed(folder):
+        assert (folder / "owner").read_text() == f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def test_threads_of_one_process_are_two_runs_as_well(tmp_path):
+    def claim():
+        with claimed(tmp_path):
+            return True
+
+    with claimed(tmp_path), ThreadPoolExecutor(1) as threads, pytest.raises(ValueError, match="no other run"):
+        threads.submit(claim).result()
+    assert claim()
+
+
+def stopped(folder):
+    with claimed(folder):
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+
+def test_seconds_and_commits_of_all_calls(tmp_path, monkeypatch):
+    for commit in ("a", "a", "b"):
+        monkeypatch.setattr(work, "provenance", lambda commit=commit: {"commit": commit})
+        with pytest.raises(KeyboardInterrupt):
+            stopped(tmp_path)
+    with claimed(tmp_path) as own:
+        assert 0.6 <= own.calls["seconds"] < 60.0
+        assert own.calls["commits"] == ["a", "b"]
+    assert json.loads((tmp_path / "calls.json").read_text())["commits"] == ["a", "b"]
+
+
+def test_what_is_removed_stays_removed(tmp_path):
+    with claimed(tmp_path / "work") as own:
+        own.remove()
+    assert list(tmp_path.iterdir()) == []
+    with claimed(None) as own:
+        assert own.calls["seconds"] < 60.0
+    assert list(tmp_path.iterdir()) == []
