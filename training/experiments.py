@@ -147,14 +147,21 @@ def run_experiment(
 
     Raises
     ------
+    FileNotFoundError
+        When `data_dir` is no folder; as :func:`training.data.load`.
     Interrupted
         When the time is up; the same call goes on.
     ValueError
-        For an unknown name or preset, and a folder `work` that another run is using; as :func:`training.data.load` and :func:`simulate.devices.as_device`.
+        For an unknown name or preset, a time budget that is no number or negative, and a folder `work` that another
+        run is using; as :func:`training.data.load` and :func:`simulate.devices.as_device`.
     """
     _, size = find(name, preset)
     # a worker on a cluster has a working directory of its own
     data_dir = None if data_dir is None else str(Path(data_dir).absolute())
+    if data_dir is not None and not Path(data_dir).is_dir():  # also where no image is asked for
+        raise FileNotFoundError(f"data_dir must be a folder, got {data_dir}, which is none")
+    if not time_budget >= 0.0:  # nor is NaN
+        raise ValueError(f"time_budget must be >= 0, got {time_budget}")
     deadline, place = time.time() + time_budget, str(as_device(device))
     jobs = size.jobs(data_dir, place)
     step = None if progress is None else partial(_tell, progress, sum(job.work for job in jobs))

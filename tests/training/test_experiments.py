@@ -282,8 +282,11 @@ def test_control_c_does_not_end_the_processes(monkeypatch):
         (("run", "figure3", "--device", "tpu"), "device must be 'auto', 'cpu', 'cuda'"),
         (("run", "figure3", "--preset", "cpu", "--data-dir", "nowhere"), "data_dir must be a folder"),
         (("run", "figure5a", "--preset", "cpu", "--data-dir", "."), "no train-images-idx3-ubyte"),
+        (("run", "figure6", "--data-dir", "nowhere"), "data_dir must be a folder"),
+        (("run", "figure5a", "--time-budget", "-5"), "time_budget must be >= 0, got -5"),
+        (("run", "figure5a", "--time-budget", "nan"), "time_budget must be >= 0, got nan"),
     ],
-    ids=["report", "executor", "device", "folder", "data"],
+    ids=["report", "executor", "device", "folder", "data", "unused data", "negative", "nan"],
 )
 def test_errors_on_the_command_line(monkeypatch, capsys, tmp_path, arguments, message):
     monkeypatch.chdir(tmp_path)
