@@ -25,13 +25,17 @@ def comparison(result: xr.Dataset) -> str:
     head = ["task here", "model", "parameters", "chosen", "paper", "here", "seeds", *([] if images else ["solved"])]
     lines, tests = [_row(head), _row(["---"] * len(head))], []
     for task in table.task.unique():
-        chosen = select(by_model(table, task))
+        every = by_model(table, task)
+        chosen = select(every)
         summary = summarise(chosen)
         for group in map(str, summary.group.values):
             own = summary.sel(group=group)
             ours = _number(own["mean"].item(), own["std"].item())
             cells = [task, group, f"{own.parameters.item():,}", _settings(chosen, group), _printed(name, group), ours]
             lines.append(_row([*cells, str(own.seeds.item()), *([] if images else [str(own.solved.item())])]))
+        for label in dict.fromkeys(every.label.values[~np.isin(every.label, chosen.label)].tolist()):
+            cells = [task, label, "", "none: seeds diverged", _printed(name, label)]
+            lines.append(_row(cells + [""] * (len(head) - len(cells))))
         tests += list(_tests(task, welch(chosen)))
     told = f"Welch's two-sided t-tests: {'; '.join(tests)}." if tests else "One seed of each model: nothing to test."
     return "\n".join([*lines, "", told, ""])

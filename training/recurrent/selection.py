@@ -10,12 +10,15 @@ from scipy.stats import ttest_ind
 
 from .training import SOLVED
 
+DIVERGED = 100.0  # a cross-entropy, or none at all, of a model that went astray: guessing costs log 10 = 2.3
+
 
 def select(results: xr.Dataset, swept: tuple[str, ...] = ("recurrent", "encoder", "activation", "learning_rate")):
     """For each model the setting whose validation is best on average over seeds, at the last step.
 
-    Accuracy decides where there is one, cross-entropy otherwise. A setting with a diverged seed is never chosen, unless
-    all have one: then the model is left out. The test set has no say.
+    Accuracy decides where there is one, cross-entropy otherwise. A setting with a diverged seed is never chosen; where
+    all have one the model is left out. Cross-entropy tells, as weights that are not finite have an accuracy too. The
+    test set has no say.
 
     Parameters
     ----------
@@ -28,8 +31,9 @@ def select(results: xr.Dataset, swept: tuple[str, ...] = ("recurrent", "encoder"
         The models of the chosen settings, all their seeds.
     """
     by_accuracy = "validation_accuracy" in results
-    score = results["validation_accuracy" if by_accuracy else "validation_loss"].isel(step=-1).values
-    score = score if by_accuracy else -score
+    loss = results.validation_loss.isel(step=-1).values
+    score = results.validation_accuracy.isel(step=-1).values if by_accuracy else -loss
+    score = np.where(loss < DIVERGED, score, np.nan)
     settings = list(zip(*(results[key].values.tolist() for key in ("label", *swept)), strict=True))
     chosen = []
     for name in dict.fromkeys(results.label.values.tolist()):
@@ -51,7 +55,7 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         By `group` (the model's name): `mean`, `std` (with n - 1; NaN for one seed), `seeds`, `solved` (test
-        cross-entropy below 1e-4), `diverged` (seeds that ended in NaN, which mean and std leave out) and `parameters`.
+        cross-entropy below 1e-4), `diverged` (seeds that mean and std leave out) and `parameters`.
     """
     groups, names = _groups(results)
     finite = [values[np.isfinite(values)] for values in groups]
@@ -64,7 +68,7 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
         "seeds": (seeds, "trained models"),
         "solved": ([int((v < SOLVED).sum()) for v in loss], f"seeds with test cross-entropy below {SOLVED:g}"),
         "parameters": ([values[0] for values in sizes], "trainable real parameters"),
-        "diverged": (seeds - [len(v) for v in finite], "seeds that ended in NaN"),
+        "diverged": (seeds - [len(v) for v in finite], "seeds that diverged"),
     }
     return xr.Dataset(
         {name: ("group", np.asarray(values), {"long_name": text}) for name, (values, text) in data.items()},
@@ -79,7 +83,7 @@ def welch(results: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        `p` and `t` by `pair`; NaN where a group has fewer than two finite seeds.
+        `p` and `t` by `pair`; NaN where a group has fewer than two seeds that did not diverge.
     """
     groups, names = _groups(results)
     rows = []
@@ -95,9 +99,15 @@ def welch(results: xr.Dataset) -> xr.Dataset:
 
 
 def _groups(results: xr.Dataset, name: str | None = None) -> tuple[list[np.ndarray], list[str]]:
-    """The last test of each model: accuracy where there is one, or the variable `name`."""
-    value = results[name or ("test_accuracy" if "test_accuracy" in results else "test_loss")]
-    values = (value.isel(step=-1) if "step" in value.dims else value).values
+    """The last test of each model, accuracy where there is one, NaN if it diverged; or the variable `name`."""
+    values = _last(results, name or ("test_accuracy" if "test_accuracy" in results else "test_loss"))
+    if name is None:
+        values = np.where(_last(results, "test_loss") < DIVERGED, values, np.nan)
     labels = results.label.values
     names = list(dict.fromkeys(labels.tolist()))
     return [values[labels == each] for each in names], names
+
+
+def _last(results: xr.Dataset, name: str) -> np.ndarray:
+    value = results[name]
+    return (value.isel(step=-1) if "step" in value.dims else value).values

@@ -19,6 +19,7 @@ def result(experiment, task, values, quantities):
     return table.as_dataset(rows, {"experiment": experiment})
 
 
+TESTED = ("test_accuracy", "test_loss")
 LOSSES = {("RNN", 32): (0.5, 0.6, 0.7), ("U(1) RNN", 32): (2e-5, 0.3, 0.4)}
 
 
@@ -43,14 +44,19 @@ def test_copy_task():
 
 def test_images_have_accuracies_and_nothing_to_solve():
     values = {("GRU", 64): (0.5,), ("GRU", 32): (0.4,)}
-    text = comparison(
-        result("figure7", "permuted digits", values, ("validation_accuracy", "test_accuracy", "test_loss"))
-    )
+    text = comparison(result("figure7", "permuted digits", values, ("validation_loss", "validation_accuracy", *TESTED)))
     assert "0.913 +- 0.019 (permuted mnist) | 0.5 | 1 |" in text
     assert "identity, standard, 0.001 |  | 0.4 | 1 |" in text  # not in the paper's table
     assert "solved" not in text
     assert "nan" not in text
     assert "One seed of each model" in text
+
+
+def test_models_that_diverged_are_named():
+    values = {("RNN", 32): (np.nan, 0.6), ("GRU", 32): (0.5, 0.6)}
+    text = comparison(result("figure6", "copy, T <= 10", values, ("validation_loss", "test_loss")))
+    assert "| copy, T <= 10 | RNN 32 |  | none: seeds diverged | 0.0084 +- 0.00044 (copy, T <= 25) |  |  |  |" in text
+    assert "nan" not in text
 
 
 def test_experiments_without_a_table_in_the_paper():

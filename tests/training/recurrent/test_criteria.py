@@ -1,5 +1,7 @@
 """Verdicts on made-up results that bear a claim out, and that do not."""
 
+import math
+
 import pandas as pd
 import pytest
 
@@ -13,6 +15,8 @@ from training.recurrent.criteria import (
     only_one_solves,
 )
 from training.recurrent.rows import Row, row
+
+IMAGES = ("validation_loss", "validation_accuracy", "test_accuracy", "test_loss")
 
 
 def table(values, quantities=("validation_loss", "test_loss"), task="a task"):
@@ -55,6 +59,20 @@ def test_only_one_solves():
     assert verdicts(only_one_solves(whole)) == ["contradicts", "contradicts"]
 
 
+@pytest.mark.parametrize("lost", [math.nan, 1e30])
+def test_a_model_with_a_diverged_seed_leaves_what_is_asked_of_it_undecided(lost):
+    values = {("U(1) GRU", 32, 1e-3): (9e-5, lost, 9e-5), ("GRU", 32, 1e-3): (0.1, 0.2, 0.1)}
+    values[("GRU", 64, 1e-3)] = (0.3, 0.2, 0.3)
+    assert verdicts(only_one_solves(table(values))) == ["undecided", "agrees"]
+    assert verdicts(lower_loss(table(values))) == ["undecided"] * 2
+    values[("U(1) GRU", 32, 1e-4)] = (9e-5, 0.1, 0.1)  # a setting without one is chosen
+    assert verdicts(only_one_solves(table(values))) == ["agrees", "agrees"]
+    values[("GRU", 32, 1e-3)] = (0.1, 0.2, lost)
+    assert verdicts(only_one_solves(table(values))) == ["agrees", "undecided"]
+    values[("GRU", 64, 1e-3)] = (0.1, 9e-5, 0.1)
+    assert verdicts(only_one_solves(table(values))) == ["agrees", "contradicts"]
+
+
 def test_more_accurate():
     values = {
         ("RNN", 8, 1e-3): (0.5, 0.51),
@@ -63,7 +81,7 @@ def test_more_accurate():
         ("U(1) GRU", 8, 1e-3): (0.8, 0.81),
         ("U(1) GRU", 16, 1e-3): (0.99, 0.99),  # without a partner
     }
-    checks = more_accurate(table(values, ("validation_accuracy", "test_accuracy")))
+    checks = more_accurate(table(values, IMAGES))
     assert [check.text for check in checks] == [
         "a task: accuracy, O(3) RNN 8 minus RNN 8",
         "a task: accuracy, U(1) GRU 8 minus GRU 8",
@@ -80,7 +98,7 @@ def test_as_large():
         for name, (parameters, accuracy) in values.items()
         for kind, size in [name.rsplit(" ", 1)]
         for seed in range(2)
-        for quantity in ("validation_accuracy", "test_accuracy")
+        for quantity in IMAGES
     ]
     (check,) = as_large(pd.DataFrame(rows, columns=list(Row._fields)))
     assert check.text == "a task: accuracy, O(3) RNN 8 (300 weights) minus RNN 20 (400)"

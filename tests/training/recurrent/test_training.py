@@ -213,6 +213,21 @@ def test_accuracy_decides_where_there_is_one():
     assert set(chosen.learning_rate.values[chosen.kind.values == "RNN"]) == {1e-3}
 
 
+@pytest.mark.parametrize("lost", [np.nan, 1e30])
+def test_what_diverged_has_an_accuracy_but_no_say(lost):
+    """Weights that are not finite still give an answer: some accuracy, here the best one."""
+    results = made_up()
+    results["validation_accuracy"] = xr.where(results.learning_rate == 1e-3, 0.9, 0.5) + 0.0 * results.step
+    results["test_accuracy"] = 0.5 + 0.1 * results.seed
+    results["validation_loss"] = xr.where(results.validation_loss > 1.0, 1.0, 0.3)
+    results.validation_loss[1, -1] = lost  # RNN, 1e-3
+    assert set(select(results).learning_rate.values[:3]) == {1e-4}
+    results.test_loss[1, -1] = lost
+    table = summarise(results.isel(model=slice(0, 3)))
+    assert (table.diverged.item(), table.seeds.item()) == (1, 3)
+    np.testing.assert_allclose(table["mean"], [(0.5 + 0.7) / 2])
+
+
 def test_summary_and_solved():
     table = summarise(select(made_up()))
     assert table.group.values.tolist() == ["RNN 8", "GRU 8"]
