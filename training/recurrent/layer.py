@@ -5,6 +5,11 @@ component-major: [Re h; Im h] for U(1) as in Eq. (62), the first components of a
 for O(k). :meth:`Recurrent.capsules` gives the components an axis of their own.
 
 A stack of models of one shape (`stack`) has a leading axis (models,) in all parameters, in `output` and in `last`.
+
+What they share with those: `output` and `last` may be changed in place (not a stack's, which keeps its states), x may
+be of one sequence without a batch, a batch may be empty. What they do not: there are no packed sequences, no gradients
+of gradients, and no `torch.func.grad` or `vmap` through the loop over time, whose backward pass is written by hand.
+Under `torch.autocast` they compute in the type of their parameters.
 """
 
 from __future__ import annotations
@@ -84,6 +89,12 @@ class Recurrent(nn.Module, ABC):
         """Models in the stack; None for a single one."""
         return len(self.encoder) if self.encoder.ndim == 3 else None
 
+    def extra_repr(self) -> str:
+        """The sizes, the kind, and the number of models in a stack."""
+        kinds = [getattr(self, name) for name in ("symmetry", "nonlinearity", "padding") if hasattr(self, name)]
+        stacked = [] if self.n_models is None else [f"{self.n_models} models"]
+        return ", ".join(map(str, [self.input_size, self.hidden_size, *kinds, *stacked]))
+
     def capsules(self, states: torch.Tensor) -> torch.Tensor:
         """States (..., features) as (..., D, N)."""
         return states.unflatten(-1, (self.components, self.hidden_size))
@@ -94,8 +105,10 @@ class Recurrent(nn.Module, ABC):
         Parameters
         ----------
         x : (batch, steps, input_size), or (steps, batch, input_size) without `batch_first`
-            A stack takes these for all its models, or one more axis in front for each its own.
-        start : h^0, (1, batch, features), for a stack (models, batch, features); zero by default
+            A single model also takes one sequence, (steps, input_size). A stack takes x for all its models, or with
+            one more axis in front for each its own.
+        start : h^0, (1, batch, features), for one sequence (1, features), for a stack (models, batch, features)
+            Zero by default.
 
         Returns
         -------
@@ -105,15 +118,14 @@ class Recurrent(nn.Module, ABC):
         Raises
         ------
         ValueError
-            For other shapes.
+            For other shapes, and an x that is no tensor.
         """
+        self._check(x)
+        if x.ndim == 2:
+            batch = 0 if self.batch_first else 1
+            output, last = self(x.unsqueeze(batch), None if start is None else start.unsqueeze(-2))
+            return output.squeeze(batch), last.squeeze(-2)
         models = self.n_models
-        axes = (3,) if models is None else (3, 4)
-        if x.ndim not in axes or x.shape[-1] != self.input_size or (x.ndim == 4 and len(x) != models) or not x.numel():
-            raise ValueError(
-                f"x must have 3 axes (for a stack also 4, the first of its {models} models), the last of them "
-                f"input_size = {self.input_size}, and not be empty, got shape {tuple(x.shape)}"
-            )
         if self.batch_first:
             x = x.transpose(-3, -2)
         shape = (models or 1, x.shape[-2], self.features)
@@ -121,9 +133,30 @@ class Recurrent(nn.Module, ABC):
             start = x.new_zeros(shape)
         elif start.shape != shape:
             raise ValueError(f"start must have the shape {shape}, got {tuple(start.shape)}")
-        states = self._states(x, start[0] if models is None else start)
-        last = states[..., -1, :, :]
-        return states.transpose(-3, -2) if self.batch_first else states, last if models else last.unsqueeze(0)
+        states = self._computed(x, start[0] if models is None else start)
+        if models is None:
+            states = states.clone()  # what the backward pass needs is not the caller's to change
+        last = (states[-1:] if models is None else states[:, -1]).clone()
+        return states.transpose(-3, -2) if self.batch_first else states, last
+
+    def _check(self, x: torch.Tensor) -> None:
+        if not isinstance(x, torch.Tensor):
+            raise ValueError(f"x must be a tensor, got {type(x).__name__}")
+        models = self.n_models
+        axes, told = ((2, 3), "2 or 3 axes") if models is None else ((3, 4), f"3 axes, or 4, first {models} models")
+        fits = x.ndim in axes and x.shape[-1] == self.input_size and (x.ndim < 4 or len(x) == models)
+        if not fits or not x.shape[-2 if self.batch_first or x.ndim == 2 else -3]:
+            raise ValueError(
+                f"x must have {told}, the last of them input_size = {self.input_size}, and at least one step, "
+                f"got shape {tuple(x.shape)}"
+            )
+
+    def _computed(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        """The states, in the parameters' own type where autocast would mix it with another one."""
+        if not torch.is_autocast_enabled(x.device.type):
+            return self._states(x, start)
+        with torch.autocast(x.device.type, enabled=False):
+            return self._states(x.to(self.encoder.dtype), start.to(self.encoder.dtype))
 
     @abstractmethod
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from .layer import Recurrent
 from .sequence import SequenceModel
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -30,16 +31,28 @@ def stack(models: Sequence[Module]) -> Module:
     kinds = {_kind(model) for model in models}
     if len(kinds) > 1:
         raise ValueError(f"models must be alike to be stacked, got {' and '.join(sorted(kinds))}")
-    if any(tensor.ndim == 3 for model in models for name, tensor in model.named_parameters() if "encoder" in name):
+    if any(map(_stacked, models)):
         raise ValueError("models must be single ones, got a stack")
     return _with_tensors(models[0], {name: torch.stack(each) for name, each in _named_tensors(models)})
 
 
 def unstack(models: Module) -> list[Module]:
-    """The single models of a stack."""
+    """The single models of a stack.
+
+    Raises
+    ------
+    ValueError
+        When it is a single one.
+    """
+    if not _stacked(models):
+        raise ValueError(f"models must be a stack, got a single {type(models).__name__}")
     tensors = {**dict(models.named_parameters()), **dict(models.named_buffers())}
     count = len(next(iter(tensors.values())))
     return [_with_tensors(models, {name: each[i] for name, each in tensors.items()}) for i in range(count)]
+
+
+def _stacked(model: nn.Module) -> bool:
+    return any(isinstance(part, Recurrent) and part.n_models is not None for part in model.modules())
 
 
 def _named_tensors(models: Sequence[nn.Module]):

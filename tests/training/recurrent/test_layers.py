@@ -5,6 +5,7 @@ from scipy.stats import ortho_group
 from torch import nn
 
 from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, SequenceModel, stack, unstack
+from training.recurrent.convolutional import ConvolutionalRNN
 from training.recurrent.recurrence import radial_tanh
 
 from .equations import naive, phi
@@ -227,6 +228,73 @@ def test_time_major(make):
     assert torch.equal(last, last_again)
 
 
+@every(LAYERS)
+@pytest.mark.parametrize("change", [lambda o: o.add_(1.0), torch.relu_, lambda o: o.mul_(o.detach() + 2.0)])
+def test_output_may_be_changed_in_place(make, change):
+    """As that of nn.RNN: later values and gradients are those of a copy that is changed."""
+    layer = scrambled(make())
+    x, start = example(layer)
+
+    def gradients(own):
+        output, last = layer(x, start)
+        changed = change(output if own else output.clone())
+        return torch.autograd.grad(changed.square().sum() + (last * changed[:, -1]).sum(), list(layer.parameters()))
+
+    for found, right in zip(gradients(True), gradients(False), strict=True):
+        assert torch.equal(found, right)
+    output, last = layer(x, start)
+    output.zero_()
+    assert last.abs().sum() > 0.0
+
+
+@every(LAYERS)
+def test_the_last_state_may_be_detached_in_place(make):
+    layer = make()
+    output, last = layer(*example(layer))
+    assert not last.detach_().requires_grad
+    output.sum().backward()
+
+
+@every(LAYERS)
+def test_autocast_leaves_the_parameters_their_type(make):
+    layer = make().float()
+    x, start = (tensor.float() for tensor in example(layer))
+    wanted = layer(x, start)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(x.bfloat16().float(), start), layer(x.bfloat16(), start.bfloat16())
+    for output, _ in found:
+        assert output.dtype == torch.float32
+        torch.testing.assert_close(output, wanted[0], rtol=0.1, atol=0.1)
+        output.sum().backward()
+
+
+@every(LAYERS)
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_one_sequence_and_none(make, batch_first):
+    """As nn.RNN takes them."""
+    layer = make()
+    layer.batch_first = batch_first
+    x, start = torch.randn(6, 3), torch.randn(1, layer.features)
+    output, last = layer(x, start)
+    batch = 0 if batch_first else 1
+    wanted, wanted_last = layer(x.unsqueeze(batch), start.unsqueeze(1))
+    assert torch.equal(output, wanted.squeeze(batch))
+    assert torch.equal(last, wanted_last.squeeze(1))
+    assert (output.shape, last.shape) == ((6, layer.features), (1, layer.features))
+    empty, last = layer(torch.randn(0, 6, 3) if batch_first else torch.randn(6, 0, 3))
+    assert empty.shape == ((0, 6, layer.features) if batch_first else (6, 0, layer.features))
+    assert last.shape == (1, 0, layer.features)
+    empty.sum().backward()
+
+
+def test_repr_is_a_summary():
+    assert repr(CapsuleRNN(3, 4)) == "CapsuleRNN(3, 4, U(1))"
+    assert repr(CapsuleGRU(3, 4, "O(3)")) == "CapsuleGRU(3, 4, O(3))"
+    assert repr(GRU(3, 4)) == "GRU(3, 4, relu)"
+    assert repr(stack([ElmanRNN(3, 4)] * 2)) == "ElmanRNN(3, 4, tanh, 2 models)"
+    assert repr(ConvolutionalRNN(3, 5, 2)) == "ConvolutionalRNN(3, 50, circular)"
+
+
 def test_readouts():
     """Eq. (62): R [Re h; Im h] + c at every step; Eq. (66): R |h| + c; and the last state alone."""
     layer, x = CapsuleRNN(3, 4), torch.randn(2, 6, 3)
@@ -254,12 +322,17 @@ def test_readouts():
         (lambda: GRU(3, 4, biases=3), "biases must be 1 or 2, got 3"),
         (lambda: CapsuleGRU(3, 4, update_bias=np.inf), "update_bias must be finite"),
         (lambda: SequenceModel(CapsuleRNN(3, 4), 0), "outputs must be an integer >= 1"),
-        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 3)), "x must have 3 axes"),
-        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 0, 3)), "not be empty"),
+        (lambda: CapsuleRNN(3, 4)(torch.zeros(3)), "x must have 2 or 3 axes"),
+        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 0, 3)), "and at least one step"),
+        (lambda: CapsuleRNN(3, 4, batch_first=False)(torch.zeros(0, 2, 3)), "and at least one step"),
+        (lambda: stack([CapsuleRNN(3, 4)] * 2)(torch.zeros(5, 3)), "x must have 3 axes, or 4, first 2 models"),
+        (lambda: CapsuleRNN(3, 4)(np.zeros((2, 5, 3))), "x must be a tensor, got ndarray"),
         (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 5, 3), torch.zeros(2, 8)), r"start must have the shape \(1, 2, 8\)"),
         (lambda: stack([]), "models must not be empty"),
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 5)]), "models must be alike"),
         (lambda: stack([stack([CapsuleRNN(3, 4)])]), "models must be single ones"),
+        (lambda: unstack(CapsuleRNN(3, 4)), "models must be a stack, got a single CapsuleRNN"),
+        (lambda: unstack(SequenceModel(CapsuleRNN(3, 4), 2)), "models must be a stack, got a single SequenceModel"),
     ],
 )
 def test_bad_input(build, message):
