@@ -63,8 +63,10 @@ class CopyTask:
         Raises
         ------
         ValueError
-            When size is no integer >= 1.
+            When size is no integer >= 1; for an unknown split.
         """
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
         size = whole_number("size", size, 1)
         stream = len(SPLITS) * step + SPLITS.index(split)
         examples = torch.arange(1, size + 1, device=device)

@@ -14,6 +14,7 @@ from .baselines import GRU, ElmanRNN
 from .capsule_layers import CapsuleGRU, CapsuleRNN
 from .convolutional import ConvolutionalRNN
 from .copy_task import BLANK
+from .initial import check_schemes
 from .layer import Recurrent
 from .sequence import SequenceModel
 
@@ -55,13 +56,26 @@ class Setting:
 
     def __post_init__(self) -> None:
         whole_number("seed", self.seed, 0)
-        real_array("learning_rate", self.learning_rate, minimum=0.0)
+        whole_number("hidden_size", self.hidden_size, 1)
+        if real_array("learning_rate", self.learning_rate, minimum=0.0).ndim:
+            raise ValueError(f"learning_rate must be one number, got {self.learning_rate!r}")
         if self.kind == GRID and math.isqrt(self.hidden_size) ** 2 != self.hidden_size:
             raise ValueError(f"hidden_size must be a square for a grid, got {self.hidden_size}")
         if self.biases not in ("equations", "tables"):
             raise ValueError(f"biases must be 'equations' or 'tables', got {self.biases!r}")
-        if self.kind.split(" ")[-1] not in ("RNN", "GRU"):
+        check_schemes(self.recurrent, self.encoder)
+        self._check_kind()
+
+    def _check_kind(self) -> None:
+        symmetry, _, cell = self.kind.rpartition(" ")
+        if cell not in ("RNN", "GRU"):
             raise ValueError(f"kind must be 'RNN', 'GRU' or a symmetry and one of these, got {self.kind!r}")
+        if symmetry and self.kind != GRID:
+            as_symmetry(symmetry)
+        if self.activation not in (("tanh",) if symmetry else ("tanh", "relu")):
+            raise ValueError(f"activation must be 'tanh', or 'relu' for ordinary models, got {self.activation!r}")
+        if self.update_bias is not None and cell != "GRU":
+            raise ValueError(f"update_bias must be None for {self.kind}, which has no gates, got {self.update_bias}")
 
     @property
     def name(self) -> str:
@@ -85,7 +99,7 @@ class Setting:
         if self.kind == GRID:
             return ConvolutionalRNN(inputs, math.isqrt(self.hidden_size), self.channels, **options)
         symmetry, _, cell = self.kind.rpartition(" ")
-        if cell == "GRU" and self.update_bias is not None:
+        if self.update_bias is not None:
             options["update_bias"] = self.update_bias
         if not symmetry:
             options["biases"] = 2 if self.biases == "tables" else 1
