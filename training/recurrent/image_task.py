@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -104,9 +105,11 @@ class ImageTask:
         return len(self.order)
 
     def to(self, device: torch.device | str) -> ImageTask:
-        """Move all images to a device."""
-        self.train, self.validation, self.test = (part.to(device) for part in (self.train, self.validation, self.test))
-        return self
+        """The same on another device."""
+        moved = copy(self)
+        for name in ("train", "validation", "test"):
+            setattr(moved, name, getattr(self, name).to(device))
+        return moved
 
     def batch(self, step: int, size: int, seeds: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Training images for every model: each epoch in an order drawn from the model's seed and the epoch.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class Job:
         """The task."""
         if self.max_delay is not None:
             return CopyTask(self.max_delay, self.fixed_delay)
-        return ImageTask(None if self.images == "digits" else locate(self.images, self.data_dir)[0])
+        return _images(self.images, self.data_dir)
 
     def _steps(self) -> int:
         if self.max_delay is not None:
@@ -150,6 +151,12 @@ class Running(Training):
 
     def _weights(self) -> dict[str, np.ndarray]:
         return {name: value.detach().cpu().numpy() for name, value in self.model.named_parameters()}
+
+
+@lru_cache(maxsize=1)
+def _images(name: str, data_dir: str | None) -> ImageTask:
+    """The same for all jobs of a run, of which each would read and hash the files."""
+    return ImageTask(None if name == "digits" else locate(name, data_dir)[0])
 
 
 def canonical(images: str, data_dir: str | Path | None) -> bool:

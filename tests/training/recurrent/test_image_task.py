@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from simulate import load_images
-from training.recurrent import ImageTask
+from training.data import locate
+from training.recurrent import ImageTask, Setting, job
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,20 @@ def test_files_that_do_not_fit(tmp_path, name, array, message):
     idx(tmp_path / f"{name}.gz", array)
     with pytest.raises(ValueError, match=message):
         ImageTask(tmp_path)
+
+
+def test_a_run_reads_the_files_once(tmp_path, monkeypatch):
+    for split, count in (("train", 3057), ("t10k", 40)):
+        idx(tmp_path / f"{split}-images-idx3-ubyte.gz", np.ones((count, 4, 4)))
+        idx(tmp_path / f"{split}-labels-idx1-ubyte.gz", np.zeros(count))
+    found = []
+    monkeypatch.setattr(job, "locate", lambda *where: (found.append(where), locate(*where))[1])
+    part = job.Job((Setting("RNN", 4), Setting("GRU", 4)), epochs=2, images="mnist", data_dir=str(tmp_path))
+    assert [each.work / each.cost for each in part.split()] == [2, 2]
+    one, two = (each.start().task for each in part.split())
+    assert len(found) == 1
+    assert one is not two  # each is moved to the device of its own job
+    assert one.train.labels is two.train.labels
 
 
 def test_repr_is_a_summary():
