@@ -101,7 +101,7 @@ def more_accurate(table: pd.DataFrame) -> list[Check]:
     checks = []
     for name in accuracy:
         kind, _, size = name.rpartition(" ")
-        other = {"RNN": f"RNN {size}", "GRU": f"GRU {size}"}[kind[-3:]]
+        other = f"{kind.split()[-1]} {size}"
         if kind.startswith(("O(", "U(1)")) and other in accuracy:
             gain = accuracy[name] - accuracy[other]
             checks.append(Check(f"{task}: accuracy, {name} minus {other}", tuple(gain), ">", 0.0))

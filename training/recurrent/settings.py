@@ -10,6 +10,7 @@ import torch
 from meanfield.checks import real_array, whole_number
 from meanfield.symmetry import as_symmetry
 
+from ..data import CLASSES
 from .baselines import GRU, ElmanRNN
 from .capsule_layers import CapsuleGRU, CapsuleRNN
 from .convolutional import ConvolutionalRNN
@@ -18,7 +19,6 @@ from .initial import check_schemes
 from .layer import Recurrent
 from .sequence import SequenceModel
 
-CLASSES = 10
 GRID = "grid RNN"
 
 

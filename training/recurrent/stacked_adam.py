@@ -9,7 +9,7 @@ import torch
 
 from meanfield.checks import real_array
 
-BETAS, EPS = (0.9, 0.999), 1e-8  # PyTorch's defaults, which the paper names
+from ..conventions import ADAM_BETAS, ADAM_EPS  # PyTorch's defaults, which Appendix D.2.5 names
 
 
 class StackedAdam:
@@ -59,7 +59,7 @@ class StackedAdam:
     def set_rates(self, factor: float = 1.0) -> None:
         """The first half of :meth:`step`: count it, and work out its learning rates and bias correction."""
         self.step_count += 1
-        first, second = (1.0 - beta**self.step_count for beta in BETAS)
+        first, second = (1.0 - beta**self.step_count for beta in ADAM_BETAS)
         torch.mul(self.learning_rates, factor / first, out=self._rates)
         self._correction.fill_(second)
 
@@ -67,12 +67,12 @@ class StackedAdam:
     def update(self) -> None:
         """The second half of :meth:`step`: all of it on the device, so that a CUDA graph can hold it."""
         gradients = _gradients(self.parameters)
-        torch._foreach_lerp_(self._mean, gradients, 1.0 - BETAS[0])
-        torch._foreach_mul_(self._square, BETAS[1])
-        torch._foreach_addcmul_(self._square, gradients, gradients, 1.0 - BETAS[1])
+        torch._foreach_lerp_(self._mean, gradients, 1.0 - ADAM_BETAS[0])
+        torch._foreach_mul_(self._square, ADAM_BETAS[1])
+        torch._foreach_addcmul_(self._square, gradients, gradients, 1.0 - ADAM_BETAS[1])
         for parameter, mean, square in zip(self.parameters, self._mean, self._square, strict=True):
             rates = along_models(self._rates, parameter)
-            parameter.sub_(rates * mean / square.div(self._correction).sqrt_().add_(EPS))
+            parameter.sub_(rates * mean / square.div(self._correction).sqrt_().add_(ADAM_EPS))
             parameter.grad = None
 
     def state(self) -> dict:
