@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from matplotlib.figure import Figure
@@ -23,15 +23,16 @@ from simulate.devices import as_device
 
 from . import table
 from .experiments import EXPERIMENTS, run_experiment
-from .places import COMMITTED, MINE, find
+from .places import COMMITTED, MINE, find, read
 from .runner import Interrupted
 from .summary import summary
 
-Name = Literal[
-    "figure3", "figure4", "figure5a", "figure5b", "figure6", "figure7", "figure10", "figure11", "figure12", "copy200",
-    "epsilon", "rotation",
-]  # fmt: skip
-PresetName = Literal["quick", "cpu", "sweep", "paper"]
+if TYPE_CHECKING:
+    Name = str
+    PresetName = str
+else:
+    Name = Literal[tuple(EXPERIMENTS)]
+    PresetName = Literal[tuple(dict.fromkeys(preset for each in EXPERIMENTS.values() for preset in each.presets))]
 
 
 @contextmanager
@@ -131,21 +132,24 @@ class Report:
     """Judge a figure's table by its criterion, and draw it."""
 
     name: Annotated[Name, tyro.conf.Positional]
-    preset: PresetName = "quick"
+    preset: PresetName | None = None
+    """The largest of which there is a table, if left out."""
     results: Path | None = None
     """Folder with the table, and for the figure; results/training, and for the table then the package's own, if left
     out."""
 
     def run(self) -> int:
         path = find(self.name, self.preset, self.results)
-        result = table.read(path)
-        print(f"{self.name} ({self.preset}): {result.attrs['claim']}\n  judged by: {result.attrs['criterion']}")
-        for check in EXPERIMENTS[self.name].judge(table.frame(result)):
+        result, experiment = read(self.name, path), EXPERIMENTS[self.name]
+        preset = path.stem.removeprefix(f"{self.name}_")
+        print(f"{self.name} ({preset}): {result.attrs['claim']}\n  judged by: {result.attrs['criterion']}")
+        if result.attrs["criterion"] != experiment.criterion:
+            print(f"  which has changed since; what follows is judged by: {experiment.criterion}")
+        for check in experiment.judge(table.frame(result)):
             print(f"  {check}")
-        details = EXPERIMENTS[self.name].details
-        if details is not None:
-            print(f"\n{details(result)}")
-        panels = EXPERIMENTS[self.name].panels
+        if experiment.details is not None:
+            print(f"\n{experiment.details(result)}")
+        panels = experiment.panels
         figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
         for panel, ax in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
             panel(result, ax)

@@ -1,10 +1,13 @@
-"""Where results lie: a user's own in the working folder, and those that come with the package."""
+"""Where results lie: a user's own in the working folder, and those that come with the package; reading one of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from . import experiments
+import xarray as xr
+
+from . import experiments, table
+from .recurrent.experiments import RECURRENT
 
 COMMITTED = Path(__file__).parent / "results"
 MINE = Path("results/training")
@@ -34,3 +37,20 @@ def find(name: str, preset: str | None = None, folder: str | Path | None = None)
             return path
     wanted = f"{name}_{preset}.csv" if preset else f"result of {name}"
     raise FileNotFoundError(f"no {wanted} in {', '.join(map(str, folders))}: run it first")
+
+
+def read(name: str, path: str | Path) -> xr.Dataset:
+    """The result of an experiment, as :func:`training.table.read`.
+
+    Raises
+    ------
+    ValueError
+        When it lacks what a report tells, or is another experiment's.
+    """
+    result = table.read(path)
+    missing = [key for key in ("claim", "criterion", "settings", "device") if key not in result.attrs]
+    if missing:
+        raise ValueError(f"{path} must say in its first line its {', '.join(missing)}: run {name} again")
+    if result.attrs.get("experiment", name) != name or ("task" in result) != (name in RECURRENT):
+        raise ValueError(f"{path} must be a result of {name}, got one of {result.attrs.get('experiment', 'another')}")
+    return result

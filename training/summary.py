@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from . import table
+from . import places, table
 from .experiments import EXPERIMENTS
 
 HEAD = """# Results of trained networks
@@ -48,7 +48,7 @@ def _recurrent(folder: Path) -> str:
         for preset in experiment.presets:
             path = folder / f"{name}_{preset}.csv"
             if path.is_file():
-                parts.append(f"\n### {name} ({preset})\n\n{experiment.details(table.read(path))}")
+                parts.append(f"\n### {name} ({preset})\n\n{experiment.details(places.read(name, path))}")
     return "".join([RECURRENT_HEAD, *parts]) if parts else ""
 
 
@@ -56,7 +56,7 @@ def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
     for name, experiment in EXPERIMENTS.items():
         found = [preset for preset in experiment.presets if (folder / f"{name}_{preset}.csv").is_file()]
         for preset in found:
-            result = table.read(folder / f"{name}_{preset}.csv")
+            result = places.read(name, folder / f"{name}_{preset}.csv")
             checks = "<br>".join(map(str, experiment.judge(table.frame(result))))
             yield f"{name} ({preset})", result.attrs["claim"], _run(name, result), checks
         if not found:

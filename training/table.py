@@ -6,7 +6,9 @@ Trained weights, of the few experiments that keep them, lie beside the table in 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -50,6 +52,7 @@ LONG_NAMES = {
 
 
 COLUMNS = (Row._fields, RecurrentRow._fields)
+TEXTS = {"symmetry", "task", "model", "kind", "recurrent", "encoder", "activation", "quantity"}
 
 
 def as_dataset(
@@ -68,9 +71,10 @@ def write(result: xr.Dataset, path: str | Path) -> None:
     if kept:
         with atomic_path(Path(path).with_suffix(".npz")) as temporary:
             np.savez_compressed(temporary, allow_pickle=False, **kept)
+    table = frame(result)
     with atomic_path(path) as temporary, temporary.open("w") as file:
-        file.write(f"# {json.dumps(result.attrs)}\n")
-        frame(result).to_csv(file, index=False, lineterminator="\n")
+        file.write(f"# {json.dumps(result.attrs | {'rows': len(table)})}\n")
+        table.to_csv(file, index=False, lineterminator="\n")
 
 
 def read(path: str | Path) -> xr.Dataset:
@@ -81,21 +85,32 @@ def read(path: str | Path) -> xr.Dataset:
     FileNotFoundError
         When there is no such file.
     ValueError
-        When it is not such a file.
+        When it is not such a file, or not a whole one.
     """
-    with Path(path).open() as file:
-        first = file.readline()
-        try:
-            attributes = json.loads(first.removeprefix("# "))
-            table = pd.read_csv(file)
-        except ValueError as error:
-            raise ValueError(f"{path} must be a result of training, got {first[:60]!r} as its first line") from error
+    raw = Path(path).read_bytes()
+    try:
+        first, _, rest = raw.decode().partition("\n")
+        attributes, table = dict(json.loads(first.removeprefix("# "))), pd.read_csv(StringIO(rest))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} must be a result of training, got a file that begins with {raw[:60]!r}") from error
+    if not rest.endswith("\n"):
+        raise ValueError(f"{path} must be a whole result, got one that ends within a row")
     if tuple(table.columns) == Row._fields[:-1]:  # older than the last column
         table["epsilon"] = ADAM_EPS
+    _check(path, table, attributes.pop("rows", len(table)))  # results may be older than their count
+    return _labelled(table, attributes, _weights_beside(Path(path)))
+
+
+def _check(path: str | Path, table: pd.DataFrame, rows: int) -> None:
+    """Whether it has all rows, of one of the two kinds, with numbers where numbers belong."""
     if tuple(table.columns) not in COLUMNS:
         wanted = " or ".join(", ".join(fields) for fields in COLUMNS)
         raise ValueError(f"{path} must have the columns {wanted}, got {', '.join(table.columns)}")
-    return _labelled(table, attributes, _weights_beside(Path(path)))
+    if table.empty or len(table) != rows:
+        raise ValueError(f"{path} must have {rows or 'some'} rows, got {len(table)}")
+    for name, values in table.items():
+        if (name not in TEXTS) != pd.api.types.is_numeric_dtype(values):
+            raise ValueError(f"{path} must have {'text' if name in TEXTS else 'numbers'} in the column {name}")
 
 
 def frame(result: xr.Dataset) -> pd.DataFrame:
@@ -117,7 +132,7 @@ def _weights_beside(path: Path) -> dict[str, np.ndarray]:
         # numpy leaves a damaged file open that it opens itself
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
             return dict(found)
-    except (ValueError, OSError, BadZipFile) as error:
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise ValueError(f"{file} must be a whole file of numpy arrays; the run that made {path} makes it") from error
 
 

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from matplotlib.figure import Figure
 
 from meanfield import fixed_point
 from training import __main__ as command_line
-from training import plots, presets, runner, table
-from training.commands import as_executor
+from training import places, plots, presets, runner, table
+from training.commands import Name, PresetName, as_executor
 from training.data import load
 from training.experiments import EXPERIMENTS, run_experiment
+from training.job import Row
 from training.presets import PRESETS, fixed_variance_sigma_w
 from training.runner import Interrupted
 from training.stack import Shape
@@ -43,6 +46,11 @@ SIZES = {
     "epsilon": {"width": 4, "depths": (3,), "sigma_w": (0.76, 1.5)},
     "rotation": {"width": 4, "depths": (3,)},
 }
+
+
+HEAD = ",".join(Row._fields)
+LINE = "U(1),4,3,1.5,0,0.001,2,1.0,-1,accuracy,0.25,1e-08"
+TOLD = {"claim": "…", "criterion": "…", "settings": {}, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
@@ -194,13 +202,64 @@ def test_unknown_names():
         ("", "must be a result of training"),
         ("symmetry,width\n", "must be a result of training"),
         ('# {"a": 1}\nsymmetry,width\nU(1),2\n', "must have the columns symmetry, width, depth"),
+        ("# [1]\na,b\n1,2\n", "must be a result of training"),
+        (b"# \xff\xfe\x00", "must be a result of training"),
+        (f'# {{"a": 1}}\n{HEAD}\n', "must have some rows, got 0"),
+        (f'# {{"rows": 3}}\n{HEAD}\n{LINE}\n', "must have 3 rows, got 1"),
+        (f'# {{"a": 1}}\n{HEAD}\n{LINE}\n{LINE[:-3]}', "must be a whole result, got one that ends within a row"),
+        (f'# {{"a": 1}}\n{HEAD}\n{LINE.replace("0.25", "much")}\n', "must have numbers in the column value"),
+        (f'# {{"a": 1}}\n{HEAD}\n{LINE.replace("U(1)", "7")}\n', "must have text in the column symmetry"),
     ],
-    ids=["empty", "no-attributes", "columns"],
+    ids=["empty", "no-attributes", "columns", "list", "binary", "no rows", "some rows", "cut", "text", "number"],
 )
 def test_files_that_are_no_results(tmp_path, text, message):
-    (tmp_path / "file.csv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        table.read(tmp_path / "file.csv")
+    path = tmp_path / "file.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} {message}"):
+        table.read(path)
+
+
+def test_weights_that_are_damaged(tmp_path):
+    result = run_experiment("figure4")
+    for raw in (b"", b"PK\x03\x04 no archive"):
+        table.write(result, tmp_path / "out.csv")
+        (tmp_path / "out.npz").write_bytes(raw)
+        with pytest.raises(ValueError, match=r"out.npz must be a whole file of numpy arrays"):
+            table.read(tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({}, "must say in its first line its claim, criterion, settings, device: run figure5a again"),
+        ({**TOLD, "experiment": "figure3"}, "must be a result of figure5a, got one of figure3"),
+    ],
+    ids=["older", "another"],
+)
+@pytest.mark.parametrize("command", ["report", "summarise"])
+def test_results_that_cannot_be_reported(monkeypatch, capsys, tmp_path, command, attributes, message):
+    (tmp_path / "figure5a_quick.csv").write_text(f"# {json.dumps(attributes)}\n{HEAD}\n{LINE}\n")
+    arguments = ("report", "figure5a") if command == "report" else ("summarise",)
+    assert call(monkeypatch, *arguments, "--results", tmp_path) == 2
+    assert f"figure5a_quick.csv {message}" in capsys.readouterr().err
+
+
+def test_a_result_of_deep_networks_under_a_recurrent_name(tmp_path):
+    (tmp_path / "figure6_quick.csv").write_text(f"# {json.dumps(TOLD)}\n{HEAD}\n{LINE}\n")
+    with pytest.raises(ValueError, match="must be a result of figure6, got one of another"):
+        places.read("figure6", tmp_path / "figure6_quick.csv")
+
+
+def test_a_criterion_that_has_changed_is_told(monkeypatch, capsys, tmp_path):
+    result = run_experiment("figure5a")
+    table.write(result, tmp_path / "figure5a_quick.csv")
+    assert call(monkeypatch, "report", "figure5a", "--results", tmp_path) == 0
+    assert "which has changed since" not in capsys.readouterr().out
+    table.write(result.assign_attrs(criterion="a coin"), tmp_path / "figure5a_quick.csv")
+    assert call(monkeypatch, "report", "figure5a", "--results", tmp_path) == 0
+    now = EXPERIMENTS["figure5a"].criterion
+    told = f"judged by: a coin\n  which has changed since; what follows is judged by: {now}\n"
+    assert told in capsys.readouterr().out
 
 
 def test_tables_that_are_older_than_a_column(tmp_path):
@@ -225,7 +284,9 @@ def test_command_line(monkeypatch, capsys, tmp_path):
     assert "protected component, U(1): " in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figure5a_quick.csv", "figure5a_quick.png"]
     (tmp_path / "figure5a_quick.png").unlink()
+    capsys.readouterr()
     assert call(monkeypatch, "report", "figure5a", "--results", tmp_path) == 0
+    assert capsys.readouterr().out.startswith("figure5a (quick): Along training")
     assert (tmp_path / "figure5a_quick.png").exists()
     assert table.read(tmp_path / "figure5a_quick.csv").attrs["device"] == "cpu"
 
@@ -240,6 +301,12 @@ def test_checkpoints_stay_until_the_table_is_written(monkeypatch, capsys, tmp_pa
     assert call(monkeypatch, "run", "figure4", "--results", tmp_path) == 0
     assert rows(table.read(out)) == rows(run_experiment("figure4"))
     assert not (tmp_path / ".figure4_quick").exists()
+
+
+def test_every_experiment_and_preset_can_be_named(capsys):
+    """On the command line, which knows them from what is registered."""
+    assert set(get_args(Name)) == set(EXPERIMENTS)
+    assert set(get_args(PresetName)) == {preset for each in EXPERIMENTS.values() for preset in each.presets}
 
 
 def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys, tmp_path):
@@ -277,7 +344,7 @@ def test_control_c_does_not_end_the_processes(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("report", "figure4", "--results", "nowhere"), "no figure4_quick.csv in nowhere: run it first"),
+        (("report", "figure4", "--results", "nowhere"), "no result of figure4 in nowhere: run it first"),
         (("run", "figure3", "--executor", "cloud"), "executor must be 'threads', 'processes' or a dask"),
         (("run", "figure3", "--device", "tpu"), "device must be 'auto', 'cpu', 'cuda'"),
         (("run", "figure3", "--preset", "cpu", "--data-dir", "nowhere"), "data_dir must be a folder"),
