@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -11,7 +11,7 @@ import xarray as xr
 from ..table import frame
 from .presets import PRESETS
 from .rows import by_model
-from .selection import select, summarise, welch
+from .selection import holm, select, summarise, welch
 from .tables import COPY, PSMNIST, paper_results
 
 # which of the paper's tables an experiment reproduces
@@ -37,8 +37,7 @@ def comparison(result: xr.Dataset) -> str:
             cells = [task, label, "", "none: seeds diverged", _printed(name, label)]
             lines.append(_row(cells + [""] * (len(head) - len(cells))))
         tests += list(_tests(task, welch(chosen)))
-    told = f"Welch's two-sided t-tests: {'; '.join(tests)}." if tests else "One seed of each model: nothing to test."
-    return "\n".join([*lines, "", told, ""])
+    return "\n".join([*lines, "", _told(tests), ""])
 
 
 def _row(cells: list[str]) -> str:
@@ -68,10 +67,20 @@ def _settings(chosen: xr.Dataset, model: str) -> str:
     return f"{own.recurrent.item()}, {own.encoder.item()}, {own.learning_rate.item():g}"
 
 
-def _tests(task: str, found: xr.Dataset) -> Iterator[str]:
+def _tests(task: str, found: xr.Dataset) -> Iterator[tuple[str, float]]:
     for pair, p in zip(found.pair.values, found.p.values, strict=True):
         if math.isfinite(p):
-            yield f"{task}, {pair}: p = {p:.2g}"
+            yield f"{task}, {pair}", p
+
+
+def _told(tests: Sequence[tuple[str, float]]) -> str:
+    """All tests in a sentence, and beside each p what it is among so many."""
+    if not tests:
+        return "One seed of each model: nothing to test."
+    adjusted = holm([p for _, p in tests])
+    parts = [f"{pair}: p = {p:.2g} ({of_all:.2g})" for (pair, p), of_all in zip(tests, adjusted, strict=True)]
+    count = f"{len(tests)} pairs, in brackets p adjusted for that many by Holm's method"
+    return f"Welch's two-sided t-tests of {count}: {'; '.join(parts)}."
 
 
 def _number(mean: float, std: float) -> str:

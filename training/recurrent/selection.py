@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -96,6 +97,15 @@ def welch(results: xr.Dataset) -> xr.Dataset:
         {"t": ("pair", list(t), {"long_name": "Welch's t"}), "p": ("pair", list(p), {"long_name": "two-sided p"})},
         coords={"pair": list(pairs)},
     )
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """p of several tests adjusted so that the chance of a single error among them is kept: Holm's step-down method."""
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)).clip(max=1.0)
+    return adjusted
 
 
 def _groups(results: xr.Dataset, name: str | None = None) -> tuple[list[np.ndarray], list[str]]:

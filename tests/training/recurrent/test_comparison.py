@@ -39,7 +39,15 @@ def test_copy_task():
         "1",
     ]
     p = ttest_ind(*LOSSES.values(), equal_var=False).pvalue
-    assert f"copy, T <= 10, RNN 32 - U(1) RNN 32: p = {p:.2g}" in text
+    assert f"copy, T <= 10, RNN 32 - U(1) RNN 32: p = {p:.2g} ({p:.2g})" in text
+
+
+def test_p_is_adjusted_for_the_number_of_pairs():
+    values = {**LOSSES, ("RNN", 64): (9.0, 9.1, 9.2)}
+    text = comparison(result("figure6", "copy, T <= 10", values, ("validation_loss", "test_loss")))
+    p = ttest_ind(values["RNN", 32], values["RNN", 64], equal_var=False).pvalue
+    assert "t-tests of 3 pairs, in brackets p adjusted for that many by Holm's method: " in text
+    assert f"RNN 32 - RNN 64: p = {p:.2g} ({3 * p:.2g})" in text  # the smallest of the three
 
 
 def test_images_have_accuracies_and_nothing_to_solve():

@@ -77,7 +77,7 @@ def test_a_report_has_the_paper_s_numbers_and_the_tests_between_models(tmp_path,
     assert Report("figure6", "quick", tmp_path).run() == 0
     told = capsys.readouterr().out
     assert "0.000726 +- 0.00055 (copy, T <= 25)" in told
-    assert "Welch's two-sided t-tests: " in told
+    assert "Welch's two-sided t-tests of " in told
     assert (tmp_path / "figure6_quick.png").exists()
 
 

@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 
 from training.recurrent import CopyTask, ImageTask, Setting, Training
-from training.recurrent.selection import select, summarise, welch
+from training.recurrent.selection import holm, select, summarise, welch
 from training.recurrent.stacked_adam import StackedAdam, clip_norms, clip_values
 
 MIXED = [
@@ -255,6 +255,13 @@ def test_welch_by_its_formula():
     whole = np.tan(np.linspace(0, np.pi / 2, 200_001)[:-1])
     p = np.trapezoid(density, x) / np.trapezoid((1 + whole**2 / freedom) ** (-(freedom + 1) / 2), whole)
     np.testing.assert_allclose(table.p, [p], rtol=1e-3)
+
+
+def test_holm_by_hand():
+    """Smallest first: 4 x 0.005, 3 x 0.01, 2 x 0.03, 0.04; none below the one before it, and none above 1."""
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.5, 0.9]), [1.0, 1.0])
+    np.testing.assert_allclose(holm([0.2]), [0.2])
 
 
 def test_diverged_seeds_are_counted():
