@@ -240,6 +240,6 @@ PRESETS: dict[str, dict[str, Size]] = {
     "figure12": {
         "quick": _grid(5, 20, sites=64, channels=2, batch=4, test_every=10),
         "cpu": _grid(20, 6000, channels=4, rate=4e-3, batch=16, test_every=250),
-        "paper": _grid(100, 100_000),
+        "paper": _grid(100, STEPS),
     },
 }

@@ -174,6 +174,7 @@ def test_the_paper_s_experiments():
         400,
         16,
     )
+    assert (grid.steps, grid.batch, grid.test_every) == (10**6, 128, 1000)
 
 
 def test_image_training_follows_the_paper():
