@@ -144,7 +144,8 @@ class Running(Training):
         assert isinstance(self.task, CopyTask)
         found, parameters = [], sum(each[0].numel() for each in self.model.parameters())
         for setting, trained in zip(self.settings, unstack(self.model), strict=True):
-            for step, model in ((0, setting.build(TOKENS, every_step=True)), (self.step, trained)):
+            # sequences for it are drawn where numpy can have the states
+            for step, model in ((0, setting.build(TOKENS, every_step=True)), (self.step, trained.cpu())):
                 for quantity, channel, time, value in counts(model, self.task):
                     found.append(rows.row(self.job.task, setting, parameters, step, quantity, value, channel, time))
         return found

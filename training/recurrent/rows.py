@@ -89,7 +89,7 @@ def by_model(table: pd.DataFrame, task: str) -> xr.Dataset:
     ValueError
         When there is no such task.
     """
-    own = table[(table.task == task) & (table.channel == NOWHERE)]
+    own = table[(table.task == task) & (table.channel == NOWHERE) & (table.time == NOWHERE)]
     if own.empty:
         raise ValueError(f"task must be one of {', '.join(map(repr, table.task.unique()))}, got {task!r}")
     models = own[list(MODEL)].drop_duplicates().reset_index(drop=True)

@@ -15,6 +15,7 @@ from ..table import frame, weights
 from .convolutional import ConvolutionalRNN
 from .copy_task import BLANK, MEMORY, TOKENS, CopyTask
 from .layer import affine
+from .rows import NOWHERE
 from .sequence import SequenceModel
 from .settings import GRID, Setting
 from .vortices import census, winding_numbers
@@ -68,17 +69,20 @@ def states(model: SequenceModel, task: CopyTask, seed: int = SEED) -> np.ndarray
 
 
 def counts(model: SequenceModel, task: CopyTask, seed: int = SEED) -> Iterator[tuple[str, int, int, float]]:
-    """(quantity, channel, step of the sequence, value) of :func:`~training.recurrent.vortices.census`.
+    """(quantity, channel, step of the sequence, value): of :func:`~training.recurrent.vortices.census` and `decode`.
 
-    Where a quantity does not exist (the share of vortices kept, without vortices) there is nothing.
+    Where a quantity does not exist (the share of vortices kept, without vortices) there is nothing. `read_off`, the
+    share of symbols that the winding numbers tell at the end of the delay, is of all channels together.
     """
     periodic = _grid(model).padding == "circular"
     for channel, of_channel in enumerate(states(model, task, seed)):
         found = census(of_channel, periodic=periodic)
-        for quantity in ("positive", "negative", "kept"):
+        for quantity in ("positive", "negative", "kept", "chance"):
             for time, value in enumerate(found[quantity].values):
                 if np.isfinite(value):
                     yield quantity, channel, time, float(value)
+    read_off = decode(model, task, seed=seed).sel(part="winding numbers").mean()
+    yield "read_off", NOWHERE, MEMORY + task.max_delay - 1, float(read_off)
 
 
 @torch.no_grad()
@@ -117,7 +121,8 @@ def _at_the_end_of_the_delay(
     """Parts of the states one step before the go token, (sequences, features), and symbols (sequences, positions)."""
     layer = _grid(model)
     x, _ = (part[0] for part in task.batch(0, count, [seed], split=split))
-    _, (last,) = layer(x[:, : MEMORY + task.max_delay])
+    # a layer keeps the states of all steps, which are many for all sequences at once
+    last = torch.cat([layer(some[:, : MEMORY + task.max_delay])[1][0] for some in x.split(EXAMPLES)])
     states = layer.grid(last).numpy()
     phase = np.angle(states)
     parts = {

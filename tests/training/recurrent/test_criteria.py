@@ -108,30 +108,32 @@ def test_as_large():
     assert check.verdict == "contradicts"
 
 
-def grid(loss, positive, kept):
-    """Vortices by channel and time; the symbols end with time 9."""
+def grid(loss, read_off, beyond):
+    """So much kept beyond chance in each channel, at steps 8 to 13; symbols end with 9, the delay with 12."""
     setting = Setting("grid RNN", 16, channels=2)
     rows = [row("a task", setting, 9, 100, "test_loss", loss)]
     for step in (0, 100):
-        for channel, counts in enumerate(positive):
-            for time, count in enumerate(counts, start=8):
-                # before training there are many, and they do not count
-                rows.append(row("a task", setting, 9, step, "positive", count if step else 9.0, channel, time))
-                rows.append(row("a task", setting, 9, step, "kept", kept if step else 0.1, channel, time))
+        # what was before training does not count, and what is while symbols come and after the go token neither
+        rows.append(row("a task", setting, 9, step, "read_off", read_off if step else 0.4, -1, 12))
+        for channel, more in enumerate(beyond):
+            for time in range(8, 14):
+                kept = 0.5 + more if step and 9 <= time < 13 else (0.0 if more > 0 else 1.0)
+                rows.append(row("a task", setting, 9, step, "chance", 0.5, channel, time))
+                rows.append(row("a task", setting, 9, step, "kept", kept, channel, time))
     return pd.DataFrame(rows, columns=list(Row._fields))
 
 
 def test_lasting_pairs():
-    lasting = grid(1e-5, [(0, 0, 2, 2, 1), (5, 5, 1, 0, 0)], 0.95)
-    checks = lasting_pairs(lasting)
+    checks = lasting_pairs(grid(1e-5, 0.5, (0.3, 0.2)))
     assert verdicts(checks) == ["agrees"] * 3
-    assert [check.mean for check in checks] == pytest.approx([1e-5, 1.0, 0.95])
-    short = grid(1e-2, [(5, 5, 1, 0, 0)], 0.95)
+    assert [check.mean for check in checks] == pytest.approx([1e-5, 0.5, 0.2])
+    short = grid(1e-2, 0.2, (0.3, -0.2))
     assert verdicts(lasting_pairs(short)) == ["undecided", "contradicts", "contradicts"]
     assert "0.01" in str(lasting_pairs(short)[0])
     whole = short.assign(step=short.step.replace(100, 1_000_000))
     assert verdicts(lasting_pairs(whole)) == ["contradicts"] * 3
-    assert verdicts(lasting_pairs(grid(1e-5, [(1, 1, 1, 1, 1)], 0.5))) == ["agrees", "agrees", "contradicts"]
+    empty = short[~short.quantity.isin(["kept", "chance"])]  # without a single vortex
+    assert verdicts(lasting_pairs(empty)) == ["undecided", "contradicts", "undecided"]
 
 
 def test_controls():
