@@ -47,8 +47,7 @@ class Row(NamedTuple):
 
 def rank_at_readout(stack: Stack, images: torch.Tensor) -> Iterator[tuple[str, int, torch.Tensor]]:
     """The effective rank of what the last layer reads."""
-    *_, last = measure.ranks(stack, images[:RANK_IMAGES])
-    yield "rank", stack.shape.depth, last
+    yield "rank", stack.shape.depth, measure.rank_at_readout(stack, images[:RANK_IMAGES])
 
 
 def rank_of_layers(stack: Stack, images: torch.Tensor) -> Iterator[tuple[str, int, torch.Tensor]]:

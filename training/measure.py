@@ -109,7 +109,16 @@ def ranks(stack: Stack, images: torch.Tensor) -> Iterator[torch.Tensor]:
     ----------
     images : (images, features)
     """
-    for state in stack.states(images.T.expand(len(stack.models), -1, -1)):
-        matrix = state.flatten(1, 2).mT
-        fine = matrix.isfinite().all(-1).all(-1)
-        yield torch.where(fine, effective_rank(torch.where(fine[:, None, None], matrix, 0.0)), torch.nan)
+    yield from map(_rank, stack.states(images.T.expand(len(stack.models), -1, -1)))
+
+
+def rank_at_readout(stack: Stack, images: torch.Tensor) -> torch.Tensor:
+    """The last of :func:`ranks`, without the others."""
+    *_, last = stack.states(images.T.expand(len(stack.models), -1, -1))
+    return _rank(last)
+
+
+def _rank(state: torch.Tensor) -> torch.Tensor:
+    matrix = state.flatten(1, 2).mT
+    fine = matrix.isfinite().all(-1).all(-1)
+    return torch.where(fine, effective_rank(torch.where(fine[:, None, None], matrix, 0.0)), torch.nan)

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from meanfield.symmetry import as_symmetry
 
@@ -27,6 +28,10 @@ EPOCHS, DROP_AFTER, CLIP = 120, 100, 1.0  # psMNIST, Appendix D.2.5
 VALIDATIONS = 20  # at least, of an image experiment, evenly spaced: enough for a curve in a small file
 ON_CPU = 2  # models in a job on a CPU, which gains nothing from more; jobs are what several processes share
 PIXELS = {"digits": 64, "mnist": 784}
+# What a training step needs on a GPU, in units of the states of all time steps: of psMNIST's largest models, by their
+# tensors. Half of the GPU is left for the graphs of other batch sizes, which hold on to their memory.
+ROOM = {"GRU": 13.0, "RNN": 4.5}
+SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ class Job:
     @property
     def cost(self) -> float:
         """Floating-point operations of one step of all models, about: three products for each weight and time step."""
-        sequence = PIXELS[self.images] if self.max_delay is None else CopyTask(self.max_delay).steps
-        return 6.0 * self.batch * sequence * sum(_products(setting) for setting in self.settings)
+        return 6.0 * self.batch * self._sequence * sum(_products(setting) for setting in self.settings)
 
     @property
     def work(self) -> float:
@@ -79,12 +83,25 @@ class Job:
         return self.cost * self._steps()
 
     def split(self) -> list[Job]:
-        """Jobs of models that can share a stack, on a CPU of few models each."""
+        """Jobs of models that can share a stack: on a CPU few models each, on a GPU as many as it has memory for."""
         ordered = sorted(self.settings, key=_shape)
-        stacks = [tuple(group) for _, group in groupby(ordered, key=_shape)]
-        at_once = ON_CPU if self.device == "cpu" else len(ordered)
-        shares = [stack[first : first + at_once] for stack in stacks for first in range(0, len(stack), at_once)]
+        shares = []
+        for _, group in groupby(ordered, key=_shape):
+            stack = tuple(group)
+            at_once = self._at_once(stack[0])
+            shares += [stack[first : first + at_once] for first in range(0, len(stack), at_once)]
         return [replace(self, settings=share) for share in shares]
+
+    def _at_once(self, setting: Setting) -> int:
+        if self.device == "cpu":
+            return ON_CPU
+        states = 4.0 * self.batch * self._sequence * _components(setting)
+        # of all memory, not of what is free: a run that is gone on with must be shared out in the same way
+        return max(1, int(SHARE * gpu_memory(self.device) / (states * ROOM[setting.kind.rpartition(" ")[2]])))
+
+    @property
+    def _sequence(self) -> int:
+        return PIXELS[self.images] if self.max_delay is None else CopyTask(self.max_delay).steps
 
     def start(self) -> Running:
         """The stack before its first step.
@@ -167,6 +184,19 @@ def canonical(images: str, data_dir: str | Path | None) -> bool:
 
 def _shape(setting: Setting) -> tuple:
     return setting.kind, setting.hidden_size, setting.activation, setting.biases, setting.channels
+
+
+def gpu_memory(device: str) -> int:
+    """Bytes that a CUDA device has."""
+    return torch.cuda.get_device_properties(torch.device(device)).total_memory
+
+
+def _components(setting: Setting) -> int:
+    """Real numbers of one state."""
+    if setting.kind == GRID:
+        return 2 * setting.channels * setting.hidden_size
+    symmetry = setting.kind.rpartition(" ")[0]
+    return setting.hidden_size * (as_symmetry(symmetry).capsule_dimension if symmetry else 1)
 
 
 def _products(setting: Setting) -> int:

@@ -41,11 +41,22 @@ def rows(result):
     return table.frame(result).to_csv(index=False)
 
 
-def test_models_of_one_shape_share_a_stack_of_few():
+def test_models_of_one_shape_share_a_stack_of_few(monkeypatch):
+    monkeypatch.setattr("training.recurrent.job.gpu_memory", lambda device: 80 * 2**30)
     shared = [[(s.kind, s.seed) for s in job.settings] for job in replace(SMALL, device="cuda").split()]
     assert shared == [[("RNN", 0)], [("U(1) RNN", 0), ("U(1) RNN", 1), ("U(1) RNN", 2)]]
     shared = [[(s.kind, s.seed) for s in job.settings] for job in SMALL.split()]
     assert shared == [[("RNN", 0)], [("U(1) RNN", 0), ("U(1) RNN", 1)], [("U(1) RNN", 2)]]
+
+
+@pytest.mark.parametrize(("kind", "most"), [("O(24) RNN", 1), ("U(1) GRU", 8), ("GRU", 16), ("RNN", 46)])
+def test_a_stack_fits_a_gpu(monkeypatch, kind, most):
+    """Half of 80 GiB, over 784 steps of 128 images of 512 k real numbers in four bytes, times what a step needs."""
+    monkeypatch.setattr("training.recurrent.job.gpu_memory", lambda device: 80 * 2**30)
+    job = Job(tuple(Setting(kind, 512, seed) for seed in range(50)), epochs=1, images="mnist", device="cuda")
+    shares = [len(each.settings) for each in job.split()]
+    assert sum(shares) == 50
+    assert max(shares) == shares[0] == most
 
 
 @pytest.mark.parametrize("name", sorted(RECURRENT))
