@@ -62,9 +62,13 @@ class Captured:
     def _record(self, function: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> _Recording:
         static = [each.clone() for each in inputs]
         self._warm_up(function, static)
-        graph = cuda.CUDAGraph()
-        with cuda.graph(graph, pool=self._pool, stream=self._stream):
-            outputs = function(*static)
+        graph, before = cuda.CUDAGraph(), cuda.current_stream()
+        try:
+            with cuda.graph(graph, pool=self._pool, stream=self._stream):
+                outputs = function(*static)
+        except BaseException:
+            cuda.set_stream(before)  # a capture that fails may leave its own stream behind
+            raise
         return _Recording(static, graph, outputs)
 
     def _warm_up(self, function: Callable[..., Any], static: Sequence[torch.Tensor]) -> None:

@@ -71,15 +71,29 @@ class Stream:
 
 @contextmanager
 def recording(tape: Tape, pool, stream):
+    """As `torch.cuda.graph`, whose stream stays current where the capture cannot be ended."""
+    before = FakeCuda.current_stream()
+    FakeCuda.set_stream(stream)
     with tape:
         yield
     tape.end()
+    FakeCuda.set_stream(before)
 
 
 class FakeCuda:
     """What `captured` uses of `torch.cuda`."""
 
-    CUDAGraph, Stream, current_stream = Tape, Stream, Stream
+    CUDAGraph, Stream = Tape, Stream
+    current = Stream()
+
+    @classmethod
+    def current_stream(cls) -> Stream:
+        return cls.current
+
+    @classmethod
+    def set_stream(cls, stream: Stream) -> None:
+        cls.current = stream
+
     graph = staticmethod(recording)
     device = stream = nullcontext
     graph_pool_handle = staticmethod(tuple)

@@ -52,6 +52,16 @@ def test_replayed_steps_train_as_the_others(kind, replayed):
     assert sorted(each.graph.replays for each in by_replays._captured._recordings.values()) == [5, 6]
 
 
+def test_a_capture_that_fails_leaves_the_stream_as_it_was(monkeypatch):
+    monkeypatch.setattr(captured, "cuda", FakeCuda)
+    before, replay = FakeCuda.current_stream(), Captured(torch.device("cuda"))
+    with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):
+        replay(lambda x: x.sum().item(), torch.ones(3))
+    assert FakeCuda.current_stream() is before
+    assert replay(lambda x: x.sum(), torch.ones(3)) == 3.0
+    assert FakeCuda.current_stream() is before
+
+
 def test_going_on_keeps_the_graphs_right(replayed, tmp_path):
     """A state may be restored before the first step, and after the graphs were made."""
 
