@@ -8,6 +8,8 @@ import xarray as xr
 from training.recurrent import CopyTask, ImageTask, Setting, Training
 from training.recurrent.captured import Captured
 from training.recurrent.convolutional import exact_convolutions
+from training.recurrent.job import Job
+from training.runner import run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 KINDS = ["RNN", "GRU", "U(1) RNN", "O(3) RNN", "generic(2) RNN", "U(1) GRU", "grid RNN"]
@@ -111,3 +113,11 @@ def test_examples_are_those_of_the_cpu():
     for split in ("train", "test"):
         here, there = (CopyTask(30).batch(10**6, 50, [3, 2**50], device, split) for device in ("cpu", "cuda"))
         assert all(torch.equal(one, other.cpu()) for one, other in zip(here, there, strict=True))
+
+
+def test_vortices_of_a_grid_that_was_trained_there():
+    """What a job tells at its end is made on the CPU."""
+    job = Job((Setting("grid RNN", 16, channels=2),), 2, True, 3, batch=4, test_every=3, keep=True, device="cuda")
+    outcome = run(job)
+    assert {row.quantity for row in outcome.rows} >= {"test_loss", "positive", "read_off"}
+    assert all(isinstance(value, np.ndarray) for value in outcome.arrays.values())
