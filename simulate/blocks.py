@@ -7,10 +7,11 @@ many blocks are computed at a time, the order they are computed in, or the numbe
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
 from itertools import islice
 from typing import TypeVar
 
@@ -67,8 +68,10 @@ def run_blocks(
     ------
     ValueError
         When `n_networks` is not a whole number >= 1.
-    KeyboardInterrupt, Exception
+    KeyboardInterrupt, MemoryError, torch.OutOfMemoryError, BrokenExecutor
         What stopped the run, when nothing had been finished.
+    Exception
+        Any other error of `compute`, `take` or `progress`, whenever it comes.
     """
     n_networks = whole_number("n_networks", n_networks, 1)
     count = math.ceil(n_networks / BLOCK)
@@ -82,7 +85,7 @@ def run_blocks(
             taken += finished
             if progress is not None:
                 progress(finished)
-    except (KeyboardInterrupt, Exception) as reason:
+    except _stops() as reason:
         if not taken:
             raise
         told = f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
@@ -92,6 +95,13 @@ def run_blocks(
             stacklevel=3,
         )
     return taken
+
+
+def _stops() -> tuple[type[BaseException], ...]:
+    """Errors that say nothing of the networks they stopped. After any other, the finished ones are a biased sample."""
+    distributed = sys.modules.get("distributed")  # whose executor reports a dead worker in its own way
+    dead = (distributed.KilledWorker,) if distributed else ()
+    return (KeyboardInterrupt, MemoryError, torch.OutOfMemoryError, BrokenExecutor, *dead)
 
 
 def _elsewhere(compute: Callable[[range], T], tasks: list[range], executor: Executor) -> Iterator[T]:

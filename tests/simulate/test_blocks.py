@@ -5,6 +5,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,6 +30,12 @@ def dies_at_three(blocks):
 def fails_at_two(blocks):
     if 2 in blocks:
         raise MemoryError("no room")
+    return list(blocks)
+
+
+def overflows_at_two(blocks):
+    if 2 in blocks:
+        raise OverflowError("too large")
     return list(blocks)
 
 
@@ -71,6 +78,29 @@ def test_what_is_finished_before_memory_runs_out_is_kept():
     with pytest.warns(PartialResultWarning, match=f"{2 * BLOCK} of 100 networks were finished.*MemoryError: no room"):
         got, taken = gather(fails_at_two, 100)
     assert (got, taken) == ([0, 1], 2 * BLOCK)
+
+
+def test_a_dead_worker_of_dask_loses_nothing_either():
+    distributed = pytest.importorskip("distributed")
+
+    def killed_at_two(blocks):
+        if 2 in blocks:
+            raise distributed.KilledWorker("task", SimpleNamespace(address="tcp://127.0.0.1:1"), 3)
+        return list(blocks)
+
+    with pytest.warns(PartialResultWarning, match="KilledWorker"):
+        assert gather(killed_at_two, 100) == ([0, 1], 2 * BLOCK)
+
+
+def test_an_error_of_the_networks_is_no_partial_result():
+    """Those before the first that overflows are not a sample of all."""
+    with pytest.raises(OverflowError, match="too large"):
+        gather(overflows_at_two, 100)
+
+
+def test_an_error_in_progress_is_shown():
+    with pytest.raises(ZeroDivisionError):
+        gather(identity, 100, progress=lambda finished: 1 / 0)
 
 
 def test_a_run_that_never_began_fails():
