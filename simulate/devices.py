@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import Lock
 
 import torch
 
@@ -46,14 +47,32 @@ def as_dtype(dtype: str) -> torch.dtype:
     return DTYPES[dtype]
 
 
+_lock = Lock()
+_wishes: list[bool] = []  # of all who are inside `matrix_products`
+_undo: list[Callable[[], None]] = []  # of the first of them
+
+
 @contextmanager
 def matrix_products(tf32: bool) -> Iterator[None]:
-    """Whether float32 matrix products on a GPU may round their factors to 10 bits (TF32) inside the block."""
-    restore = _set_tf32(tf32)
+    """Whether float32 matrix products on a GPU may round their factors to 10 bits (TF32) inside the block.
+
+    The setting belongs to the process: where several threads are inside, all must allow it, and the last one out puts
+    back what was set before the first.
+    """
+    with _lock:
+        _wishes.append(tf32)
+        undo = _set_tf32(all(_wishes))
+        if len(_wishes) == 1:
+            _undo.append(undo)
     try:
         yield
     finally:
-        restore()
+        with _lock:
+            _wishes.remove(tf32)
+            if _wishes:
+                _set_tf32(all(_wishes))
+            else:
+                _undo.pop()()
 
 
 def _set_tf32(tf32: bool) -> Callable[[], None]:

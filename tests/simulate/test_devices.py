@@ -1,3 +1,5 @@
+from contextlib import ExitStack
+
 import pytest
 import torch
 
@@ -44,6 +46,27 @@ def test_products_are_exact_unless_asked_for_and_the_setting_is_put_back():
     assert torch.get_float32_matmul_precision() == "highest"
 
 
+@pytest.mark.parametrize("before", ["high", "highest"])
+def test_threads_inside_together_are_exact_unless_all_allow_it(before):
+    """Entered and left in the order of two threads that overlap."""
+    try:
+        torch.set_float32_matmul_precision(before)
+        first, second = ExitStack(), ExitStack()
+        first.enter_context(matrix_products(tf32=True))
+        assert torch.get_float32_matmul_precision() == "high"
+        second.enter_context(matrix_products(tf32=False))
+        assert torch.get_float32_matmul_precision() == "highest"
+        first.close()
+        assert torch.get_float32_matmul_precision() == "highest"
+        first.enter_context(matrix_products(tf32=True))
+        second.close()
+        assert torch.get_float32_matmul_precision() == "high"
+        first.close()
+        assert torch.get_float32_matmul_precision() == before
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 def test_matrix_products_where_the_newer_setting_is_in_use():
     """Reading the older one fails there: PyTorch does not let the two be mixed."""
     newer = torch.backends.cuda.matmul
@@ -53,10 +76,11 @@ def test_matrix_products_where_the_newer_setting_is_in_use():
             torch.get_float32_matmul_precision()
         with matrix_products(tf32=False):
             assert newer.fp32_precision == "ieee"
-            with matrix_products(tf32=True):
-                assert newer.fp32_precision == "tf32"
-            assert newer.fp32_precision == "ieee"
         assert newer.fp32_precision == "tf32"
+        newer.fp32_precision = "ieee"
+        with matrix_products(tf32=True):
+            assert newer.fp32_precision == "tf32"
+        assert newer.fp32_precision == "ieee"
     finally:
         newer.fp32_precision = "ieee"
         torch.set_float32_matmul_precision("highest")
