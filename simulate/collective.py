@@ -25,7 +25,7 @@ from .activations import RadialFunction, torch_activation
 from .blocks import BLOCK, Progress, generator
 from .devices import as_dtype, matrix_products
 from .gaussian import cholesky_rows, triangular_factor
-from .samples import sample
+from .samples import require_finite, sample
 from .setup import Setup
 
 CHUNK = {"cpu": 2**17, "cuda": 2**23}  # random numbers at a time: what fits into a processor's cache
@@ -158,11 +158,7 @@ class Collective:
                     for _ in range(self._wanted(block))
                 ]
         gram, d = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        if not (np.isfinite(gram).all() and np.isfinite(d).all()):
-            raise OverflowError(
-                f"c outgrows float64 numbers within depth = {self.setup.depth} layers "
-                f"at sigma_w = {self.setup.sigma_w.max():g}"
-            )
+        require_finite(self.setup, gram, d, "float64")
         return self._all_inputs(gram, d)
 
     @property

@@ -67,6 +67,8 @@ def ensemble_statistics(
     ------
     ValueError
         Naming the argument that is out of range; for fewer than two networks.
+    OverflowError
+        As the samplers raise it, when c grows larger than numbers can be.
     """
     whole_number("n_networks", n_networks, 2)
     drawn = sampler_of(sampler, Setup.create(ensemble, inputs, **setup), n_networks)

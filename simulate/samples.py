@@ -34,6 +34,20 @@ class Sampler(Protocol):
         ...
 
 
+def require_finite(setup: Setup, gram: np.ndarray, d: np.ndarray, numbers: str) -> None:
+    """Refuse results in which c has outgrown what a network computes with.
+
+    Raises
+    ------
+    OverflowError
+        Naming the depth and the largest sigma_w.
+    """
+    if not (np.isfinite(gram).all() and np.isfinite(d).all()):
+        raise OverflowError(
+            f"c outgrows {numbers} numbers within depth = {setup.depth} layers at sigma_w = {setup.sigma_w.max():g}"
+        )
+
+
 def sample(
     sampler: Sampler, n_networks: int, memory: float | None, executor: Executor | None, progress: Progress | None
 ) -> xr.Dataset:

@@ -19,7 +19,7 @@ from .blocks import BLOCK, Progress, generator
 from .devices import as_dtype, matrix_products
 from .gram import gram_matrix, mean_square
 from .layers import linear, weight_shape, weight_std
-from .samples import sample
+from .samples import require_finite, sample
 from .setup import Setup
 
 
@@ -93,6 +93,8 @@ def sample_networks(
     ------
     ValueError
         Naming the argument that is out of range or of the wrong shape; when one block does not fit into memory.
+    OverflowError
+        When an unbounded activation makes c larger than numbers of `dtype` can be.
     """
     setup = Setup.create(
         ensemble,
@@ -143,7 +145,9 @@ class Networks:
                 gram[:, :, layer], d[:, :, layer] = gram_matrix(activity), mean_square(state)
                 if layer < setup.depth:
                     state = draws.hidden_layer()(activity)
-        return gram.cpu().numpy(), d.cpu().numpy()
+        results = gram.cpu().numpy(), d.cpu().numpy()
+        require_finite(setup, *results, setup.dtype)
+        return results
 
 
 class Draws:

@@ -129,6 +129,12 @@ def test_input_layer(k):
     assert deviation(cross_block(samples)[:, 0, 0], 0.3 / k * (x[0] @ x[1]) * np.eye(k)).max() < 4.5
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_outgrows_floating_point_is_an_error(dtype):
+    with pytest.raises(OverflowError, match=f"c outgrows {dtype} numbers within depth = 200 layers at sigma_w = 1000"):
+        sample("U(1)", "linear", 1e3, depth=200, dtype=dtype)
+
+
 # ---- reproducibility ------------------------------------------------------------------------------------------------
 
 
