@@ -143,10 +143,12 @@ def _directions(inputs) -> np.ndarray:
     inputs = real_array("inputs", inputs)
     if inputs.ndim != 2:
         raise ValueError(f"inputs must have shape (inputs, features), got {inputs.shape}")
-    norms = np.sqrt(np.sum(inputs**2, axis=1, keepdims=True))
-    if not norms.all():
-        raise ValueError(f"inputs must not contain a zero vector, got one at index {int(np.argmin(norms))}")
-    return inputs / norms
+    largest = np.abs(inputs).max(axis=1, keepdims=True)
+    if not largest.all():
+        raise ValueError(f"inputs must not contain a zero vector, got one at index {int(np.argmin(largest))}")
+    # a power of two, so that squares stay in range and not a bit of an ordinary direction changes
+    inputs = np.ldexp(inputs, -np.frexp(largest)[1])
+    return inputs / np.sqrt(np.sum(inputs**2, axis=1, keepdims=True))
 
 
 def _group_elements(group_elements, inputs: int, symmetry: Symmetry) -> np.ndarray | None:

@@ -135,6 +135,11 @@ def test_what_outgrows_floating_point_is_an_error(dtype):
         sample("U(1)", "linear", 1e3, depth=200, dtype=dtype)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1e200])
+def test_only_directions_of_inputs_enter(size):
+    np.testing.assert_allclose(sample(inputs=INPUTS * size).gram, sample().gram, rtol=1e-12)
+
+
 # ---- reproducibility ------------------------------------------------------------------------------------------------
 
 
