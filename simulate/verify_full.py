@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from meanfield import Ensemble, fixed_point, fluctuations, jacobian_trajectory, phase_diffusion
+from meanfield import Ensemble, fixed_point, fluctuations, jacobian_trajectory, length_map, phase_diffusion
 
 from .collective import sample_collective
 from .compare import Comparison, Quantity, Theory, extrapolated
@@ -141,7 +141,23 @@ def _bias(samples: xr.Dataset, told: Ensemble) -> Quantity:
     found = fluctuations(1, told.sigma_w, told.symmetry, told.activation)
     theory = found.mean_shift.values.reshape(1)
     each = samples.width * (_last_c(samples) - float(found.c))
+    if not told.symmetry.keeps_anisotropy:
+        each -= samples.width * _linear_noise(samples, told, float(found.c))
     return Quantity("N (E c - c*)", told.sigma_w, [SETTLED_LAYER], theory, each - theory)
+
+
+def _linear_noise(samples: xr.Dataset, told: Ensemble, c_star: float) -> np.ndarray:
+    """What follows c - c* to first order, and has the mean 0: taken off, it leaves a bias that noise would hide.
+
+    Without anisotropy E(c_{l+1} | c_l) is F(c_l) at every width; so y_{l+1} = chi_c y_l + c_{l+1} - F(c_l) has mean 0.
+    """
+    c = order_parameters(samples)[:, 0, :, :1]
+    mapped = length_map(c[:, :-1], told.sigma_w, told.symmetry, told.activation)
+    chi_c = float(told.depth_scales().chi_c)
+    y = c[:, 0] - c_star
+    for layer in range(1, c.shape[1]):
+        y = chi_c * y + c[:, layer] - mapped[:, layer - 1]
+    return y
 
 
 def _diffusion(samples: xr.Dataset, told: Ensemble, d_0: float, delta: float) -> Quantity:

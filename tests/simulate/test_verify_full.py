@@ -103,6 +103,23 @@ def test_scatter_of_the_wrong_size_fails(inputs, monkeypatch):
     assert failures(width_rows("generic(2)", inputs)) == {"N Var c"}
 
 
+@pytest.mark.parametrize("symmetry", ["U(1)", "generic(2)"])
+def test_a_bias_of_the_wrong_sign_fails(symmetry, inputs, monkeypatch):
+    """It is small: -0.086, of which the plain mean's standard error would be several times as large."""
+    right = full.fluctuations
+
+    def other_sign(*arguments):
+        out = right(*arguments)
+        return out.assign(mean_shift=-out.mean_shift)
+
+    monkeypatch.setattr(full, "fluctuations", other_sign)
+    rows = width_rows(symmetry, inputs)
+    assert failures(rows) == {"N (E c - c*)"}
+    (row,) = (row for row in rows if row.quantity == "N (E c - c*)")
+    limit = deviation_limit(1e-5, 40, NETWORKS - 1)
+    assert limit * row.standard_error + row.allowance < abs(row.theory)
+
+
 def test_the_table_tells(monkeypatch):
     monkeypatch.setattr(full, "MORE_NETWORKS", 4)
     options = {"n_networks": 64, "cases": (Case(Ensemble("U(1)"), 16),), "sigma_w": (3.0,), "depth": 5, "device": "cpu"}
