@@ -57,10 +57,10 @@ class Verify:
     """Folder with IDX files (MNIST, Fashion-MNIST), plain or gzipped; scikit-learn's digits if left out."""
     n_networks: int = 768
     """Independent networks of each width."""
-    samplers: tuple[SamplerName, ...] = ("networks",)
-    """What draws them: every weight (networks), or Gram matrices only (collective)."""
+    samplers: tuple[SamplerName, ...] | None = None
+    """What draws them: every weight (networks, if left out), or Gram matrices only (collective)."""
     full: bool = False
-    """Also both samplers, Jacobians, and the theory of order 1/N: some minutes."""
+    """Both samplers, and also Jacobians and the theory of order 1/N: some minutes."""
     seed: int = 0
     device: Device = "auto"
     out: Path = Path("results/verify.png")
@@ -69,7 +69,7 @@ class Verify:
     def run(self) -> int:
         start = time.perf_counter()
         images = load_images(self.data_dir)
-        samplers = ("networks", "collective") if self.full else self.samplers
+        samplers = self._chosen()
         passed = True
         for number, sampler in enumerate(samplers):
             full = self.full and number == 0
@@ -92,6 +92,15 @@ class Verify:
             print(f"wrote {out} and {out.with_suffix('.csv')}; {time.perf_counter() - start:.0f} s")
             passed = passed and result.passed
         return 0 if passed else 1
+
+    def _chosen(self) -> tuple[SamplerName, ...]:
+        if self.samplers is None:
+            return ("networks", "collective") if self.full else ("networks",)
+        if not self.samplers:
+            raise ValueError("samplers must name at least one sampler, got none")
+        if self.full:
+            raise ValueError(f"samplers must be left out with full, which uses both, got {' '.join(self.samplers)}")
+        return self.samplers
 
     def _write(self, result: Verification, out: Path) -> None:
         write_figure(overview(result), out)

@@ -174,6 +174,8 @@ def test_the_misprinted_variance_in_the_networks_is_exit_code_1(run, monkeypatch
         (["--n-networks", "8"], "n_networks must be an integer >= 64, got 8"),
         (["--data-dir", "/nowhere"], "data_dir must be a folder with IDX files, got /nowhere"),
         (["--seed", "-1"], "seed must be an integer >= 0, got -1"),
+        (["--samplers"], "samplers must name at least one sampler, got none"),
+        (["--full", "--samplers", "networks"], "samplers must be left out with full, which uses both, got networks"),
     ],
 )
 def test_bad_arguments_are_exit_code_2(run, arguments, message):
