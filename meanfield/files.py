@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 
 
@@ -23,5 +24,5 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
-        folder.rmdir()
+        # with whatever else a writer left there, as one does that puts an ending of its own to a name without
+        rmtree(folder, ignore_errors=True)
