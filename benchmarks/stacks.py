@@ -18,6 +18,7 @@ import torch
 import tyro
 from torch import nn
 
+from meanfield.checks import whole_number
 from simulate.devices import as_device
 from training.recurrent import CopyTask, ImageTask, Setting, Training
 from training.recurrent.image_task import ImageSet
@@ -58,6 +59,7 @@ class Stacks:
     """Whether to time the models of Tables 2 and 3."""
 
     def run(self) -> None:
+        whole_number("shorten", self.shorten, 1)
         place = as_device(self.device)
         name = torch.cuda.get_device_name(place) if place.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
         print(f"{name}, torch {torch.__version__}\n", flush=True)

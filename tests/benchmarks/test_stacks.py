@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import torch
 
 from benchmarks import stacks
@@ -24,6 +25,11 @@ def test_a_quick_run(capsys):
     assert len(found["stack"]) == 8
     assert [line.split()[0] for line in found["task"]] == ["copy", "psMNIST", "psMNIST", "psMNIST", "all"]
     assert "of 4 pixels, times 196" in text
+
+
+def test_nothing_is_timed_before_the_options_are_checked():
+    with pytest.raises(ValueError, match="shorten must be an integer >= 1, got 0"):
+        Stacks(shorten=0).run()
 
 
 def test_hours_follow_from_steps(capsys, monkeypatch):
