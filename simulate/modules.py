@@ -106,7 +106,7 @@ def equivariance_error(
     symmetry = as_symmetry(symmetry)
     capsules = _capsules(x, symmetry, "x")
     with torch.no_grad():
-        plain = _capsules(network(x), symmetry, "network(x)")
+        plain = _capsules(network(x.clone()), symmetry, "network(x)")
         size = plain.flatten(1).norm(dim=1)
         worst = torch.zeros_like(size)
         for g in _group_elements(symmetry, n_elements, seed):
@@ -123,7 +123,7 @@ def _capsules(state: torch.Tensor, symmetry: Symmetry, name: str) -> torch.Tenso
         raise ValueError(f"{name} must be a torch tensor, got {type(state).__name__}")
     capsules = state
     if state.ndim == 2 and state.is_complex() and symmetry.family == "U(1)":
-        capsules = torch.view_as_real(state)
+        capsules = torch.view_as_real(state.resolve_conj())
     elif state.ndim == 2 and k == 1:
         capsules = state[..., None]
     if capsules.ndim != 3 or capsules.shape[-1] != k or not capsules.is_floating_point() or not capsules.numel():

@@ -112,6 +112,39 @@ def test_what_breaks_the_symmetry_shows():
     assert equivariance_error(generic, y, "O(2)") > 0.1
 
 
+def test_products_of_vectors_turn_but_are_not_reflected():
+    """x times y of R^3 commutes with SO(3); a reflection of both leaves the sign of what it should reflect."""
+    x = torch.randn(2, 12, 3, dtype=torch.float64)
+    assert equivariance_error(lambda y: torch.cross(y, y.roll(1, dims=1), dim=-1), x, "O(3)") > 1.0
+
+
+def test_as_many_elements_are_tried_as_asked_for_and_a_seed_chooses_them():
+    def tried(**options):
+        seen = []
+        equivariance_error(lambda z: seen.append(z.clone()) or z, torch.ones(1, 4, 2), **options)
+        return torch.stack(seen[1:])
+
+    assert len(tried(n_elements=3)) == 3
+    assert torch.equal(tried(seed=1), tried(seed=1))
+    assert not torch.isclose(tried(seed=1), tried(seed=2)).any()
+
+
+def test_networks_that_conjugate_lazily():
+    weights = torch.randn(6, 6, dtype=torch.complex128)
+    z = torch.randn(2, 6, dtype=torch.complex128)
+    network = lambda z: (weights.mH @ z.mH).mH  # noqa: E731
+    assert equivariance_error(network, z) < 1e-14
+    np.testing.assert_allclose(measure([network], z).d[0, 0, 1], (network(z).abs() ** 2).mean(dim=1))
+    assert equivariance_error(torch.conj, z) > 0.1
+
+
+def test_a_network_that_writes_into_its_input():
+    z = torch.randn(2, 6, dtype=torch.complex128)
+    before = z.clone()
+    assert equivariance_error(lambda z: z.mul_(2), z) < 1e-14
+    assert torch.equal(z, before)
+
+
 def test_a_network_that_gives_nothing_for_x_but_something_for_g_x():
     sign = lambda x: torch.relu(x)  # noqa: E731
     assert equivariance_error(sign, -torch.ones(1, 4, 1), "O(1)") == float("inf")
