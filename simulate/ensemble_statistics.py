@@ -56,7 +56,7 @@ def ensemble_statistics(
         - `gram` (..., row, column), `c` and `d` (..., input), Eq. (6) and (50);
         - between the first two inputs `overlap`, the component of C_12 (Eq. (10)) along its layer-0 direction, and
           `magnitude`, |C_12| of single networks; for U(1) also `turn`, the component across, and `drift`, the angle
-          from a network's own C_12^0 to its C_12^l in radians, -pi to pi.
+          from a network's own C_12^0 to its C_12^l in radians, -pi to pi; NaN where it vanishes in any network.
 
         And of the mean C_12: `delta`, its size |E C_12| (O(k): the sum of the singular values of E Q; generic:
         |E tr Q|) with `delta_se`, and for U(1) `phi` with `phi_se`, NaN where C_12 vanishes. A size is positive even

@@ -96,7 +96,7 @@ def measurements(
         `gram`, `c` and `d`; and between the first two inputs `overlap` = tr(P^T Q) in the frame P, `magnitude`, the
         |C_12| of each network (for O(k) the sum of the singular values of Q, for generic |tr Q|), and for U(1) `turn`,
         the imaginary part of C_12 in the frame, and `drift`, the angle in radians from a network's own C_12^0 to its
-        C_12^l.
+        C_12^l, NaN where that vanishes.
     """
     k = symmetry.capsule_dimension
     out = {"gram": gram, "c": _traces(gram, k), "d": d}
@@ -108,7 +108,7 @@ def measurements(
     if symmetry.family == "U(1)":
         out["turn"] = turn(in_frame(q, frame))
         own = in_frame(q, polar_factor(q[:, :, :1], symmetry))
-        out["drift"] = np.arctan2(turn(own), overlap(own))
+        out["drift"] = np.where(out["magnitude"] > 0.0, np.arctan2(turn(own), overlap(own)), np.nan)
     return out
 
 
@@ -122,7 +122,8 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        As :func:`simulate.ensemble_statistics` returns it.
+        As :func:`simulate.ensemble_statistics` returns it, in the frame of the sampled mean C_12 at layer 0, since
+        samples do not know their inputs: where that is lost in noise, `overlap` is positive like `delta`.
 
     Raises
     ------

@@ -49,6 +49,11 @@ def test_variances_and_the_drift_by_hand():
     np.testing.assert_allclose(streamed.magnitude, np.abs(number).mean(axis=0), rtol=1e-11)
 
 
+def test_the_frame_of_opposite_inputs_is_opposite():
+    out = ensemble_statistics(Ensemble("generic(2)"), INPUTS * [[1.0], [-1.0]], **SIZES, n_networks=64)
+    assert np.all(out.overlap > 5 * out.overlap_se)
+
+
 def test_blocks_computed_together_give_the_same_bits():
     setup = Setup.create(Ensemble("O(3)"), INPUTS, **SIZES)
     task = _Reduction(Networks(setup), 5 * BLOCK)
@@ -110,6 +115,8 @@ def test_one_input_survives_a_file(tmp_path):
 def test_a_dead_overlap_has_no_phase():
     out = ensemble_statistics(Ensemble(sigma_w=0.0), INPUTS, width=3, depth=1, n_networks=4)
     assert np.isnan(out.phi[0, 1])
+    assert np.isnan(out.drift[0, 1])
+    assert abs(out.drift[0, 0]) < 1e-15
     assert out.delta[0, 1] == 0.0
 
 
