@@ -6,7 +6,8 @@ import pytest
 import xarray as xr
 
 import simulate.__main__ as command_line
-from simulate import load_images
+from meanfield import Ensemble
+from simulate import ensemble_statistics, load_images
 from simulate.figure2 import figure2, plot_figure2
 
 
@@ -31,6 +32,15 @@ def test_run_writes_what_it_says(run, sampler):
         assert f"{float(written.c[1, -1, 0]):.6g}" in printed.out
 
 
+def test_run_takes_every_option(run):
+    sizes = {"width": 6, "depth": 2, "n_networks": 20, "seed": 3, "dtype": "float64", "device": "cpu"}
+    options = [text for name, value in sizes.items() for text in (f"--{name.replace('_', '-')}", value)]
+    _, _, out = run("run", *options, "--activation", "erf", "--images", 1, 7, out="run.nc")
+    expected = ensemble_statistics(Ensemble("U(1)", "erf"), load_images().features([1, 7]), **sizes)
+    with xr.open_dataset(out) as written:
+        np.testing.assert_array_equal(written.gram, expected.gram)
+
+
 def test_figure2_has_the_transition(run):
     """N = 16 networks against the theory: dead below, and in the broken phase near c* with the 1/N of `c_se`."""
     code, _, out = run("figure2", "--n-networks", 64, "--depth", 60, "--sampler", "collective", out="two.png")
@@ -44,6 +54,13 @@ def test_figure2_has_the_transition(run):
         # Eq. (8) by quadrature in sympy's and scipy's hands: 0.483232 at 1.5; see tests/meanfield
         assert float(broken.c_star[0]) == pytest.approx(0.483232, abs=1e-6)
         assert np.all(np.abs(broken.c - broken.c_star) < 5 * broken.c_se + 1.0 / 16)
+
+
+def test_the_theory_of_figure2_is_that_of_its_networks():
+    """E f^2 = 1 for f = 1, at every sigma_w; the samples say so too."""
+    result = figure2([[1.0]], [0.5, 1.5], "O(3)", "saturated", width=4, depth=1, n_networks=2, device="cpu")
+    np.testing.assert_allclose(result.c_star, 1.0, rtol=1e-12)
+    np.testing.assert_allclose(result.c, 1.0, rtol=1e-6)
 
 
 def test_plot_figure2_shows_theory_as_a_line_and_samples_as_points():

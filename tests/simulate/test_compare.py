@@ -146,6 +146,21 @@ def test_the_scatter_is_that_about_the_theory_of_each_network(sampled):
     assert error < 0.95 * np.hypot(stats.sem(c[0][:, 1]), 2 * stats.sem(c[1][:, 1]))
 
 
+def test_the_scatter_at_depth_is_without_that_of_the_start(sampled):
+    """Below the transition c at layer 8 follows c at layer 0, with the slope of eight length maps."""
+    row = next(row for row in rows_of(sampled, "U(1)") if row.quantity == "c at depth" and row.sigma_w == 0.9)
+    plain, errors = [], []
+    for one in sampled["U(1)"][2:]:
+        c = order_parameters(one.sel(sigma_w=[0.9]))[:, 0].mean(axis=-1)
+        up, down = c[:, 0].mean() + 1e-4, c[:, 0].mean() - 1e-4
+        for _ in range(DEPTH):
+            up, down = length_map(up, 0.9), length_map(down, 0.9)
+        plain.append(stats.sem(c[:, -1]))
+        errors.append(stats.sem(c[:, -1] - (up - down) / 2e-4 * c[:, 0]))
+    assert row.standard_error == pytest.approx(np.hypot(errors[0], 2 * errors[1]), rel=1e-3)
+    assert row.standard_error < 0.995 * np.hypot(plain[0], 2 * plain[1])
+
+
 @pytest.mark.parametrize(("measured", "agrees"), [(1.55, True), (1.65, False), (0.45, True), (0.35, False)])
 def test_the_allowance_adds_to_the_limit(measured, agrees):
     row = Comparison("U(1)", "c", 1.5, 1, 1.0, measured, standard_error=0.1, allowance=0.1, skewness=0.0)

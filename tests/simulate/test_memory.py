@@ -28,7 +28,7 @@ def test_a_gpu_takes_as_many_blocks_as_fit_and_no_more_than_it_needs():
 
 def test_a_block_that_does_not_fit_is_refused_before_it_is_drawn():
     with pytest.raises(ValueError, match=r"memory must be at least .* MiB on cpu for a block of 16 networks"):
-        ensemble_statistics(Ensemble(), INPUTS, width=20_000, depth=1, n_networks=2, memory=2**30)
+        ensemble_statistics(Ensemble(), INPUTS, width=300, depth=1, n_networks=2, memory=2**20)
 
 
 def test_results_that_do_not_fit_are_refused():

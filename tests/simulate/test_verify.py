@@ -58,6 +58,18 @@ def test_ensembles_of_a_run_are_independent():
     assert seeds.isdisjoint({_seed(1, case, step) for case in range(3) for step in range(4)})
 
 
+def test_each_width_of_each_case_has_its_own_seed(monkeypatch):
+    seeds = []
+
+    def recorded(*arguments, seed, **options):
+        seeds.append(seed)
+        return simulate.sample_collective(*arguments, seed=seed, **options)
+
+    monkeypatch.setattr(simulate.verify, "function_of", lambda name: recorded)
+    verify(load_images(), **SMALL)
+    assert len(set(seeds)) == len(seeds) == 8
+
+
 # ---- table ----------------------------------------------------------------------------------------------------------
 
 
