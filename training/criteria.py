@@ -1,8 +1,8 @@
 """By what each figure's claim is judged, fixed before it is run: an effect, with its interval over seeds, and a bound.
 
-The intervals are Student's at 95 %, over seeds (independent weights and orders of images). A check agrees when the
-whole interval is on the right side of its bound, contradicts when it is on the wrong one, and is undecided otherwise,
-as it is with a single seed.
+The intervals are Student's at 95 %, over seeds (independent weights and orders of images), or Welch's where two models
+are compared whose seeds have nothing in common. A check agrees when the whole interval is on the right side of its
+bound, contradicts when it is on the wrong one, and is undecided otherwise, as it is with a single seed.
 """
 
 from __future__ import annotations
@@ -30,41 +30,57 @@ PARTNERS = {"U(1)": "generic(2)", "O(4)": "generic(4)"}
 
 @dataclass(frozen=True)
 class Check:
-    """One statement: the mean of `values`, one for each seed, is on a side of `bound`; with `every`, each of them."""
+    """One statement: the mean of `values`, one for each seed, is on a side of `bound`; with `every`, each of them.
+
+    With `minus`, values of another model's seeds, independent of the first, it is the difference of the two means.
+    """
 
     text: str
     values: tuple[float, ...]
     side: Side
     bound: float
     every: bool = False
+    minus: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
-        return float(np.mean(self.values))
+        return float(np.mean(self.values) - (np.mean(self.minus) if self.minus else 0.0))
 
     @property
     def half_width(self) -> float:
         """Of the interval; infinite for one seed, and none where every seed counts."""
-        n = len(self.values)
         if self.every:
             return 0.0
-        if n < 2:
+        samples = [sample for sample in (self.values, self.minus) if sample]
+        if min(map(len, samples)) < 2:
             return math.inf
-        return float(stats.t.ppf((1.0 + LEVEL) / 2.0, n - 1) * np.std(self.values, ddof=1) / math.sqrt(n))
+        # Welch's; of a single sample it is Student's
+        freedom = np.array([len(sample) - 1 for sample in samples])
+        errors = np.array([np.var(sample, ddof=1) / len(sample) for sample in samples])
+        variance = errors.sum()
+        if variance == 0.0:
+            return 0.0
+        return float(stats.t.ppf((1.0 + LEVEL) / 2.0, variance**2 / (errors**2 / freedom).sum()) * math.sqrt(variance))
 
     @property
     def verdict(self) -> Verdict:
-        if not np.isfinite(self.values).all():
+        if not self._finite:
             return "undecided"
         sign = 1.0 if self.side == ">" else -1.0
-        of_all = min if self.every else np.mean
-        distance = float(of_all([sign * (value - self.bound) for value in self.values]))
+        if self.every:
+            distance = min(sign * (value - self.bound) for value in self.values)
+        else:
+            distance = sign * (self.mean - self.bound)
         if abs(distance) <= self.half_width:
             return "undecided"
         return "agrees" if distance > 0 else "contradicts"
 
+    @property
+    def _finite(self) -> bool:
+        return bool(np.isfinite((*self.values, *self.minus)).all())
+
     def __str__(self) -> str:
-        if not np.isfinite(self.values).all():
+        if not self._finite:
             return f"{self.text}: without a number, must be {self.side} {self.bound:g}: {self.verdict}"
         spread = f"+- {self.half_width:.3g}" if math.isfinite(self.half_width) else "(one seed, no interval)"
         if self.every:

@@ -3,6 +3,7 @@ import math
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from training import criteria
 from training.criteria import Check
@@ -30,6 +31,24 @@ def test_verdicts(values, side, bound, verdict):
     if len(values) == 2 and math.isfinite(values[1]):
         assert check.half_width == pytest.approx(1.270620474, rel=1e-9)
         assert str(check) == f"it: 0.3 +- 1.27, must be {side} {bound:g}: {verdict}"
+
+
+@pytest.mark.parametrize("second", [(0.1, 0.2, 0.15), (0.1, 0.9), (0.3, 0.3, 0.3, 0.301)])
+def test_differences_of_independent_seeds(second):
+    first = (0.4, 0.5, 0.7)
+    check = Check("it", first, ">", 0.0, minus=second)
+    low, high = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert (check.mean - check.half_width, check.mean + check.half_width) == pytest.approx((low, high), rel=1e-12)
+    inside = Check("it", first, ">", low + 1e-9, minus=second)
+    outside = Check("it", first, ">", low - 1e-9, minus=second)
+    assert (inside.verdict, outside.verdict) == ("undecided", "agrees")
+    assert Check("it", first, ">", high + 1e-9, minus=second).verdict == "contradicts"
+
+
+def test_differences_without_an_interval():
+    assert Check("it", (0.4, 0.5), ">", -9.0, minus=(0.1,)).verdict == "undecided"
+    assert Check("it", (0.4, 0.5), ">", -9.0, minus=(0.1, math.nan)).verdict == "undecided"
+    assert Check("it", (0.4, 0.4), ">", 0.25, minus=(0.1, 0.1, 0.1)).verdict == "agrees"
 
 
 def test_verdicts_where_every_seed_counts():

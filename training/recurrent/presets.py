@@ -155,9 +155,9 @@ def _copy(models: Sequence[str], max_delay: int, seeds: int, steps: int = STEPS,
     return Job((*settings, *controls(settings)), max_delay, steps=steps, **sizes)
 
 
-def _short(models: Sequence[str], max_delay: int, steps: int, rates: Sequence[float]) -> Job:
-    """A short task, few and small batches, three seeds, and learning rates of its own to select from."""
-    chosen = best(COPY, models, 3)
+def _short(models: Sequence[str], max_delay: int, steps: int, rates: Sequence[float], seeds: int) -> Job:
+    """A short task, few and small batches, and learning rates of its own to select from."""
+    chosen = best(COPY, models, seeds)
     extra = controls([each for each in chosen if each.hidden_size == min(other.hidden_size for other in chosen)])
     settings = tuple(replace(each, learning_rate=rate) for each in (*chosen, *extra) for rate in rates)
     return Job(settings, max_delay, steps=steps, batch=32)
@@ -216,7 +216,7 @@ PRESETS: dict[str, dict[str, Size]] = {
         "quick": Size(
             (_copy(_RNNS, 2, 2, 60, batch=16, test_every=20), _copy(_GRUS, 3, 2, 60, batch=16, test_every=20))
         ),
-        "cpu": Size((_short(_RNNS, 10, 40_000, (1e-3, 3e-4)), _short(_GRUS, 20, 15_000, (3e-3, 1e-3)))),
+        "cpu": Size((_short(_RNNS, 10, 40_000, (1e-3, 3e-4), 5), _short(_GRUS, 20, 15_000, (3e-3, 1e-3), 5))),
         "sweep": Size(
             (
                 _swept(COPY, _COPY_RNNS, max_delay=25, steps=STEPS),
@@ -227,7 +227,7 @@ PRESETS: dict[str, dict[str, Size]] = {
     },
     "copy200": {
         "quick": Size((_copy(_GRUS, 4, 2, 60, batch=16, test_every=20),)),
-        "cpu": Size((_short(_GRUS, 5, 40_000, (3e-3,)),)),
+        "cpu": Size((_short(_GRUS, 5, 40_000, (3e-3,), 3),)),
         "sweep": Size((_swept(COPY, (*_COPY_RNNS, *_COPY_GRUS), max_delay=200, steps=STEPS),)),
         "paper": Size((_copy((*_RNNS, *_GRUS), 200, 10),)),
     },
