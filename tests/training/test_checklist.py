@@ -171,10 +171,10 @@ def test_numbers_that_are_none_fail():
 
 
 def write(folder, preset, lowest):
-    """A result of figure 5b: the lowest effective rank over k."""
+    """A result of figure 5b: the lowest effective rank over k, and of a generic network."""
     rows = [
         Row(symmetry, 8, 3, 1.5, 0, 1e-3, 10, 1.0, 1, "rank", lowest * k)
-        for symmetry, k in (("U(1)", 2), ("O(4)", 4), ("O(8)", 8))
+        for symmetry, k in (("U(1)", 2), ("O(4)", 4), ("O(8)", 8), ("generic(2)", 0.75))
     ]
     table.write(
         table.as_dataset(rows, {"preset": preset, "settings": PRESETS["figure5b"][preset].settings}),

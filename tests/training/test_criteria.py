@@ -111,8 +111,8 @@ def test_healthy():
         return 10.0 if symmetry != "U(1)" or step == 0 else 0.01
 
     make = {"symmetries": ("U(1)", "generic(2)"), "quantities": quantities, "steps": (0, 5, 10)}
-    assert verdicts("figure5a", table(claimed, **make)) == ["agrees"] * 3
-    assert verdicts("figure5a", table(opposite, **make)) == ["contradicts"] * 3
+    assert verdicts("figure5a", table(claimed, **make)) == ["agrees"] * 4
+    assert verdicts("figure5a", table(opposite, **make)) == ["contradicts"] * 4
 
 
 def test_floor():
@@ -125,8 +125,9 @@ def test_floor():
 
         return table(value, k, quantities=("rank",), layers=(0, 1, 2, 3))
 
-    assert verdicts("figure5b", at(1.0)) == ["agrees"] * 3
-    assert verdicts("figure5b", at(0.9)) == ["contradicts"] * 3
+    assert verdicts("figure5b", at(1.0)) == ["agrees"] * 4
+    assert verdicts("figure5b", at(0.9)) == ["contradicts"] * 3 + ["agrees"]
+    assert verdicts("figure5b", at(1.6)) == ["agrees"] * 3 + ["contradicts"]
 
 
 def test_edge():
@@ -192,7 +193,7 @@ def test_a_jacobian_that_underflows_is_no_reason_to_stay_undecided(seeds):
     quantities = ("jacobian_norm", "jacobian_protected", "rank")
     rows = table(collapsed, ("U(1)", "generic(2)"), depths=(64,), quantities=quantities, layers=(64,))
     rows.loc[rows.seed.isin(seeds) & (rows.value < 0.01), "value"] = 0.0
-    assert [check.verdict for check in criteria.healthy(rows)] == ["agrees"] * 3
+    assert [check.verdict for check in criteria.healthy(rows)] == ["agrees"] * 4
 
 
 def test_rotation():

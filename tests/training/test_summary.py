@@ -39,7 +39,7 @@ def write(folder: Path, ranks: dict[str, float]) -> None:
 
 
 def test_a_row_says_what_was_run_and_what_was_found(tmp_path):
-    write(tmp_path, {"U(1)": 2.0, "O(4)": 2.0, "O(8)": 16.0})
+    write(tmp_path, {"U(1)": 2.0, "O(4)": 2.0, "O(8)": 16.0, "generic(2)": 1.75})
     (row,) = (line for line in summary(tmp_path).splitlines() if line.startswith("| figure5b"))
     assert "| a claim |" in row
     assert (
@@ -49,6 +49,7 @@ def test_a_row_says_what_was_run_and_what_was_found(tmp_path):
     assert "U(1): 1 (mean of 1, each counts), must be > 0.95: agrees" in row
     assert "O(4): 0.5 (mean of 1, each counts), must be > 0.95: contradicts" in row
     assert "O(8): 2 (mean of 1, each counts), must be > 0.95: agrees" in row
+    assert "generic(2): 1.75 (mean of 1, each counts), must be < 1.5: contradicts" in row
 
 
 def test_what_was_not_run_is_named(tmp_path):
@@ -57,7 +58,7 @@ def test_what_was_not_run_is_named(tmp_path):
 
 
 def test_the_command_writes_beside_the_results(tmp_path, capsys):
-    write(tmp_path, {"U(1)": 2.0, "O(4)": 4.0, "O(8)": 16.0})
+    write(tmp_path, {"U(1)": 2.0, "O(4)": 4.0, "O(8)": 16.0, "generic(2)": 1.0})
     assert Summarise(tmp_path).run() == 0
     assert (tmp_path / "README.md").read_text() == summary(tmp_path)
 
@@ -81,7 +82,7 @@ def test_committed_results_have_their_provenance_and_no_gaps(path):
 
 
 def test_a_bar_does_not_end_a_cell(tmp_path):
-    write(tmp_path, {"U(1)": 2.0, "O(4)": 4.0, "O(8)": 16.0})
+    write(tmp_path, {"U(1)": 2.0, "O(4)": 4.0, "O(8)": 16.0, "generic(2)": 1.0})
     path = tmp_path / "figure5b_quick.csv"
     path.write_text(path.read_text().replace("a claim", "|J|^2 collapses"))
     assert "| \\|J\\|^2 collapses |" in summary(tmp_path)
