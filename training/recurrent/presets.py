@@ -193,8 +193,10 @@ _ALL = ("RNN", "GRU", "O(k) RNN", "U(1) GRU")
 _VORTICES = Setting(GRID, 400, encoder=LOW_VARIANCE, frozen_blank=True)
 
 
-def _grid(delay: int, steps: int, sites: int = 400, channels: int = 16, rate: float = 1e-3, **sizes) -> Size:
-    setting = replace(_VORTICES, hidden_size=sites, channels=channels, learning_rate=rate)
+def _grid(
+    delay: int, steps: int, sites: int = 400, channels: int = 16, rate: float = 1e-3, seed: int = 0, **sizes
+) -> Size:
+    setting = replace(_VORTICES, hidden_size=sites, channels=channels, learning_rate=rate, seed=seed)
     return Size((Job((setting,), delay, True, steps, keep=True, **sizes),))
 
 
@@ -239,7 +241,8 @@ PRESETS: dict[str, dict[str, Size]] = {
     },
     "figure12": {
         "quick": _grid(5, 20, sites=64, channels=2, batch=4, test_every=10),
-        "cpu": _grid(20, 6000, channels=4, rate=4e-3, batch=16, test_every=250),
+        # seed 0 is the one after whose runs the criterion was written
+        "cpu": _grid(20, 6000, channels=4, rate=4e-3, seed=1, batch=16, test_every=250),
         "paper": _grid(100, STEPS),
     },
 }
