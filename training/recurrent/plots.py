@@ -14,6 +14,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from meanfield.plots import plain_log_axis
+
 from .copy_task import BLANK, GO, TOKENS
 from .vortices import winding_numbers
 
@@ -95,7 +97,7 @@ def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
         ax.plot(result.step, curve, color=colour(label, labels), lw=0.8, label=None if label in seen else label)
         seen.add(label)
     if "loss" in name:
-        ax.set_yscale("log")
+        plain_log_axis(ax)
     ax.set_xlabel(result.step.attrs["long_name"])
     ax.set_ylabel(result[name].attrs["long_name"])
     ax.legend(frameon=False, fontsize="small")
@@ -105,24 +107,28 @@ def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
 def seeds(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance: float | None = None) -> Axes:
     """The last value of every seed as a dot, model by model, and their mean and standard deviation, as in Figure 6.
 
+    Of losses, which are drawn on a logarithmic axis, those of the logarithm: the geometric mean, and a factor.
+
     Parameters
     ----------
     result : of one task, from :func:`training.recurrent.selection.select`
     chance : value of a model without memory, drawn as a dotted line
     """
     values = result[name].isel(step=-1) if "step" in result[name].dims else result[name]
-    labels = result.label.values.tolist()
+    labels, logarithmic = result.label.values.tolist(), "loss" in name
     for place, label in enumerate(dict.fromkeys(labels)):
         own = values.values[result.label.values == label]
         color = colour(label, labels)
         ax.plot(np.full(own.size, place) + np.linspace(-0.12, 0.12, own.size), own, ".", color=color, alpha=0.6)
-        spread = own.std(ddof=1) if own.size > 1 else 0.0
-        ax.errorbar(place + 0.3, own.mean(), spread, fmt="o", color=color, capsize=2)
+        drawn = np.log(own) if logarithmic else own
+        ends = drawn.mean() + (drawn.std(ddof=1) if own.size > 1 else 0.0) * np.array([-1.0, 0.0, 1.0])
+        low, mean, high = np.exp(ends) if logarithmic else ends
+        ax.errorbar(place + 0.3, mean, [[mean - low], [high - mean]], fmt="o", color=color, capsize=2)
     ax.set_xticks(range(len(dict.fromkeys(labels))), list(dict.fromkeys(labels)), rotation=30, ha="right")
     if chance is not None:
         ax.axhline(chance, color="0.6", ls=":", lw=0.8)
-    if "loss" in name:
-        ax.set_yscale("log")
+    if logarithmic:
+        plain_log_axis(ax)
     ax.set_ylabel(values.attrs["long_name"])
     return ax
 

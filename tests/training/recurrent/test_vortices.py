@@ -286,7 +286,12 @@ def test_seeds_of_every_model():
     np.testing.assert_allclose(dots, result.test_loss.values[:, -1].reshape(2, 2))
     assert [label.get_text() for label in ax.get_xticklabels()] == ["RNN 4", "U(1) RNN 4"]
     means = [container[0].get_ydata()[0] for container in ax.containers]
-    np.testing.assert_allclose(means, np.reshape(dots, (2, 2)).mean(1))
+    np.testing.assert_allclose(means, np.sqrt(np.prod(dots, axis=1)))
+    # the bars of a loss stay above zero, however far its seeds are apart
+    apart = result.assign(test_loss=result.test_loss * 0.0 + [[1e-6], [1e-2], [1e-3], [1e-3]])
+    (first, second) = (box.get_segments()[0][:, 1] for box in seeds(apart, Figure().subplots()).collections)
+    np.testing.assert_allclose(first, 1e-4 * 100.0 ** np.array([-np.sqrt(2.0), np.sqrt(2.0)]))
+    np.testing.assert_allclose(second, [1e-3, 1e-3])
 
 
 def test_states_of_a_trained_grid():
