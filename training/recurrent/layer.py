@@ -1,15 +1,16 @@
 """What the recurrent layers share, which stand where `nn.RNN` or `nn.GRU` would.
 
-All are called like those: ``output, last = layer(x, start)``. Their features are the real numbers of the hidden state,
+All are called like those: ``output, last = layer(x, hx)``. Their features are the real numbers of the hidden state,
 component-major: [Re h; Im h] for U(1) as in Eq. (62), the first components of all capsules, then the second ones, ...
 for O(k). :meth:`Recurrent.capsules` gives the components an axis of their own.
 
 A stack of models of one shape (`stack`) has a leading axis (models,) in all parameters, in `output` and in `last`.
 
 What they share with those: `output` and `last` may be changed in place (not a stack's, which keeps its states), x may
-be of one sequence without a batch, a batch may be empty. What they do not: there are no packed sequences, no gradients
-of gradients, and no `torch.func.grad` or `vmap` through the loop over time, whose backward pass is written by hand.
-Under `torch.autocast` they compute in the type of their parameters.
+be of one sequence without a batch, a batch may be empty. What they do not: `batch_first` is True unless it is said,
+there is one layer in one direction, there are no packed sequences, no gradients of gradients, and no `torch.func.grad`
+or `vmap` through the loop over time, whose backward pass is written by hand. Under `torch.autocast` they compute in the
+type of their parameters.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Recurrent(nn.Module, ABC):
         """States (..., features) as (..., D, N)."""
         return states.unflatten(-1, (self.components, self.hidden_size))
 
-    def forward(self, x: torch.Tensor, start: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor, hx: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Hidden states for sequences of inputs.
 
         Parameters
@@ -107,13 +108,13 @@ class Recurrent(nn.Module, ABC):
         x : (batch, steps, input_size), or (steps, batch, input_size) without `batch_first`
             A single model also takes one sequence, (steps, input_size). A stack takes x for all its models, or with
             one more axis in front for each its own.
-        start : h^0, (1, batch, features), for one sequence (1, features), for a stack (models, batch, features)
+        hx : h^0, (1, batch, features), for one sequence (1, features), for a stack (models, batch, features)
             Zero by default.
 
         Returns
         -------
         output : h^1 to h^steps, shaped as x with `features` last (a stack's with its models first)
-        last : h^steps, shaped as `start`
+        last : h^steps, shaped as `hx`
 
         Raises
         ------
@@ -123,17 +124,17 @@ class Recurrent(nn.Module, ABC):
         self._check(x)
         if x.ndim == 2:
             batch = 0 if self.batch_first else 1
-            output, last = self(x.unsqueeze(batch), None if start is None else start.unsqueeze(-2))
+            output, last = self(x.unsqueeze(batch), None if hx is None else hx.unsqueeze(-2))
             return output.squeeze(batch), last.squeeze(-2)
         models = self.n_models
         if self.batch_first:
             x = x.transpose(-3, -2)
         shape = (models or 1, x.shape[-2], self.features)
-        if start is None:
-            start = x.new_zeros(shape)
-        elif start.shape != shape:
-            raise ValueError(f"start must have the shape {shape}, got {tuple(start.shape)}")
-        states = self._computed(x, start[0] if models is None else start)
+        if hx is None:
+            hx = x.new_zeros(shape)
+        elif hx.shape != shape:
+            raise ValueError(f"hx must have the shape {shape}, got {tuple(hx.shape)}")
+        states = self._computed(x, hx[0] if models is None else hx)
         if models is None:
             states = states.clone()  # what the backward pass needs is not the caller's to change
         last = (states[-1:] if models is None else states[:, -1]).clone()

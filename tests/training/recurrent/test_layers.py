@@ -106,7 +106,7 @@ def test_rnn_is_pytorchs(nonlinearity):
     for mine, other in pairs:
         other.data = mine.detach().clone()
     x, start = example(ours)
-    for found, wanted in zip(ours(x, start), theirs(x, start), strict=True):
+    for found, wanted in zip(ours(x, hx=start), theirs(x, hx=start), strict=True):
         torch.testing.assert_close(found, wanted)
 
 
@@ -116,7 +116,7 @@ def test_gru_with_tanh_is_pytorchs():
     theirs.weight_hh_l0.data = torch.cat([ours.gate_recurrent, ours.recurrent]).detach()
     theirs.bias_ih_l0.data, theirs.bias_hh_l0.data = torch.cat([ours.gate_bias, ours.bias], 1).detach()
     x, start = example(ours)
-    for found, wanted in zip(ours(x, start), theirs(x, start), strict=True):
+    for found, wanted in zip(ours(x, hx=start), theirs(x, hx=start), strict=True):
         torch.testing.assert_close(found, wanted)
 
 
@@ -327,7 +327,7 @@ def test_readouts():
         (lambda: CapsuleRNN(3, 4, batch_first=False)(torch.zeros(0, 2, 3)), "and at least one step"),
         (lambda: stack([CapsuleRNN(3, 4)] * 2)(torch.zeros(5, 3)), "x must have 3 axes, or 4, first 2 models"),
         (lambda: CapsuleRNN(3, 4)(np.zeros((2, 5, 3))), "x must be a tensor, got ndarray"),
-        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 5, 3), torch.zeros(2, 8)), r"start must have the shape \(1, 2, 8\)"),
+        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 5, 3), torch.zeros(2, 8)), r"hx must have the shape \(1, 2, 8\)"),
         (lambda: stack([]), "models must not be empty"),
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 5)]), "models must be alike"),
         (lambda: stack([stack([CapsuleRNN(3, 4)])]), "models must be single ones"),
