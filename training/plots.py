@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
-from meanfield import as_symmetry, depth_scales, fixed_point
+from meanfield import as_symmetry, depth_scales, fixed_point, jacobian_trajectory
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL
 
+from .conventions import D0
 from .criteria import last, relative_gradient
 from .rotation import reach
 from .stack import Shape
@@ -110,7 +112,10 @@ def plot_depth(result: xr.Dataset, ax: Axes) -> Axes:
 
 
 def plot_along_training(result: xr.Dataset, ax: Axes, quantities: Sequence[str]) -> Axes:
-    """A panel of Figure 5a: quantities against the step, geometric means over seeds, and every seed as a thin line."""
+    """A panel of Figure 5a: quantities against the step, geometric means over seeds, and every seed as a thin line.
+
+    Triangles: the Jacobian at initialisation in theory, of infinitely wide networks.
+    """
     rows = frame(result)
     for symmetry, own in rows.groupby("symmetry", sort=False):
         for style, quantity in zip(("-", ":"), quantities, strict=False):
@@ -119,6 +124,9 @@ def plot_along_training(result: xr.Dataset, ax: Axes, quantities: Sequence[str])
             mean = np.exp(np.log(wide).mean(axis=1))
             ax.plot(wide.index, mean, style, color=COLOURS[symmetry], label=label)
             ax.plot(wide.index, wide, style, color=COLOURS[symmetry], lw=0.5, alpha=0.5)
+            if quantity.startswith("jacobian"):
+                theory = _jacobian_at_first(own)[quantity.removeprefix("jacobian_")]
+                ax.plot(wide.index[0], theory, "^", mfc="none", ms=7.0, color=COLOURS[symmetry])
     ax.set_yscale("log")
     ax.set_xlabel("step")
     ax.legend(frameon=False)
@@ -143,6 +151,12 @@ def plot_rank_of_layers(result: xr.Dataset, ax: Axes) -> Axes:
     ax.set_ylabel(QUANTITIES["rank"])
     ax.legend(frameon=False, loc="lower center", ncols=4, columnspacing=1.0)
     return ax
+
+
+def _jacobian_at_first(rows: pd.DataFrame) -> xr.Dataset:
+    """Of networks of one shape and sigma_w, by theory."""
+    first = rows.iloc[0]
+    return jacobian_trajectory(int(first.depth), first.sigma_w, D0, first.symmetry).isel(layer=-1)
 
 
 def _accuracy(result: xr.Dataset, ax: Axes, axis: str, symmetries: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from meanfield import fixed_point
+from meanfield import fixed_point, length_map
 from training import __main__ as command_line
 from training import places, plots, presets, runner, table
 from training.commands import Name, PresetName, as_executor
@@ -175,6 +175,16 @@ def test_plot_of_a_known_table():
     drawn = {line.get_label(): line.get_ydata() for line in ax.get_lines()}
     mine = table.frame(result).query("symmetry == 'O(4)' and quantity == 'rank' and step == 2")
     np.testing.assert_allclose(drawn["O(4)"], mine.groupby("layer").value.mean(), rtol=1e-14)
+
+
+def test_the_jacobian_of_the_theory_is_beside_that_of_training():
+    ax = plots.plot_along_training(run_experiment("figure5a"), Figure().subplots(), ("jacobian_protected",))
+    found = {line.get_color(): line.get_ydata()[0] for line in ax.get_lines() if line.get_marker() == "^"}
+    d = 1.0
+    for _ in range(3):  # layers of this figure
+        d = float(1.5**2 * length_map(d / 1.5**2, 1.5, "U(1)"))
+    np.testing.assert_allclose(found[plots.COLOURS["U(1)"]], d, rtol=1e-10)  # Eq. (54)
+    assert found[plots.COLOURS["generic(2)"]] > d
 
 
 def test_the_depth_scale_of_the_theory_is_beside_the_accuracy():
