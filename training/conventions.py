@@ -1,5 +1,7 @@
 """What the paper leaves open about its trained networks, what is done here, and why: all of it in this one place.
 
+Recurrent networks come last, with the modules that say more.
+
 Only the paper's text was at hand, not its plots and not its code.
 
 **The network.** Section 2.1 has a general first and last layer around the equivariant ones. Here
@@ -11,9 +13,10 @@ nonlinearity and a single linear layer" (Appendix B), so the last layer too read
 `simulate`; R has one, which starts at zero. The text mentions neither.
 
 **Initialisation.** V and W^l have the laws of `simulate.sample_networks`: W^l as in `simulate.layers` (so that the
-transition is at sigma_w = 1, as Figure 3's caption asks), V such that E|z_i^0|^2 = D0. R has independent Gaussian
-entries of variance 1/(N D). The text gives none of this except the normalisation of sigma_w. Models that differ in
-sigma_w only start from the same random numbers.
+transition is at sigma_w = 1, as Figure 3's caption asks; the variance that Section 2.2 prints for the real and the
+imaginary part of a weight is twice that of Eq. (26), and would move it to 1/sqrt(2)), V such that E|z_i^0|^2 = D0. R
+has independent Gaussian entries of variance 1/(N D). The text gives none of this except the normalisation of sigma_w.
+Models that differ in sigma_w only start from the same random numbers.
 
 **Input scale.** Each image is divided by its norm, so that z^0 has the same law for each image, as in `simulate`, and
 then multiplied by sqrt(features), with the variance of V divided by as much. The factor leaves z^0 as it is and sets
@@ -48,7 +51,18 @@ norm.
 **Effective rank**, Eq. (55): of the matrix phi(z^l), (images, N D), of 256 images of the test set, not centred. The
 "second-to-last layer" (Figure 5a) is what the last layer R reads, phi(z^L).
 
-**Grids.** The text gives no grid of sigma_w, of depths or of recorded steps. Those in `training.presets` are ours.
+**Grids, deep networks.** The text gives no grid of sigma_w, of depths or of recorded steps. Those in `training.presets`
+are ours.
+
+**Recurrent models** (`training.recurrent`). No single choice of biases gives all counts of Tables 1 to 3, so each model
+has those that give its own: PyTorch's two vectors for ordinary models but GRU 32 of the copy task, which has those of
+Eq. (57), and one for the input of O(k) (`tables`). "N(0, 0.001)" of the low-variance encoder is read as a variance, the
+notation's; both readings can be chosen (`initial`). "Uniform" is U(-1/sqrt(N), 1/sqrt(N)) with N the hidden size for
+every matrix, which puts O(k) at sigma_w = 1/sqrt(3) and U(1) at sqrt(2/3), in the unbroken phase (`initial`). The
+gates' input weights are always standard (`layer`). Clipping "by magnitude with a value of 1.0" is by the norm of one
+model's gradient, for psMNIST only, for which alone the text has it (`training.recurrent.training`). The convolution of
+Appendix D.3 is periodic, on which vortices come in pairs "as would be expected"; it can be padded with zeros instead
+(`convolutional`). GRU and U(1) models have one activation, so that their sweeps are 36 runs and not 72 (`presets`).
 """
 
 ADAM_BETAS = (0.9, 0.999)

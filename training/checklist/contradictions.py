@@ -179,8 +179,8 @@ def _clipping() -> str:
 LISTED = (
     Inconsistency(
         "Sections 2.2 and 2.4, Appendix C.3",
-        "In the chaotic phase conventional Jacobians grow exponentially; the equivariant one 'remains healthy'.",
-        "The Jacobian of equivariant networks grows as fast; only the protected component stays of order one.",
+        "In the chaotic phase Jacobians of conventional networks grow exponentially with depth.",
+        "Those of equivariant networks grow as fast at first; only the protected component stays of order one.",
         _chaos,
     ),
     Inconsistency(
