@@ -27,6 +27,7 @@ from scipy.differentiate import derivative as differentiate
 RadialFunction = Callable[[np.ndarray], np.ndarray]
 
 _SAME_SLOPE = 1e-3  # how far f(1e-8)/1e-8 may be from f'(0): f may bend on scales down to 1e-5
+_TINY = 2.0**-332  # about 1e-100: f(r)/r is f'(0) there to every digit, and a power of two divides without rounding
 
 
 @dataclass(frozen=True)
@@ -329,6 +330,9 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
         )
     if given:
         _compare(slopes, value, probe, name)
+    # a numerical derivative is off in its last digits, which is far on either side of the transition
+    at_tiny = float(_secant(value, _TINY))
+    slope = at_tiny if abs(at_tiny / slope - 1.0) < _SAME_SLOPE else slope
 
     def one_minus_ratio(r):
         r = np.asarray(r, float)
@@ -345,6 +349,12 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
         deficit=lambda r: value(r) - r * derivative(r),
         critical=(1.0 / abs(slope), 0.0),
     )
+
+
+def _secant(value: RadialFunction, r: float) -> np.ndarray:
+    """f(r)/r at one radius; whatever f makes of it, where f has lost its digits."""
+    with np.errstate(all="ignore"):
+        return np.asarray(value(np.array([r])), float)[0] / r
 
 
 def _compare(slopes: np.ndarray, value: RadialFunction, r: np.ndarray, name: str) -> None:

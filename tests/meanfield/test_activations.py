@@ -127,6 +127,17 @@ def test_derivative_left_out():
     assert found.one_minus_ratio(np.array([0.0]))[0] == 0.0
 
 
+@pytest.mark.parametrize("slope", [1.0, -1.0, 3.0, 0.3, 1e-6, 1e3])
+def test_slope_is_exact_where_f_keeps_its_digits(slope):
+    for f in (np.tanh, lambda x: x / (1.0 + np.abs(x)), lambda x: np.clip(x, -1.0, 1.0)):
+        assert as_activation(lambda r, f=f: f(slope * r)).slope == slope
+
+
+def test_slope_where_f_loses_its_digits():
+    """1 - exp(-r) is 0 at the smallest radii; its slope comes from larger ones."""
+    assert as_activation(lambda r: 1.0 - np.exp(-r)).slope == pytest.approx(1.0, rel=1e-10)
+
+
 def test_given_derivative_is_used():
     exact = as_activation((np.tanh, lambda r: 1 / np.cosh(r) ** 2))
     assert exact.slope == 1.0
