@@ -174,6 +174,15 @@ def test_at_the_transition():
     assert depth_scales(1.0, "O(4)").xi_gram == np.inf
 
 
+def test_at_and_below_the_transition_of_a_users_function():
+    """Whose slope must not be off in its last digits: next to the transition they decide."""
+    for f in (lambda r: np.tanh(r), lambda r: r / (1.0 + r), lambda r: np.minimum(r, 1.0)):
+        scales = depth_scales([1.0, 1.0 - 1e-9], activation=f)
+        assert scales.xi_c[0] == scales.xi_delta[0] == np.inf
+        with mp.workdps(30):
+            assert relative(scales.xi_c[1], -1 / (2 * mp.log(mpf(1.0 - 1e-9)))) < 1e-14
+
+
 @pytest.mark.parametrize("name", ["tanh", "algebraic"])
 @pytest.mark.parametrize("dimension", [1, 2, 4, 48])
 def test_just_above_the_transition(dimension, name):
