@@ -240,15 +240,15 @@ NAMED_ACTIVATIONS: dict[str, Activation] = {
 def as_activation(activation) -> Activation:
     """Read an activation: a name, an :class:`Activation`, a callable f, or a pair (f, f').
 
-    A callable must accept a float array of radii r >= 0 and return a real array of the same shape, finite, with
-    f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be left out: it is then
-    found by `scipy.differentiate.derivative`; a given one is compared with that.
+    A callable must accept a float array of radii r >= 0, leave it as it is, and return a real numpy array of the same
+    shape, finite, with f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be
+    left out: it is then found by `scipy.differentiate.derivative`; a given one is compared with that.
 
     Raises
     ------
     ValueError
-        For an unknown name, or a function that fails on arrays, is not real and finite, changes the shape, or has
-        f(0) != 0, or f'(0) that is 0 or infinite; for an f' that is not f's.
+        For an unknown name, or a function that fails on arrays, works in place, is not real and finite, changes the
+        shape, or has f(0) != 0, or f'(0) that is 0 or infinite; for an f' that is not f's.
     """
     if isinstance(activation, Activation):
         return activation
@@ -288,13 +288,22 @@ def _name(function: RadialFunction) -> str:
 
 
 def _evaluate(function: RadialFunction, r: np.ndarray, what: str) -> np.ndarray:
+    given = r.copy()
     try:
         with np.errstate(all="ignore"):
-            out = np.asarray(function(r))
+            out = function(given)
+            shape = np.shape(out)
     except Exception as error:  # whatever a user's function raises
         raise ValueError(f"{what} must take an array of radii r, got {type(error).__name__}: {error}") from error
-    if out.shape != r.shape:
-        raise ValueError(f"{what} must return an array of the shape of r, {r.shape}; got {out.shape}")
+    if shape != r.shape:
+        raise ValueError(f"{what} must return an array of the shape of r, {r.shape}; got {shape}")
+    if not isinstance(out, np.ndarray):  # it is used in arithmetic with arrays
+        raise ValueError(f"{what} must return a numpy array, got a {type(out).__module__}.{type(out).__name__}")
+    if not np.array_equal(given, r):
+        at = given != r
+        raise ValueError(
+            f"{what} must leave r as it is and return a new array, got r = {r[at][0]:.6g} changed to {given[at][0]:.6g}"
+        )
     if np.iscomplexobj(out):
         raise ValueError(f"{what} must be real, got complex numbers")
     return _finite(out.astype(float), r, what)

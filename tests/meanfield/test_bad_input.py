@@ -239,6 +239,12 @@ def test_activation(function):
         call((np.tanh, lambda r: r / r))
 
 
+class Tensor(list):
+    """An array of another library, such as torch's: it has a shape, and numpy reads it."""
+
+    shape = (98,)
+
+
 @dataclasses.dataclass
 class Mutable:
     scale: float = 1.0
@@ -252,9 +258,24 @@ def test_callables_that_are_no_activations():
         mf.length_map(0.5, 1.5, activation=math.tanh)
     with raises("activation <lambda> must be real, got complex numbers"):
         mf.length_map(0.5, 1.5, activation=lambda r: np.tanh(r) + 0j)
+    for array in (list, Tensor):
+        with raises(f"activation <lambda> must return a numpy array, got a {array.__module__}.{array.__name__}"):
+            mf.length_map(0.5, 1.5, activation=lambda r, array=array: array(np.tanh(r)))
     for activation in (Mutable(), (np.tanh, Mutable())):
         with raises("activation Mutable must be hashable, as a dataclass is with frozen=True"):
             mf.length_map(0.5, 1.5, activation=activation)
+
+
+def test_an_activation_that_works_in_place():
+    """Its averages would be those of radii that it has changed: of min(r, 1), 1.69 in place of 0.75."""
+
+    def clip(r):
+        r[r > 1.0] = 1.0
+        return r
+
+    for activation in (clip, (lambda r: np.minimum(r, 1.0), lambda r: np.less(r, 1.0, out=r))):
+        with pytest.raises(ValueError, match=r"must leave r as it is and return a new array, got r = .* changed"):
+            mf.length_map(1.0, 1.3, activation=activation)
 
 
 @pytest.mark.parametrize(
