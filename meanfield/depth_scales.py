@@ -32,7 +32,8 @@ class DepthScales:
 
         0 for U(1) and generic, which isotropise in one layer; NaN for O(1), where there is none.
     one_minus_chi_c, one_minus_chi_delta, one_minus_chi_gram : without cancellation (chi itself can round to 1).
-    error : estimated relative error of c* and the chi's; 1e-12 is guaranteed for the named activations.
+    error : estimated relative error of c* and the chi's (of 1 + |chi_c|, which can vanish); 1e-12 is guaranteed for the
+        named activations.
 
     Below the transition c and Delta shrink together: chi_c, chi_delta, chi_jacobian and, for O(k), k >= 2, chi_gram are
     sigma_w^2 f'(0)^2; at it their xi are infinite. All are NaN where the fixed point has not converged.
@@ -135,8 +136,12 @@ def _at(point: FixedPoint) -> DepthScales:
 
 def _moments_error(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
     """What finer rules change, and what f' has missed."""
-    changes = refinement_error(lambda refine: layer_moments(activation, dimension, s, refine))
-    return np.maximum(changes, derivative_error(activation, dimension, s))
+
+    def moments(refine: int):
+        m = layer_moments(activation, dimension, s, refine)
+        return m._replace(chi=1.0 + np.abs(m.chi))  # chi can vanish
+
+    return np.maximum(refinement_error(moments), derivative_error(activation, dimension, s))
 
 
 def _gram_factor(symmetry: Symmetry, alive: np.ndarray, chi_c: np.ndarray, one_minus_chi_c: np.ndarray):

@@ -23,7 +23,7 @@ from meanfield import (
 from meanfield.depth_scales import depth_scale
 from meanfield.moments import layer_moments
 from meanfield.quadrature import radial_averages
-from tests.meanfield.independent import DIMENSIONS, relative
+from tests.meanfield.independent import DIMENSIONS, own_tanh, relative
 
 NAMED = ("tanh", "erf", "algebraic")
 SIGMA_W = (1.001, 1.2, 1.5, 4.0, 40.0)
@@ -263,7 +263,7 @@ def test_no_fixed_point_is_not_a_number():
 
 
 def test_users_function_gives_what_its_named_twin_gives():
-    user, named = (depth_scales([0.5, 1.01, 1.5, 4.0], "O(3)", f) for f in (np.tanh, "tanh"))
+    user, named = (depth_scales([0.5, 1.01, 1.5, 4.0], "O(3)", f) for f in (own_tanh, "tanh"))
     for name in ("chi_c", "chi_delta", "chi_jacobian", "chi_gram", "xi_c", "xi_delta"):
         np.testing.assert_allclose(getattr(user, name), getattr(named, name), rtol=1e-9)
     assert np.all(user.error < 1e-9)
@@ -282,6 +282,15 @@ def test_error_estimate_of_a_users_function():
     assert abs(kink.chi_c / (below / c) - 1) <= 2 * kink.error
     assert kink.error < 0.05
     assert jump.error > 1.0
+
+
+@pytest.mark.filterwarnings("error::meanfield.AccuracyWarning")
+def test_no_alarm_where_the_relaxation_vanishes():
+    """f = r exp(-r^2), D = 2: F(c) = s/(1 + 2 s)^2, s = sigma_w^2 c; at sigma_w = 2 c* = 1/8, the top of F."""
+    scales = depth_scales(2.0, activation=lambda r: r * np.exp(-r * r))
+    assert scales.fixed_point.c == pytest.approx(0.125, rel=1e-14)
+    assert abs(scales.chi_c) < 1e-14
+    assert scales.error < 1e-12
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
