@@ -240,6 +240,8 @@ NAMED_ACTIVATIONS: dict[str, Activation] = {
 def as_activation(activation) -> Activation:
     """Read an activation: a name, an :class:`Activation`, a callable f, or a pair (f, f').
 
+    The functions np.tanh and scipy.special.erf are read as their names.
+
     A callable must accept a float array of radii r >= 0, leave it as it is, and return a real numpy array of the same
     shape, finite, with f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be
     left out: it is then found by `scipy.differentiate.derivative`; a given one is compared with that.
@@ -255,8 +257,12 @@ def as_activation(activation) -> Activation:
     if isinstance(activation, str):
         if activation not in NAMED_ACTIVATIONS:
             known = ", ".join(repr(name) for name in NAMED_ACTIVATIONS)
-            raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}")
+            hint = " (on radii r >= 0 it is 'linear')" if activation.lower() == "relu" else ""
+            raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}{hint}")
         return NAMED_ACTIVATIONS[activation]
+    for named in NAMED_ACTIVATIONS.values():
+        if activation is named.value:
+            return named
     is_pair = isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation))
     if not (is_pair or callable(activation)):
         raise ValueError(
@@ -328,11 +334,15 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
     slopes = _evaluate(derivative, probe, f"the derivative of activation {name}")
     slope = float(slopes[0])
     secants = at_probe[1:] / probe[1:]
-    if abs(slope) <= 1e-10 * np.abs(secants).max():  # what a numerical derivative makes of 0
+    at_tiny = float(_secant(value, _TINY))
+    smooth = abs(secants[0] / slope - 1.0) < _SAME_SLOPE if slope else False
+    none = 1e-10 * np.abs(secants).max()  # what a numerical derivative makes of 0
+    if abs(slope) <= none or (not smooth and abs(at_tiny) <= none):
         raise ValueError(
-            f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0"
+            f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0; "
+            "leave out a factor that keeps from a division by zero, as r/(r + 1e-8) in Eq. (61)"
         )
-    if not abs(secants[0] / slope - 1.0) < _SAME_SLOPE:
+    if not smooth:
         raise ValueError(
             f"activation {name} must have a finite derivative at r = 0, "
             f"got f'(0) = {slope:.6g} and f(1e-8)/1e-8 = {secants[0]:.6g}"
@@ -340,7 +350,6 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
     if given:
         _compare(slopes, value, probe, name)
     # a numerical derivative is off in its last digits, which is far on either side of the transition
-    at_tiny = float(_secant(value, _TINY))
     slope = at_tiny if abs(at_tiny / slope - 1.0) < _SAME_SLOPE else slope
 
     def one_minus_ratio(r):

@@ -12,6 +12,7 @@ import sympy
 import xarray as xr
 
 import meanfield as mf
+from tests.meanfield.independent import own_tanh
 
 NAN, INF = float("nan"), float("inf")
 GRAM = np.array([[1.0, 0.2], [0.2, 0.5]])
@@ -225,7 +226,10 @@ def test_activation(function):
         call(lambda r: r / r)
     with raises("activation <lambda> must have f(0) = 0, got f(0) = 1"):
         call(lambda r: np.cos(r))
-    for flat in (lambda r: np.tanh(r) ** 2, lambda r: r**3 / (1 + r**2), (np.tanh, np.zeros_like)):
+    with raises("or a callable f(r); got 'ReLU' (on radii r >= 0 it is 'linear')"):
+        call("ReLU")
+    flats = (lambda r: np.tanh(r) ** 2, lambda r: r**3 / (1 + r**2), lambda r: np.tanh(r) * r / (r + 1e-8))
+    for flat in (*flats, (np.tanh, np.zeros_like)):
         with raises("must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0"):
             call(flat)
     for steep in (np.sign, np.sqrt):
@@ -393,8 +397,8 @@ def test_overlap_series():
             mf.overlap_series(0.5, 1.5, terms)
     with raises("terms must be at most 384 for tanh, got 385"):
         mf.overlap_series(0.5, 1.5, 385)
-    with raises("terms must be at most 256 for tanh, got 257"):
-        mf.overlap_series(0.5, 1.5, 257, activation=np.tanh)
+    with raises("terms must be at most 256 for own_tanh, got 257"):
+        mf.overlap_series(0.5, 1.5, 257, activation=own_tanh)
     with raises("activation must have coefficients that fall off geometrically, got 'saturated'"):
         mf.overlap_series(0.5, 1.5, activation="saturated")
     with raises("c and sigma_w must be single numbers here, got shape (2,)"):
@@ -410,7 +414,7 @@ def test_matrix_order():
     with raises("symmetry must be 'O(k)' or 'generic(k)' here; for 'U(1)' use gram_map with a complex matrix"):
         mf.matrix_gram_map(BLOCK, 1.5, "U(1)")
     with raises("activation must be one of the named ones for a matrix order parameter"):
-        mf.singular_value_map([0.1, 0.1, 0.1], 0.5, 1.5, activation=np.tanh)
+        mf.singular_value_map([0.1, 0.1, 0.1], 0.5, 1.5, activation=own_tanh)
     for singular in ([0.1, 0.2], 0.1, [[0.1], [0.2]]):
         with raises(f"singular must have a last axis of length k = 3, got shape {np.shape(singular)}"):
             mf.singular_value_map(singular, 1.0, 1.5)

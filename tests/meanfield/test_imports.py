@@ -21,7 +21,7 @@ import sys
 import numpy, meanfield
 before = [name for name in {HEAVY} if name in sys.modules]
 meanfield.phase_diagram([0.5, 1.5], ["U(1)", "O(4)"])
-meanfield.trajectory(3, 1.5, 1.0, 0.5, activation=numpy.tanh)
+meanfield.trajectory(3, 1.5, 1.0, 0.5, activation=lambda r: numpy.tanh(r))
 meanfield.gram_map(meanfield.as_gram(1.0, 0.5, 0.1), 1.5)
 meanfield.singular_value_map([0.1, 0.1, 0.1], 1.0, 1.5)
 print(before, [name for name in {HEAVY} if name in sys.modules])
