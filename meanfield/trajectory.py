@@ -66,8 +66,8 @@ def trajectory(
     Raises
     ------
     ValueError
-        For bad values; for phi != 0 with O(k) or one input; when both delta and one_minus_rho are given; where a
-        dimension sigma_w does not hold the sigma_w of the networks.
+        For bad values; for phi != 0 with O(k), generic(1) or one input; when both delta and one_minus_rho are given;
+        where a dimension sigma_w does not hold the sigma_w of the networks.
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     if isinstance(sigma_w, xr.DataArray) and sigma_w.dims == ("sigma_w",):

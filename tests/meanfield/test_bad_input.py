@@ -346,7 +346,7 @@ def test_trajectory():
         mf.trajectory(3, 1.5, phi=0.1)
     with raises("phi must be finite, got inf"):
         mf.trajectory(3, 1.5, 1.0, 0.5, phi=INF)
-    for symmetry in ("O(1)", "O(2)", "O(7)"):
+    for symmetry in ("O(1)", "O(2)", "O(7)", "generic(1)"):
         with raises(f"phi must be 0 for {symmetry}, which has no phase, got 0.3"):
             mf.trajectory(3, 1.5, 1.0, 0.5, phi=[0.0, 0.3], symmetry=symmetry)
 
