@@ -40,7 +40,7 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, start_axis, table, width_axis
-from .checks import LARGEST_S, SMALLEST_S, real_array, whole_number
+from .checks import LARGEST_S, SMALLEST_S, real_array, shortest, whole_number
 from .depth_scales import DepthScales, depth_scales
 from .maps import warn_if_inaccurate
 from .symmetry import Symmetry, as_symmetry
@@ -230,7 +230,7 @@ def _far_from_transition(scales: DepthScales) -> None:
     if bad.any():
         raise ValueError(
             f"sigma_w must be in the broken phase, with xi_delta <= {_LARGEST_XI:g} layers, "
-            f"got {scales.sigma_w[bad].flat[0]:.6g}"
+            f"got {shortest(scales.sigma_w[bad].flat[0])}"
         )
 
 
