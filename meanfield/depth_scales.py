@@ -10,7 +10,7 @@ from .activations import Activation
 from .checks import shortest
 from .fixed_points import FixedPoint, solve
 from .maps import warn_if_inaccurate
-from .moments import derivative_error, layer_moments, refinement_error
+from .moments import bending, derivative_error, layer_moments, refinement_error
 from .symmetry import Symmetry
 
 
@@ -26,6 +26,8 @@ class DepthScales:
         with equality for linear f only.
     chi_jacobian : mean squared singular value of a layer's Jacobian, (sigma_w^2/D) <f'^2 + (D-1)(f/r)^2>; also the
         growth of 1 - rho between nearly identical inputs. `amplitude` and `angular` are the two parts it is the sum of.
+    chi_jacobian_minus_one : without cancellation, (sigma_w^2/D) <(f/r - f')^2> where c* > 0 (<r d(f/r)^2/dr> by parts,
+        and sigma_w^2 <f^2> = s): it is positive there, however close to the transition.
     chi_gram, xi_gram : decay of the anisotropy of one input's own capsule Gram matrix for O(k), k >= 2,
 
             chi_gram = k <f^2 r^2>/((k+2) sigma_w^2 c*^2) = (k + 2 chi_c)/(k + 2);
@@ -46,6 +48,7 @@ class DepthScales:
     one_minus_chi_delta: np.ndarray
     amplitude: np.ndarray
     angular: np.ndarray
+    chi_jacobian_minus_one: np.ndarray
     chi_gram: np.ndarray
     one_minus_chi_gram: np.ndarray
     error: np.ndarray
@@ -114,6 +117,7 @@ def _at(point: FixedPoint) -> DepthScales:
         "one_minus_chi_delta": one_minus,
         "amplitude": linear / dimension,
         "angular": linear * (dimension - 1) / dimension,
+        "chi_jacobian_minus_one": 0.0 - one_minus,
         "error": point.error,
     }
     out = {name: np.array(value) for name, value in out.items()}
@@ -128,6 +132,7 @@ def _at(point: FixedPoint) -> DepthScales:
         out["amplitude"][alive] = sigma_w**2 * m.amplitude / dimension
         # one capsule component has no angle; avoids 0 times infinity for f = 1
         out["angular"][alive] = sigma_w**2 * (dimension - 1) / dimension * m.angular if dimension > 1 else 0.0
+        out["chi_jacobian_minus_one"][alive] = sigma_w**2 * bending(activation, dimension, s) / dimension
     out["chi_gram"], out["one_minus_chi_gram"] = _gram_factor(symmetry, alive, out["chi_c"], out["one_minus_chi_c"])
     if dimension == 1 and np.isinf(activation.slope):
         out["amplitude"] = np.full(point.sigma_w.shape, np.inf)  # f jumps at 0

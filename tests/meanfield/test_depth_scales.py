@@ -230,6 +230,32 @@ def test_chaos_is_where_the_transition_is():
         assert np.all(scales.chi_c <= 1.0)
 
 
+@pytest.mark.parametrize(("name", "symmetry"), [("tanh", "O(5)"), ("erf", "O(1)")])
+def test_growth_of_small_changes_next_to_the_transition(name, symmetry):
+    """chi_J - 1 is of second order there; from chi_J itself, at 36 digits."""
+    sigma_w = float(NAMED_ACTIVATIONS[name].critical[0]) * (1.0 + 1e-9)
+    exact = precise.susceptibilities(sigma_w, symmetry, name, digits=36)
+    with mp.workdps(36):
+        expected = exact.chi_jacobian - 1
+    assert relative(depth_scales(sigma_w, symmetry, name).chi_jacobian_minus_one, expected) < 1e-12
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("symmetry", ["O(1)", "U(1)", "O(5)"])
+def test_growth_of_small_changes_far_from_the_transition(symmetry, name):
+    scales = depth_scales([0.0, 0.5, 1.5, 4.0], symmetry, name)
+    np.testing.assert_allclose(scales.chi_jacobian_minus_one, scales.chi_jacobian - 1.0, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 8])
+def test_growth_of_small_changes_in_saturated_networks(dimension):
+    """1/(D - 2), infinite for D <= 2; and that of linear networks at the transition is none."""
+    expected = 1.0 / (dimension - 2.0) if dimension > 2 else np.inf
+    found = depth_scales(1.5, f"O({dimension})", "saturated").chi_jacobian_minus_one
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    assert depth_scales(1.0, f"O({dimension})", "linear").chi_jacobian_minus_one == 0.0
+
+
 def test_amplitude_and_angular_parts():
     """chi_J is the sum of one amplitude direction and D - 1 angular ones; at large sigma_w the first dies out."""
     scales = depth_scales(8.0, "O(4)")
