@@ -23,7 +23,7 @@ class Solve:
     symmetry: Annotated[str, tyro.conf.Positional] = "U(1)"
     """'U(1)', 'O(k)' or 'generic(k)'."""
     sigma_w: Annotated[float, tyro.conf.Positional] = 1.5
-    """Weight scale; the transition is at 1/f'(0)."""
+    """Weight scale; for these activations the transition is at 1/f'(0)."""
     activation: str = "tanh"
     """tanh, erf, algebraic, saturated or linear."""
 

@@ -54,8 +54,9 @@ class Activation:
     slope : f'(0); infinite for ``saturated``.
     one_minus_ratio : 1 - f(r)/(f'(0) r), without cancellation at small r.
     deficit : f(r) - r f'(r), without cancellation at small r.
-    critical : sigma_w of the transition, 1/f'(0), as an unevaluated sum of two floats (exact to about 1e-32), so that
-        the distance of a float sigma_w to it is known to full relative precision.
+    critical : sigma_w at which c = 0 loses its stability, 1/f'(0), as an unevaluated sum of two floats (exact to about
+        1e-32), so that the distance of a float sigma_w to it is known to full relative precision. It is the transition
+        unless f(r)/r exceeds f'(0) somewhere: c* of tanh(r + 2 r^3) jumps from 0 below it.
     mixture : the Gaussian mixture of f(r)/r, or None for a user's function.
     guaranteed : True for the named activations, for which the accuracy statements of this package hold.
     """
