@@ -20,7 +20,7 @@ class DepthScales:
 
     Attributes
     ----------
-    fixed_point : the fixed point they belong to, with residual and status.
+    fixed_point : the fixed point they belong to, with residual and status; `c_star` is its c.
     chi_c, xi_c : relaxation of c to c*: chi_c = <f f' r>/c*.
     chi_delta, xi_delta : decay of Delta (Section 2.3): chi_delta = <r f>^2/(sigma_w^2 c*^2) <= 1 by Cauchy and Schwarz,
         with equality for linear f only.
@@ -58,6 +58,10 @@ class DepthScales:
         return self.fixed_point.sigma_w
 
     @property
+    def c_star(self) -> np.ndarray:
+        return self.fixed_point.c
+
+    @property
     def chi_jacobian(self) -> np.ndarray:
         return self.amplitude + self.angular
 
@@ -76,7 +80,7 @@ class DepthScales:
     @property
     def d_star(self) -> np.ndarray:
         """Pre-activation order parameter of Eq. (50), d* = (1/N) sum E|z|^2 = sigma_w^2 c*."""
-        return self.sigma_w**2 * self.fixed_point.c
+        return self.sigma_w**2 * self.c_star
 
     def __repr__(self) -> str:
         point = self.fixed_point
@@ -94,7 +98,32 @@ def depth_scales(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") 
 
     Relative error of every chi, 1 - chi and xi below 1e-12 for the named activations, D up to 48, sigma_w in
     [1e-3, 1e3] and next to the transition; chi_jacobian of ``saturated`` is infinite for D <= 2. The xi's use 1 - chi
-    where chi is near 1. Parameters, errors and warnings as for :func:`meanfield.fixed_point`.
+    where chi is near 1.
+
+    Parameters
+    ----------
+    sigma_w : array_like, >= 0
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+
+    Returns
+    -------
+    DepthScales
+        Arrays of the shape of sigma_w.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As :func:`meanfield.fixed_point`, whose warnings are given, too.
+
+    Examples
+    --------
+    >>> import meanfield
+    >>> scales = meanfield.depth_scales([1.2, 1.5, 2.0], "O(4)")
+    >>> scales.xi_delta.round(1)
+    array([121.5,  33.3,  16.3])
+    >>> meanfield.depth_scales(1.5, "U(1)", lambda r: r / (1 + r))
+    DepthScales(U(1), <lambda>, sigma_w=1.5: c*=0.0722206, xi_c=2.61626, xi_delta=63.9226, chi_jacobian=1.03841)
     """
     scales = _at(solve(sigma_w, symmetry, activation))
     warn_if_inaccurate(scales.fixed_point.activation, scales.error)

@@ -93,6 +93,17 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
     well than to 1e-8. Write f so that it keeps its digits at small r, -expm1(-r) for 1 - exp(-r): f'(0) and c* next to
     the transition are read from there.
 
+    Parameters
+    ----------
+    sigma_w : array_like, >= 0
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+
+    Returns
+    -------
+    FixedPoint
+        Arrays of the shape of sigma_w, c* among them as `c`.
+
     Raises
     ------
     ValueError
@@ -103,6 +114,15 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
         activation next to its transition).
 
     In a sweep such points are marked in `status`, their c is NaN, and a :class:`ConvergenceWarning` counts them.
+
+    Examples
+    --------
+    >>> import meanfield
+    >>> point = meanfield.fixed_point([0.9, 1.0, 1.5], "O(4)")
+    >>> point.c.round(4)
+    array([0.    , 0.    , 0.5887])
+    >>> point.phase.tolist()
+    ['unbroken', 'critical', 'broken']
     """
     point = solve(sigma_w, symmetry, activation)
     warn_if_inaccurate(point.activation, point.error)

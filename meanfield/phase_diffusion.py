@@ -100,8 +100,7 @@ def phase_diffusion(
     one_minus_rho : number or sequence, in [0, 1)
         In place of delta: 1 - delta/c (or 1 - delta/d), for nearly identical inputs.
     symmetry : ``"U(1)"``, or ``"O(k)"`` with k >= 2
-    activation
-        As in :func:`meanfield.length_map`.
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------
@@ -190,8 +189,8 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
         In the broken phase, with xi_delta <= 1e4.
     rho : number or sequence, in (0, 1)
         Overlap Delta/c* at layer 0.
-    symmetry, activation
-        As in :func:`phase_diffusion`.
+    symmetry : ``"U(1)"``, or ``"O(k)"`` with k >= 2
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------

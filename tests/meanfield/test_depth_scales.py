@@ -266,7 +266,8 @@ def test_amplitude_and_angular_parts():
 
 def test_preactivation_order_parameter():
     scales = depth_scales([0.5, 1.5])
-    np.testing.assert_allclose(scales.d_star, [0.0, 2.25 * scales.fixed_point.c[1]])
+    np.testing.assert_array_equal(scales.c_star, scales.fixed_point.c)
+    np.testing.assert_allclose(scales.d_star, [0.0, 2.25 * scales.c_star[1]])
 
 
 def test_depth_scale_uses_the_accurate_one_of_the_two():

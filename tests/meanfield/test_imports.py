@@ -44,7 +44,3 @@ def test_names():
         assert getattr(meanfield, name) is not None
     with pytest.raises(AttributeError, match="module 'meanfield' has no attribute 'nonsense'"):
         meanfield.nonsense  # noqa: B018
-
-
-def test_example_of_the_docstring():
-    assert repr(meanfield.depth_scales(1.5, symmetry="U(1)")) in meanfield.__doc__
