@@ -8,6 +8,22 @@ the conserved phase phi, fixed points, susceptibilities and depth scales.
     >>> meanfield.depth_scales(1.5, symmetry="U(1)")
     DepthScales(U(1), tanh, sigma_w=1.5: c*=0.483232, xi_c=1.36173, xi_delta=22.4649, chi_jacobian=1.10115)
 
+========================================================  =====================================================
+to ask                                                    call
+========================================================  =====================================================
+how c and Delta change in one layer                       :func:`length_map`, :func:`correlation_map`
+the same for many inputs, or for any Gram matrix of O(k)  :func:`gram_map`, :func:`matrix_gram_map`
+what c a deep network keeps, and in which phase it is     :func:`fixed_point`
+over how many layers c, Delta and anisotropy relax        :func:`depth_scales`, :func:`phase_diagram` (as a table)
+what becomes of given inputs, layer by layer              :func:`trajectory`, :func:`anisotropy_trajectory`
+how the Jacobian grows, and what the symmetry protects    :func:`jacobian_trajectory`
+how much c scatters at finite width                       :func:`fluctuations`, :func:`fluctuation_trajectory`
+how fast the phase is lost there, how deep it is read     :func:`phase_diffusion`, :func:`readable_depth`
+where the transition of a narrow network is               :func:`finite_width_transition`
+why Delta has no other fixed point                        :func:`overlap_series`
+all of these for one symmetry, activation and sigma_w     :class:`Ensemble`
+========================================================  =====================================================
+
 `meanfield.precise` (any number of digits), `meanfield.certified` (proven error bounds; needs python-flint),
 `meanfield.symbolic` (sympy) and `meanfield.plots` are loaded on first use. Nothing here imports torch.
 """

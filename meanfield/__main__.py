@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from .checks import shortest
 from .depth_scales import depth_scales
 from .files import atomic_path
 from .phase_diagram import phase_diagram
@@ -22,14 +23,15 @@ class Solve:
     symmetry: Annotated[str, tyro.conf.Positional] = "U(1)"
     """'U(1)', 'O(k)' or 'generic(k)'."""
     sigma_w: Annotated[float, tyro.conf.Positional] = 1.5
-    """Weight scale; the transition is at 1/f'(0)."""
+    """Weight scale; for these activations the transition is at 1/f'(0)."""
     activation: str = "tanh"
     """tanh, erf, algebraic, saturated or linear."""
 
     def run(self) -> None:
         scales = depth_scales(self.sigma_w, self.symmetry, self.activation)
         point = scales.fixed_point
-        print(f"{point.symmetry}, {point.activation.name}, sigma_w = {self.sigma_w:g}: symmetry {point.phase}")
+        at = shortest(self.sigma_w)
+        print(f"{point.symmetry}, {point.activation.name}, sigma_w = {at}: symmetry {point.phase}")
         rows = [
             ("c*", point.c, "order parameter, Eq. (6), (8)"),
             ("d*", scales.d_star, "pre-activation order parameter, Eq. (50)"),

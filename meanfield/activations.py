@@ -27,6 +27,7 @@ from scipy.differentiate import derivative as differentiate
 RadialFunction = Callable[[np.ndarray], np.ndarray]
 
 _SAME_SLOPE = 1e-3  # how far f(1e-8)/1e-8 may be from f'(0): f may bend on scales down to 1e-5
+_TINY = 2.0**-332  # about 1e-100: f(r)/r is f'(0) there to every digit, and a power of two divides without rounding
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ class Activation:
     slope : f'(0); infinite for ``saturated``.
     one_minus_ratio : 1 - f(r)/(f'(0) r), without cancellation at small r.
     deficit : f(r) - r f'(r), without cancellation at small r.
-    critical : sigma_w of the transition, 1/f'(0), as an unevaluated sum of two floats (exact to about 1e-32), so that
-        the distance of a float sigma_w to it is known to full relative precision.
+    critical : sigma_w at which c = 0 loses its stability, 1/f'(0), as an unevaluated sum of two floats (exact to about
+        1e-32), so that the distance of a float sigma_w to it is known to full relative precision. It is the transition
+        unless f(r)/r exceeds f'(0) somewhere: c* of tanh(r + 2 r^3) jumps from 0 below it.
     mixture : the Gaussian mixture of f(r)/r, or None for a user's function.
     guaranteed : True for the named activations, for which the accuracy statements of this package hold.
     """
@@ -239,23 +241,29 @@ NAMED_ACTIVATIONS: dict[str, Activation] = {
 def as_activation(activation) -> Activation:
     """Read an activation: a name, an :class:`Activation`, a callable f, or a pair (f, f').
 
-    A callable must accept a float array of radii r >= 0 and return a real array of the same shape, finite, with
-    f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be left out: it is then
-    found by `scipy.differentiate.derivative`; a given one is compared with that.
+    The functions np.tanh and scipy.special.erf are read as their names.
+
+    A callable must accept a float array of radii r >= 0, leave it as it is, and return a real numpy array of the same
+    shape, finite, with f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be
+    left out: it is then found by `scipy.differentiate.derivative`; a given one is compared with that.
 
     Raises
     ------
     ValueError
-        For an unknown name, or a function that fails on arrays, is not real and finite, changes the shape, or has
-        f(0) != 0, or f'(0) that is 0 or infinite; for an f' that is not f's.
+        For an unknown name, or a function that fails on arrays, works in place, is not real and finite, changes the
+        shape, or has f(0) != 0, or f'(0) that is 0 or infinite; for an f' that is not f's.
     """
     if isinstance(activation, Activation):
         return activation
     if isinstance(activation, str):
         if activation not in NAMED_ACTIVATIONS:
             known = ", ".join(repr(name) for name in NAMED_ACTIVATIONS)
-            raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}")
+            hint = " (on radii r >= 0 it is 'linear')" if activation.lower() == "relu" else ""
+            raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}{hint}")
         return NAMED_ACTIVATIONS[activation]
+    for named in NAMED_ACTIVATIONS.values():
+        if activation is named.value:
+            return named
     is_pair = isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation))
     if not (is_pair or callable(activation)):
         raise ValueError(
@@ -287,13 +295,22 @@ def _name(function: RadialFunction) -> str:
 
 
 def _evaluate(function: RadialFunction, r: np.ndarray, what: str) -> np.ndarray:
+    given = r.copy()
     try:
         with np.errstate(all="ignore"):
-            out = np.asarray(function(r))
+            out = function(given)
+            shape = np.shape(out)
     except Exception as error:  # whatever a user's function raises
         raise ValueError(f"{what} must take an array of radii r, got {type(error).__name__}: {error}") from error
-    if out.shape != r.shape:
-        raise ValueError(f"{what} must return an array of the shape of r, {r.shape}; got {out.shape}")
+    if shape != r.shape:
+        raise ValueError(f"{what} must return an array of the shape of r, {r.shape}; got {shape}")
+    if not isinstance(out, np.ndarray):  # it is used in arithmetic with arrays
+        raise ValueError(f"{what} must return a numpy array, got a {type(out).__module__}.{type(out).__name__}")
+    if not np.array_equal(given, r):
+        at = given != r
+        raise ValueError(
+            f"{what} must leave r as it is and return a new array, got r = {r[at][0]:.6g} changed to {given[at][0]:.6g}"
+        )
     if np.iscomplexobj(out):
         raise ValueError(f"{what} must be real, got complex numbers")
     return _finite(out.astype(float), r, what)
@@ -318,17 +335,23 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
     slopes = _evaluate(derivative, probe, f"the derivative of activation {name}")
     slope = float(slopes[0])
     secants = at_probe[1:] / probe[1:]
-    if abs(slope) <= 1e-10 * np.abs(secants).max():  # what a numerical derivative makes of 0
+    at_tiny = float(_secant(value, _TINY))
+    smooth = abs(secants[0] / slope - 1.0) < _SAME_SLOPE if slope else False
+    none = 1e-10 * np.abs(secants).max()  # what a numerical derivative makes of 0
+    if abs(slope) <= none or (not smooth and abs(at_tiny) <= none):
         raise ValueError(
-            f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0"
+            f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0; "
+            "leave out a factor that keeps from a division by zero, as r/(r + 1e-8) in Eq. (61)"
         )
-    if not abs(secants[0] / slope - 1.0) < _SAME_SLOPE:
+    if not smooth:
         raise ValueError(
             f"activation {name} must have a finite derivative at r = 0, "
             f"got f'(0) = {slope:.6g} and f(1e-8)/1e-8 = {secants[0]:.6g}"
         )
     if given:
         _compare(slopes, value, probe, name)
+    # a numerical derivative is off in its last digits, which is far on either side of the transition
+    slope = at_tiny if abs(at_tiny / slope - 1.0) < _SAME_SLOPE else slope
 
     def one_minus_ratio(r):
         r = np.asarray(r, float)
@@ -345,6 +368,12 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
         deficit=lambda r: value(r) - r * derivative(r),
         critical=(1.0 / abs(slope), 0.0),
     )
+
+
+def _secant(value: RadialFunction, r: float) -> np.ndarray:
+    """f(r)/r at one radius; whatever f makes of it, where f has lost its digits."""
+    with np.errstate(all="ignore"):
+        return np.asarray(value(np.array([r])), float)[0] / r
 
 
 def _compare(slopes: np.ndarray, value: RadialFunction, r: np.ndarray, name: str) -> None:

@@ -10,7 +10,7 @@ from .activations import Activation
 from .checks import shortest
 from .fixed_points import FixedPoint, solve
 from .maps import warn_if_inaccurate
-from .moments import derivative_error, layer_moments, refinement_error
+from .moments import bending, derivative_error, layer_moments, refinement_error
 from .symmetry import Symmetry
 
 
@@ -20,19 +20,22 @@ class DepthScales:
 
     Attributes
     ----------
-    fixed_point : the fixed point they belong to, with residual and status.
+    fixed_point : the fixed point they belong to, with residual and status; `c_star` is its c.
     chi_c, xi_c : relaxation of c to c*: chi_c = <f f' r>/c*.
     chi_delta, xi_delta : decay of Delta (Section 2.3): chi_delta = <r f>^2/(sigma_w^2 c*^2) <= 1 by Cauchy and Schwarz,
         with equality for linear f only.
     chi_jacobian : mean squared singular value of a layer's Jacobian, (sigma_w^2/D) <f'^2 + (D-1)(f/r)^2>; also the
         growth of 1 - rho between nearly identical inputs. `amplitude` and `angular` are the two parts it is the sum of.
+    chi_jacobian_minus_one : without cancellation, (sigma_w^2/D) <(f/r - f')^2> where c* > 0 (<r d(f/r)^2/dr> by parts,
+        and sigma_w^2 <f^2> = s): it is positive there, however close to the transition.
     chi_gram, xi_gram : decay of the anisotropy of one input's own capsule Gram matrix for O(k), k >= 2,
 
             chi_gram = k <f^2 r^2>/((k+2) sigma_w^2 c*^2) = (k + 2 chi_c)/(k + 2);
 
         0 for U(1) and generic, which isotropise in one layer; NaN for O(1), where there is none.
     one_minus_chi_c, one_minus_chi_delta, one_minus_chi_gram : without cancellation (chi itself can round to 1).
-    error : estimated relative error of c* and the chi's; 1e-12 is guaranteed for the named activations.
+    error : estimated relative error of c* and the chi's (of 1 + |chi_c|, which can vanish); 1e-12 is guaranteed for the
+        named activations.
 
     Below the transition c and Delta shrink together: chi_c, chi_delta, chi_jacobian and, for O(k), k >= 2, chi_gram are
     sigma_w^2 f'(0)^2; at it their xi are infinite. All are NaN where the fixed point has not converged.
@@ -45,6 +48,7 @@ class DepthScales:
     one_minus_chi_delta: np.ndarray
     amplitude: np.ndarray
     angular: np.ndarray
+    chi_jacobian_minus_one: np.ndarray
     chi_gram: np.ndarray
     one_minus_chi_gram: np.ndarray
     error: np.ndarray
@@ -52,6 +56,10 @@ class DepthScales:
     @property
     def sigma_w(self) -> np.ndarray:
         return self.fixed_point.sigma_w
+
+    @property
+    def c_star(self) -> np.ndarray:
+        return self.fixed_point.c
 
     @property
     def chi_jacobian(self) -> np.ndarray:
@@ -72,7 +80,7 @@ class DepthScales:
     @property
     def d_star(self) -> np.ndarray:
         """Pre-activation order parameter of Eq. (50), d* = (1/N) sum E|z|^2 = sigma_w^2 c*."""
-        return self.sigma_w**2 * self.fixed_point.c
+        return self.sigma_w**2 * self.c_star
 
     def __repr__(self) -> str:
         point = self.fixed_point
@@ -90,7 +98,32 @@ def depth_scales(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") 
 
     Relative error of every chi, 1 - chi and xi below 1e-12 for the named activations, D up to 48, sigma_w in
     [1e-3, 1e3] and next to the transition; chi_jacobian of ``saturated`` is infinite for D <= 2. The xi's use 1 - chi
-    where chi is near 1. Parameters, errors and warnings as for :func:`meanfield.fixed_point`.
+    where chi is near 1.
+
+    Parameters
+    ----------
+    sigma_w : array_like, >= 0
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+
+    Returns
+    -------
+    DepthScales
+        Arrays of the shape of sigma_w.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As :func:`meanfield.fixed_point`, whose warnings are given, too.
+
+    Examples
+    --------
+    >>> import meanfield
+    >>> scales = meanfield.depth_scales([1.2, 1.5, 2.0], "O(4)")
+    >>> scales.xi_delta.round(1)
+    array([121.5,  33.3,  16.3])
+    >>> meanfield.depth_scales(1.5, "U(1)", lambda r: r / (1 + r))
+    DepthScales(U(1), <lambda>, sigma_w=1.5: c*=0.0722206, xi_c=2.61626, xi_delta=63.9226, chi_jacobian=1.03841)
     """
     scales = _at(solve(sigma_w, symmetry, activation))
     warn_if_inaccurate(scales.fixed_point.activation, scales.error)
@@ -113,6 +146,7 @@ def _at(point: FixedPoint) -> DepthScales:
         "one_minus_chi_delta": one_minus,
         "amplitude": linear / dimension,
         "angular": linear * (dimension - 1) / dimension,
+        "chi_jacobian_minus_one": 0.0 - one_minus,
         "error": point.error,
     }
     out = {name: np.array(value) for name, value in out.items()}
@@ -127,6 +161,7 @@ def _at(point: FixedPoint) -> DepthScales:
         out["amplitude"][alive] = sigma_w**2 * m.amplitude / dimension
         # one capsule component has no angle; avoids 0 times infinity for f = 1
         out["angular"][alive] = sigma_w**2 * (dimension - 1) / dimension * m.angular if dimension > 1 else 0.0
+        out["chi_jacobian_minus_one"][alive] = sigma_w**2 * bending(activation, dimension, s) / dimension
     out["chi_gram"], out["one_minus_chi_gram"] = _gram_factor(symmetry, alive, out["chi_c"], out["one_minus_chi_c"])
     if dimension == 1 and np.isinf(activation.slope):
         out["amplitude"] = np.full(point.sigma_w.shape, np.inf)  # f jumps at 0
@@ -135,8 +170,12 @@ def _at(point: FixedPoint) -> DepthScales:
 
 def _moments_error(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
     """What finer rules change, and what f' has missed."""
-    changes = refinement_error(lambda refine: layer_moments(activation, dimension, s, refine))
-    return np.maximum(changes, derivative_error(activation, dimension, s))
+
+    def moments(refine: int):
+        m = layer_moments(activation, dimension, s, refine)
+        return m._replace(chi=1.0 + np.abs(m.chi))  # chi can vanish
+
+    return np.maximum(refinement_error(moments), derivative_error(activation, dimension, s))
 
 
 def _gram_factor(symmetry: Symmetry, alive: np.ndarray, chi_c: np.ndarray, one_minus_chi_c: np.ndarray):

@@ -26,6 +26,8 @@ from .trajectory import trajectory
 class Ensemble:
     """Random networks z^{l+1} = W^l phi(z^l), Eq. (4), of one symmetry, activation and weight scale sigma_w.
 
+    There is no bias: a constant that is added to a capsule prefers a direction, which breaks the symmetry.
+
     Names are read on construction: ``Ensemble("O(4)", "tanh", 1.5)``. The methods are the functions of `meanfield` at
     these values, as far as they ask for one sigma_w.
 

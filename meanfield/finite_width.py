@@ -18,9 +18,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import digamma
 
-from .activations import as_activation
+from .activations import Activation, as_activation
 from .checks import real_array
 from .symmetry import Symmetry, as_symmetry
+from .warn import warn
 
 
 def finite_width_transition(width, symmetry: str | Symmetry = "U(1)", activation="tanh"):
@@ -29,14 +30,15 @@ def finite_width_transition(width, symmetry: str | Symmetry = "U(1)", activation
         sigma_w = exp((log M - digamma(M))/2)/f'(0) = (1 + 1/(4 M) + ...)/f'(0),
 
     where the top Lyapunov exponent of the product of their weights vanishes: M = N for U(1), N/2 for O(k), N k/2 for
-    generic(k). Exact at every N.
+    generic(k). Exact at every N. It is where zero loses its stability; all inputs die below it if |f(r)| <= f'(0) r, as
+    for the named activations, and a warning says where a user's function exceeds that.
 
     Parameters
     ----------
     width : array_like, >= 1
         N, capsules in a layer.
-    symmetry, activation
-        As in :func:`meanfield.length_map`.
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------
@@ -49,7 +51,16 @@ def finite_width_transition(width, symmetry: str | Symmetry = "U(1)", activation
         Naming the argument that is out of range or unknown.
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
+    if _takes_off(activation):
+        text = "f(r)/r exceeds f'(0), so that an input can stay alive below the sigma_w at which zero is unstable"
+        warn(f"activation {activation.name}: {text}", UserWarning)
     width = real_array("width", width, minimum=1.0)
     factors = {"U(1)": 1.0, "O": 0.5, "generic": symmetry.capsule_dimension / 2.0}
     m = width * factors[symmetry.family]
     return (np.exp((np.log(m) - digamma(m)) / 2.0) / abs(activation.slope))[()]
+
+
+def _takes_off(activation: Activation) -> bool:
+    """Whether |f(r)| exceeds |f'(0)| r, by more than a user's f may have lost to cancellation at small r."""
+    ratio = activation.ratio(np.geomspace(1e-6, 1e4, 81))
+    return not activation.guaranteed and bool(np.abs(ratio).max() > (1.0 + 1e-6) * abs(activation.slope))

@@ -19,6 +19,7 @@ from .warn import warn
 _GRID = 0.25  # spacing in log s of the table that brackets the roots
 _NEWTON_STEPS = 2  # the table is good to 1e-5, and each step squares the error
 _LOWEST = -46.0  # log s of the table's lower end: below 1e-16, the s* of the smallest excess a float can hold
+_ROUNDING = 8.0 * np.finfo(float).eps  # of log <f^2>/s, a sum of positive terms
 
 CONVERGED = "converged"
 NO_FIXED_POINT = "no fixed point"
@@ -86,17 +87,42 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
     [1e-3, 1e3], the neighbours of the transition included (at sigma_w = 1 + 1e-6, c* = 1.5e-6 for U(1) and tanh, and
     all of its digits hold; the error is relative to the float sigma_w, not to the decimal one typed).
 
-    A user's activation may have several fixed points: all are found that a table of spacing 0.25 in log c separates.
-    An :class:`meanfield.AccuracyWarning` says when c* is estimated to be known less well than to 1e-8.
+    A user's activation may have several fixed points: all are found that a table of spacing 0.25 in log c separates,
+    with sigma_w^2 c* from 1e-20 on. An unbounded one has c* > 0 where f(r)/r falls below 1/sigma_w far out, as
+    log(1 + r) does at every sigma_w. An :class:`meanfield.AccuracyWarning` says when c* is estimated to be known less
+    well than to 1e-8. Write f so that it keeps its digits at small r, -expm1(-r) for 1 - exp(-r): f'(0) and c* next to
+    the transition are read from there.
+
+    Parameters
+    ----------
+    sigma_w : array_like, >= 0
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+
+    Returns
+    -------
+    FixedPoint
+        Arrays of the shape of sigma_w, c* among them as `c`.
 
     Raises
     ------
     ValueError
-        For a bad argument; for a single sigma_w also where there is no fixed point (linear or any other unbounded
-        activation above its transition). In a sweep such a point is marked in `status`, its c is NaN, and a
-        :class:`ConvergenceWarning` counts them.
+        For a bad argument; for a single sigma_w also where there is no stable fixed point: the length map oscillates,
+        or f(r)/r stays above 1/sigma_w (linear above its transition).
     RuntimeError
-        For a single sigma_w where the root search stopped early.
+        For a single sigma_w where the root search stopped early, or c* > 0 is too small to be found (a user's
+        activation next to its transition).
+
+    In a sweep such points are marked in `status`, their c is NaN, and a :class:`ConvergenceWarning` counts them.
+
+    Examples
+    --------
+    >>> import meanfield
+    >>> point = meanfield.fixed_point([0.9, 1.0, 1.5], "O(4)")
+    >>> point.c.round(4)
+    array([0.    , 0.    , 0.5887])
+    >>> point.phase.tolist()
+    ['unbroken', 'critical', 'broken']
     """
     point = solve(sigma_w, symmetry, activation)
     warn_if_inaccurate(point.activation, point.error)
@@ -119,19 +145,25 @@ def solve(sigma_w, symmetry: str | Symmetry, activation) -> FixedPoint:
 def _report(result: FixedPoint, failed: np.ndarray) -> None:
     if result.sigma_w.ndim:
         warn(f"{int(failed.sum())} of {failed.size} sigma_w have no result: see status", ConvergenceWarning)
-    elif result.status == NO_FIXED_POINT:
-        unstable = np.nanmax(result.unstable)
-        raise ValueError(
-            f"activation {result.activation.name} has no stable fixed point at sigma_w = {float(result.sigma_w):.6g}: "
-            + (
-                f"the length map oscillates about c = {unstable:.6g}, where its slope is below -1"
-                if unstable > 0.0
-                else f"it does not saturate, and above sigma_w = 1/f'(0) = {1 / abs(result.activation.slope):.6g} "
-                "its length map grows without limit"
-            )
+        return
+    name, at = result.activation.name, shortest(float(result.sigma_w))
+    if result.status == NO_FIXED_POINT:
+        raise ValueError(f"activation {name} has no stable fixed point at sigma_w = {at}: {_why_none(result)}")
+    if np.isnan(result.stable).all():
+        raise RuntimeError(
+            f"c* of activation {name} at sigma_w = {at} is too small to be found: "
+            f"sigma_w^2 c* is below {np.exp(_LOWEST):.0e}, or rounding hides it next to the transition"
         )
-    else:
-        raise RuntimeError(f"the search for c* at sigma_w = {float(result.sigma_w):.6g} stopped before it converged")
+    raise RuntimeError(f"the search for c* at sigma_w = {at} stopped before it converged")
+
+
+def _why_none(result: FixedPoint) -> str:
+    unstable = np.nanmax(result.unstable)
+    if unstable > 0.0:
+        return f"the length map oscillates about c = {unstable:.6g}, where its slope is below -1"
+    top = np.exp(float(_top(result.activation, result.sigma_w)))
+    growth = float(_growth(result.activation, result.symmetry.capsule_dimension, result.sigma_w))
+    return f"it does not saturate, a layer still multiplies c by {growth:.6g} where sigma_w^2 c = {top:.1e}"
 
 
 def _roots(activation: Activation, dimension: int, sigma_w: np.ndarray):
@@ -140,9 +172,13 @@ def _roots(activation: Activation, dimension: int, sigma_w: np.ndarray):
     if np.isinf(activation.slope):
         everything = np.arange(sigma_w.size)
         return everything, sigma_w**2, np.ones(sigma_w.size, bool), np.ones(sigma_w.size, bool)
-    top = 2.0 * np.log(max(float(sigma_w.max()), 1.0)) + (3.0 if activation.guaranteed else 25.0)
     find = _single_roots if activation.guaranteed else _every_root
-    return find(activation, dimension, sigma_w, excess, int(np.ceil(top)))
+    return find(activation, dimension, sigma_w, excess, _top(activation, sigma_w))
+
+
+def _top(activation: Activation, sigma_w: np.ndarray) -> int:
+    """log s of the table's upper end."""
+    return int(np.ceil(2.0 * np.log(max(float(sigma_w.max()), 1.0)) + (3.0 if activation.guaranteed else 25.0)))
 
 
 def _single_roots(activation, dimension, sigma_w, excess, top):
@@ -167,8 +203,11 @@ def _every_root(activation, dimension, sigma_w, excess, top):
     log_s, level = _table(activation, dimension, top)
     with np.errstate(divide="ignore"):
         wanted = -2.0 * np.log(sigma_w)
-    below, above = level[None, :-1] - wanted[:, None], level[None, 1:] - wanted[:, None]
-    index, cell = np.nonzero((below > 0) != (above > 0))
+    gap = level - wanted[:, None]
+    below, above = gap[:, :-1], gap[:, 1:]
+    # at the transition nothing but rounding tells the two apart up to some s: its changes of sign are no roots
+    told = np.maximum.accumulate(np.abs(below) > _ROUNDING, axis=1)
+    index, cell = np.nonzero(told & ((below > 0) != (above > 0)))
     if index.size == 0:
         return index, np.empty(0), np.empty(0, bool), np.empty(0, bool)
     found = find_root(
@@ -177,9 +216,13 @@ def _every_root(activation, dimension, sigma_w, excess, top):
         args=(wanted[index],),
         tolerances={"xatol": 4e-16, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0},
     )
-    s = np.exp(np.where(found.success, found.x, log_s[cell]))  # found.x may be NaN
+    # a node that is a root up to rounding may have the other sign when it is averaged again, and then brackets nothing
+    at_end = np.abs([below[index, cell], above[index, cell]])
+    node = log_s[cell + at_end.argmin(axis=0)]
+    s = np.exp(np.where(found.success, found.x, node))  # found.x may be NaN
     chi, _ = relaxation(activation, dimension, s)  # below -1 it makes c alternate
-    return index, s, (below[index, cell] > 0) & (chi > -1.0), found.success
+    success = found.success | (at_end.min(axis=0) <= _ROUNDING)
+    return index, s, (below[index, cell] > 0) & (chi > -1.0), success
 
 
 def _level(activation: Activation, dimension: int, log_s: np.ndarray) -> np.ndarray:
@@ -209,7 +252,7 @@ def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success
     if not activation.guaranteed and s.size:
         one_minus_chi = np.abs(relaxation(activation, dimension, s)[1])
         error = gain_error(activation, dimension, s) / np.maximum(one_minus_chi, 1e-12)
-    zero_stable = activation.excess(sigma_w) <= 0.0
+    zero_stable = _zero_stable(activation.excess(sigma_w), index, s, is_stable)
     branches: dict[bool, list[list[float]]] = {
         True: [[0.0] if yes else [] for yes in zero_stable],
         False: [[] if yes else [0.0] for yes in zero_stable],
@@ -224,7 +267,10 @@ def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success
             for key, source in (("c", c), ("residual", residual), ("error", error)):
                 values[key][i] = source[order]
     exists = np.array([len(row) > 0 for row in branches[True]])
-    status = np.where(~exists, NO_FIXED_POINT, np.where(converged, CONVERGED, NOT_CONVERGED))
+    # where c = 0 is the only one found, and is left, but large c shrink, there is another between: too small to be seen
+    alone = np.array([row == [0.0] for row in branches[False]]) & ~exists
+    hidden = alone & (_growth(activation, dimension, sigma_w) < 1.0 - _ROUNDING) if alone.any() else alone
+    status = np.where(exists & converged, CONVERGED, np.where(exists | hidden, NOT_CONVERGED, NO_FIXED_POINT))
     values["c"] = np.where(status == CONVERGED, values["c"], np.nan)
     return FixedPoint(
         symmetry=symmetry,
@@ -235,6 +281,20 @@ def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success
         stable=_padded(branches[True]).reshape((*shape, -1)),
         unstable=_padded(branches[False]).reshape((*shape, -1)),
     )
+
+
+def _zero_stable(excess: np.ndarray, index: np.ndarray, s: np.ndarray, is_stable: np.ndarray) -> np.ndarray:
+    """Whether c = 0 attracts; at the transition itself unless the lowest root above it does."""
+    stable = excess <= 0.0
+    for i in np.flatnonzero(excess == 0.0):
+        own = np.flatnonzero(index == i)
+        stable[i] = own.size == 0 or not is_stable[own[np.argmin(s[own])]]
+    return stable
+
+
+def _growth(activation: Activation, dimension: int, sigma_w: np.ndarray) -> np.ndarray:
+    """The factor by which a layer multiplies c at the table's upper end."""
+    return sigma_w**2 * power_gain(activation, dimension, np.exp(float(_top(activation, sigma_w))))
 
 
 def _padded(rows: list[list[float]]) -> np.ndarray:

@@ -141,9 +141,9 @@ def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="
     ----------
     width : number or sequence, >= 1
         N, capsules in a layer. Good for N (1 - chi_c) >> 1 and, for O(k), N >> k^2.
-    sigma_w : number or sequence; see :func:`meanfield.fixed_point`.
-    symmetry, activation
-        As in :func:`meanfield.length_map`.
+    sigma_w : number or sequence, >= 0
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------
@@ -184,15 +184,16 @@ def fluctuation_trajectory(
     ----------
     depth : int >= 0
         Layers after layer 0.
-    width, sigma_w : number or sequence
-        As in :func:`fluctuations`.
+    width : number or sequence, >= 1
+        N, capsules in a layer.
+    sigma_w : number or sequence, >= 0
     c : number or sequence, > 0
         Layer 0 is known: its order parameter is c in every network, for O(k) with an isotropic Gram matrix.
     d : number or sequence, > 0
         In place of c: layer 0 is random, as behind a random input layer, N independent Gaussian capsules with
         E |z|^2 = d.
-    symmetry, activation
-        As in :func:`meanfield.length_map`.
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------

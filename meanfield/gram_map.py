@@ -25,6 +25,8 @@ def gram_map(gram, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh"
         Hermitian positive semi-definite: complex for U(1) (and generic, whose first layer drops the imaginary part),
         real otherwise.
     sigma_w : array_like (...), broadcasts against the leading axes of gram.
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------

@@ -70,8 +70,8 @@ def jacobian_trajectory(
     sigma_w : number or sequence, >= 0
     d_0 : number or sequence, > 0
         Pre-activation order parameter of layer 0, (1/N) sum_i E|z_i^0|^2.
-    symmetry, activation
-        As in :func:`meanfield.length_map`.
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------

@@ -37,7 +37,7 @@ def length_map(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh")
     sigma_w : array_like, >= 0
         Weight scale; E|W_ij|^2 = sigma_w^2/N for U(1) (see `meanfield.symmetry`). Broadcasts against c.
     symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
-    activation : name, callable f(r), or pair (f, f')
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------
@@ -49,6 +49,12 @@ def length_map(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh")
     ------
     ValueError
         Naming the argument that is negative, not finite, empty, or unknown; where sigma_w^2 c is above 1e300.
+
+    Examples
+    --------
+    >>> import meanfield
+    >>> meanfield.length_map([0.1, 0.5, 1.0], 1.5).round(4)
+    array([0.1754, 0.4911, 0.6476])
     """
     activation, dimension = as_activation(activation), as_symmetry(symmetry).capsule_dimension
     c, sigma_w = broadcast(c=real_array("c", c, minimum=0.0), sigma_w=sigma_w_array(sigma_w, activation))
@@ -73,8 +79,11 @@ def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activa
         Covariance Delta of two inputs (Eq. (10)), |delta| <= sqrt(c_1 c_2). The map is odd in it.
     c : array_like >= 0, or a tuple (c_1, c_2) of two
         Order parameter of both inputs, or of each (the paper's footnote 4).
-    sigma_w, symmetry, activation
-        As in :func:`length_map`. delta, c and sigma_w broadcast against each other.
+        A tuple is one pair of inputs; a list is an array, of order parameters that both inputs share.
+    sigma_w : array_like, >= 0
+        delta, c and sigma_w broadcast against each other.
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------
@@ -86,6 +95,14 @@ def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activa
     ------
     ValueError
         Naming the argument that is out of range; |delta| > sqrt(c_1 c_2) among them.
+
+    Examples
+    --------
+    >>> import meanfield
+    >>> meanfield.correlation_map([0.1, 0.3], 0.5, 1.5, "O(4)").round(4)
+    array([0.1064, 0.3215])
+    >>> print(meanfield.correlation_map(0.1, (0.5, 0.2), 1.5).round(4))  # inputs of unequal size
+    0.1162
     """
     activation, dimension = as_activation(activation), as_symmetry(symmetry).capsule_dimension
     c_1, c_2 = pair_of(c)

@@ -119,6 +119,14 @@ def gain_and_jacobian(
     return 2.0 / dimension * gain, amplitude, angular
 
 
+def bending(activation: Activation, dimension: int, s) -> np.ndarray:
+    """<(f/r - f')^2>, which a small change at right angles and one along the radius differ by."""
+    (square,) = radial_averages(
+        dimension, s, lambda r, t: [over_r(activation.deficit(r), r) ** 2], refinement(activation)
+    )
+    return np.full(np.shape(s), np.inf) if np.isinf(activation.slope) and dimension <= 2 else square
+
+
 class LayerMoments(NamedTuple):
     """What the susceptibilities of a layer are made of."""
 

@@ -23,6 +23,8 @@ def overlap_series(c, sigma_w, terms: int = 32, symmetry: str | Symmetry = "U(1)
     ----------
     c, sigma_w : float
     terms : int, 1 to 384
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------

@@ -13,7 +13,7 @@ from .depth_scales import DepthScales, depth_scales
 from .symmetry import Symmetry, as_symmetry
 
 LONG_NAMES = {
-    "c_star": r"order parameter $c^*$, Eq. (6)",
+    "c_star": r"order parameter $c^*$, Eq. (8)",
     "d_star": r"pre-activation order parameter $d^*$, Eq. (50)",
     "chi_c": r"relaxation factor of $c$, $\chi_c$",
     "xi_c": r"depth scale of $c$, $\xi_c$ [layers]",
@@ -31,6 +31,12 @@ def phase_diagram(
 ) -> xr.Dataset:
     """Fixed point, susceptibilities and depth scales over sigma_w (and symmetry, when a list of them is given).
 
+    Parameters
+    ----------
+    sigma_w : number or sequence, >= 0
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``, or a sequence of them
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+
     Returns
     -------
     xarray.Dataset
@@ -43,6 +49,13 @@ def phase_diagram(
     ------
     ValueError
         Naming the bad argument.
+
+    Examples
+    --------
+    >>> import meanfield
+    >>> diagram = meanfield.phase_diagram([0.9, 1.5], ["U(1)", "O(4)"])
+    >>> diagram.c_star.sel(symmetry="O(4)").values.round(4)
+    array([0.    , 0.5887])
     """
     activation = as_activation(activation)
     sigma_w = np.atleast_1d(real_array("sigma_w", sigma_w))

@@ -40,7 +40,7 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, start_axis, table, width_axis
-from .checks import LARGEST_S, SMALLEST_S, real_array, whole_number
+from .checks import LARGEST_S, SMALLEST_S, real_array, shortest, whole_number
 from .depth_scales import DepthScales, depth_scales
 from .maps import warn_if_inaccurate
 from .symmetry import Symmetry, as_symmetry
@@ -100,8 +100,7 @@ def phase_diffusion(
     one_minus_rho : number or sequence, in [0, 1)
         In place of delta: 1 - delta/c (or 1 - delta/d), for nearly identical inputs.
     symmetry : ``"U(1)"``, or ``"O(k)"`` with k >= 2
-    activation
-        As in :func:`meanfield.length_map`.
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------
@@ -190,8 +189,8 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
         In the broken phase, with xi_delta <= 1e4.
     rho : number or sequence, in (0, 1)
         Overlap Delta/c* at layer 0.
-    symmetry, activation
-        As in :func:`phase_diffusion`.
+    symmetry : ``"U(1)"``, or ``"O(k)"`` with k >= 2
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     Returns
     -------
@@ -230,7 +229,7 @@ def _far_from_transition(scales: DepthScales) -> None:
     if bad.any():
         raise ValueError(
             f"sigma_w must be in the broken phase, with xi_delta <= {_LARGEST_XI:g} layers, "
-            f"got {scales.sigma_w[bad].flat[0]:.6g}"
+            f"got {shortest(scales.sigma_w[bad].flat[0])}"
         )
 
 

@@ -11,6 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from .checks import shortest
 from .maps import length_map
 from .phase_diagram import LONG_NAMES
 from .symmetry import Symmetry
@@ -61,7 +62,7 @@ def phase_curve(diagram: xr.Dataset, quantity: str = "c_star", ax: Axes | None =
         y = np.where(np.isfinite(row), row, np.nan)
         ax.plot(row.sigma_w, y, label=str(row.symmetry.item()))
     if log:
-        ax.set_yscale("log")
+        plain_log_axis(ax)
     ax.set_xlabel(SIGMA_LABEL)
     ax.set_ylabel(LONG_NAMES[quantity])
     ax.legend(frameon=False)
@@ -122,7 +123,9 @@ def length_curve(
     end = max(1.0, paths.max())
     grid = np.linspace(0.0, end, 201)
     ax.plot(grid, grid, color="0.7", lw=1)
-    ax.plot(grid, length_map(grid, sigma_w, symmetry, activation), label=rf"$c \to c'$, $\sigma_w = {sigma_w:g}$")
+    ax.plot(
+        grid, length_map(grid, sigma_w, symmetry, activation), label=rf"$c \to c'$, $\sigma_w = {shortest(sigma_w)}$"
+    )
     for path in paths.T:
         _staircase(path, ax)
     ax.set_xlabel(r"order parameter $c^l$")
@@ -150,24 +153,26 @@ def cobweb(
     """The correlation map rho -> rho' at c = c*, the diagonal, and the staircase of a pair of inputs through the
     layers.
 
-    The map lies below the diagonal everywhere in (0, 1): there is no fixed point but rho = 0 and rho = 1.
+    The map lies below the diagonal everywhere in (0, 1): there is no fixed point but rho = 0 and rho = 1. It is odd:
+    for rho < 0 the axes begin at -1.
     """
     from .fixed_points import fixed_point
 
     ax = _ax(ax)
     c = float(fixed_point(sigma_w, symmetry, activation).c)
     if c <= 0.0:
-        raise ValueError(f"sigma_w must be above the transition for a cobweb at c* > 0, got {sigma_w:g}")
-    grid = np.linspace(0.0, 1.0, 201)
+        raise ValueError(f"sigma_w must be above the transition for a cobweb at c* > 0, got {shortest(sigma_w)}")
+    start = -1.0 if rho < 0.0 else 0.0
+    grid = np.linspace(start, 1.0, 201)
     one_layer = trajectory(1, sigma_w, c=c, delta=c * grid, symmetry=symmetry, activation=activation)
     path = trajectory(layers, sigma_w, c=c, delta=c * rho, symmetry=symmetry, activation=activation).rho.values
     ax.plot(grid, grid, color="0.7", lw=1)
-    ax.plot(grid, one_layer.rho.values[1], label=rf"$\rho \to \rho'$, $\sigma_w = {sigma_w:g}$")
+    ax.plot(grid, one_layer.rho.values[1], label=rf"$\rho \to \rho'$, $\sigma_w = {shortest(sigma_w)}$")
     _staircase(path, ax)
     ax.set_xlabel(r"overlap $\rho^l = \Delta^l/c^*$")
     ax.set_ylabel(r"$\rho^{l+1}$")
-    ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1)
+    ax.set_xlim(start, 1)
+    ax.set_ylim(start, 1)
     ax.set_aspect("equal")
     ax.legend(frameon=False)
     return ax

@@ -56,8 +56,11 @@ class Symmetry:
 
     @property
     def has_phase(self) -> bool:
-        """Whether a phase phi between two inputs (Eq. (10)) has a meaning: for U(1); generic keeps its cosine."""
-        return self.family != "O"
+        """Whether a phase phi between two inputs (Eq. (10)) has a meaning: for U(1); generic(k >= 2) keeps its cosine.
+
+        One real number has no phase: generic(1) and O(1) are one ensemble.
+        """
+        return self.family != "O" and self.capsule_dimension > 1
 
 
 def as_symmetry(symmetry: str | Symmetry) -> Symmetry:

@@ -39,9 +39,9 @@ def trajectory(
     ----------
     depth : int >= 0
         Number of layers to apply.
-    sigma_w : array_like
+    sigma_w : array_like, >= 0
     c : array_like > 0, or a tuple (c_1, c_2)
-        Order parameter of the inputs at layer 0.
+        Order parameter of the inputs at layer 0, of both or of each. A list is an array, of values that both share.
     delta : array_like, optional
         Covariance of the two inputs at layer 0, |delta| <= sqrt(c_1 c_2). Leave out for one input.
     phi : array_like
@@ -50,6 +50,8 @@ def trajectory(
         the subject of :func:`meanfield.matrix_correlation_map`).
     one_minus_rho : array_like in [0, 1], optional
         1 - delta/sqrt(c_1 c_2) instead of delta, for nearly identical inputs (1e-15 keeps all its digits).
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
     All arrays broadcast. A single one-dimensional array gives its name to the extra dimension; xarray.DataArrays keep
     theirs; otherwise the dimensions are ``input_0, input_1, ...``.
@@ -66,8 +68,17 @@ def trajectory(
     Raises
     ------
     ValueError
-        For bad values; for phi != 0 with O(k) or one input; when both delta and one_minus_rho are given; where a
-        dimension sigma_w does not hold the sigma_w of the networks.
+        For bad values; for phi != 0 with O(k), generic(1) or one input; when both delta and one_minus_rho are given;
+        where a dimension sigma_w does not hold the sigma_w of the networks.
+
+    Examples
+    --------
+    >>> import meanfield
+    >>> run = meanfield.trajectory(50, 1.5, c=1.0, delta=0.9, phi=1.0)
+    >>> run.rho.sel(layer=[0, 1, 10, 50]).values.round(4)  # the overlap fades, the phase stays
+    array([0.9   , 0.8835, 0.769 , 0.1929])
+    >>> print(run.phi.values[-1])
+    1.0
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     if isinstance(sigma_w, xr.DataArray) and sigma_w.dims == ("sigma_w",):

@@ -3,7 +3,7 @@
 With f(r)/r = int p(v) exp(-v^2 r^2) dv, p >= 0, the Gaussian average over the two preactivations (variance s_a/D per
 component, correlation rho) is elementary; m = D/2 + 1, y = 2 s_1 v^2/D, z = 2 s_2 w^2/D:
 
-    Delta' = sqrt(s_1 s_2) rho int int p(v) p(w) det^(-m) dv dw,       det = 1 + y + z + (1 - rho^2) y z.        (1)
+    Delta' = sqrt(s_1 s_2) rho int int p(v) p(w) det^(-m) dv dw,       det = 1 + y + z + (1 - rho^2) y z.        (i)
 
 **tanh and algebraic** (p(v) = 4 v sum_n exp(-v^2 q_n^2), q_n = pi (n - 1/2), and p(v) = 2/sqrt(pi) exp(-v^2)): the
 trapezoidal rule of step h in log v and in log w. On the ray v e^(ia), 0 < a < pi/4, with q = cos 2a,
@@ -33,7 +33,7 @@ from meanfield.certified.balls import between
 
 
 def mixture_covariance(rho: arb, s_1: arb, s_2: arb, dimension: int, activation: str) -> arb:
-    """Delta' of Eq. (1) for tanh, erf or algebraic; s_a = sigma_w^2 c_a and 0 <= rho <= 1.
+    """Delta' of (i) for tanh, erf or algebraic; s_a = sigma_w^2 c_a and 0 <= rho <= 1.
 
     Passing the same object as s_1 and s_2 halves the work.
     """

@@ -33,6 +33,11 @@ FUNCTIONS = {
 }
 
 
+def own_tanh(r):
+    """tanh as a user's function: np.tanh itself is read as the name."""
+    return np.tanh(r)
+
+
 def relative(found, expected) -> float:
     """Largest relative error of an array (or a number) against floats or mpfs."""
     found, expected = np.atleast_1d(np.asarray(found, float)), np.atleast_1d(np.asarray(expected, object))

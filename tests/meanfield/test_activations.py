@@ -6,9 +6,10 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mp, mpf
+from scipy import special
 
 from meanfield import NAMED_ACTIVATIONS, Activation, as_activation
-from tests.meanfield.independent import MP_DERIVATIVES, MP_FUNCTIONS, relative
+from tests.meanfield.independent import MP_DERIVATIVES, MP_FUNCTIONS, own_tanh, relative
 
 SMOOTH = ("tanh", "erf", "algebraic")
 # both sides of every threshold of a series, and the extremes
@@ -103,9 +104,11 @@ def test_reading_an_activation():
     tanh = NAMED_ACTIVATIONS["tanh"]
     assert as_activation("tanh") is tanh
     assert as_activation(tanh) is tanh
-    assert as_activation(np.tanh) is as_activation(np.tanh)
+    assert as_activation(np.tanh) is tanh
+    assert as_activation(special.erf) is NAMED_ACTIVATIONS["erf"]
+    assert as_activation(own_tanh) is as_activation(own_tanh)
     assert tanh.guaranteed
-    assert not as_activation(np.tanh).guaranteed
+    assert not as_activation(own_tanh).guaranteed
     assert repr(tanh) == "Activation(name='tanh')"
     assert isinstance(as_activation((np.tanh, lambda r: 1 / np.cosh(r) ** 2)), Activation)
 
@@ -119,12 +122,23 @@ def test_functions_of_one_name_are_not_confused():
 
 def test_derivative_left_out():
     r = np.array([0.0, 1e-6, 1e-3, 0.1, 1.0, 4.0])
-    found = as_activation(np.tanh)
+    found = as_activation(own_tanh)
     assert abs(found.slope - 1.0) < 1e-12
     assert np.max(np.abs(found.derivative(r) - 1 / np.cosh(r) ** 2)) < 1e-9
     assert np.max(np.abs(found.deficit(r) - (np.tanh(r) - r / np.cosh(r) ** 2))) < 1e-9
     assert np.max(np.abs(found.one_minus_ratio(r[1:]) - (1 - np.tanh(r[1:]) / r[1:]))) < 1e-12
     assert found.one_minus_ratio(np.array([0.0]))[0] == 0.0
+
+
+@pytest.mark.parametrize("slope", [1.0, -1.0, 3.0, 0.3, 1e-6, 1e3])
+def test_slope_is_exact_where_f_keeps_its_digits(slope):
+    for f in (np.tanh, lambda x: x / (1.0 + np.abs(x)), lambda x: np.clip(x, -1.0, 1.0)):
+        assert as_activation(lambda r, f=f: f(slope * r)).slope == slope
+
+
+def test_slope_where_f_loses_its_digits():
+    """1 - exp(-r) is 0 at the smallest radii; its slope comes from larger ones."""
+    assert as_activation(lambda r: 1.0 - np.exp(-r)).slope == pytest.approx(1.0, rel=1e-10)
 
 
 def test_given_derivative_is_used():

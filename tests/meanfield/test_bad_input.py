@@ -12,6 +12,7 @@ import sympy
 import xarray as xr
 
 import meanfield as mf
+from tests.meanfield.independent import own_tanh
 
 NAN, INF = float("nan"), float("inf")
 GRAM = np.array([[1.0, 0.2], [0.2, 0.5]])
@@ -225,7 +226,10 @@ def test_activation(function):
         call(lambda r: r / r)
     with raises("activation <lambda> must have f(0) = 0, got f(0) = 1"):
         call(lambda r: np.cos(r))
-    for flat in (lambda r: np.tanh(r) ** 2, lambda r: r**3 / (1 + r**2), (np.tanh, np.zeros_like)):
+    with raises("or a callable f(r); got 'ReLU' (on radii r >= 0 it is 'linear')"):
+        call("ReLU")
+    flats = (lambda r: np.tanh(r) ** 2, lambda r: r**3 / (1 + r**2), lambda r: np.tanh(r) * r / (r + 1e-8))
+    for flat in (*flats, (np.tanh, np.zeros_like)):
         with raises("must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0"):
             call(flat)
     for steep in (np.sign, np.sqrt):
@@ -237,6 +241,12 @@ def test_activation(function):
         call((np.tanh, lambda r: 1.0))
     with raises("the derivative of activation tanh must be finite for every r >= 0; got nan at r = 0"):
         call((np.tanh, lambda r: r / r))
+
+
+class Tensor(list):
+    """An array of another library, such as torch's: it has a shape, and numpy reads it."""
+
+    shape = (98,)
 
 
 @dataclasses.dataclass
@@ -252,9 +262,24 @@ def test_callables_that_are_no_activations():
         mf.length_map(0.5, 1.5, activation=math.tanh)
     with raises("activation <lambda> must be real, got complex numbers"):
         mf.length_map(0.5, 1.5, activation=lambda r: np.tanh(r) + 0j)
+    for array in (list, Tensor):
+        with raises(f"activation <lambda> must return a numpy array, got a {array.__module__}.{array.__name__}"):
+            mf.length_map(0.5, 1.5, activation=lambda r, array=array: array(np.tanh(r)))
     for activation in (Mutable(), (np.tanh, Mutable())):
         with raises("activation Mutable must be hashable, as a dataclass is with frozen=True"):
             mf.length_map(0.5, 1.5, activation=activation)
+
+
+def test_an_activation_that_works_in_place():
+    """Its averages would be those of radii that it has changed: of min(r, 1), 1.69 in place of 0.75."""
+
+    def clip(r):
+        r[r > 1.0] = 1.0
+        return r
+
+    for activation in (clip, (lambda r: np.minimum(r, 1.0), lambda r: np.less(r, 1.0, out=r))):
+        with pytest.raises(ValueError, match=r"must leave r as it is and return a new array, got r = .* changed"):
+            mf.length_map(1.0, 1.3, activation=activation)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +346,7 @@ def test_trajectory():
         mf.trajectory(3, 1.5, phi=0.1)
     with raises("phi must be finite, got inf"):
         mf.trajectory(3, 1.5, 1.0, 0.5, phi=INF)
-    for symmetry in ("O(1)", "O(2)", "O(7)"):
+    for symmetry in ("O(1)", "O(2)", "O(7)", "generic(1)"):
         with raises(f"phi must be 0 for {symmetry}, which has no phase, got 0.3"):
             mf.trajectory(3, 1.5, 1.0, 0.5, phi=[0.0, 0.3], symmetry=symmetry)
 
@@ -372,8 +397,8 @@ def test_overlap_series():
             mf.overlap_series(0.5, 1.5, terms)
     with raises("terms must be at most 384 for tanh, got 385"):
         mf.overlap_series(0.5, 1.5, 385)
-    with raises("terms must be at most 256 for tanh, got 257"):
-        mf.overlap_series(0.5, 1.5, 257, activation=np.tanh)
+    with raises("terms must be at most 256 for own_tanh, got 257"):
+        mf.overlap_series(0.5, 1.5, 257, activation=own_tanh)
     with raises("activation must have coefficients that fall off geometrically, got 'saturated'"):
         mf.overlap_series(0.5, 1.5, activation="saturated")
     with raises("c and sigma_w must be single numbers here, got shape (2,)"):
@@ -389,7 +414,7 @@ def test_matrix_order():
     with raises("symmetry must be 'O(k)' or 'generic(k)' here; for 'U(1)' use gram_map with a complex matrix"):
         mf.matrix_gram_map(BLOCK, 1.5, "U(1)")
     with raises("activation must be one of the named ones for a matrix order parameter"):
-        mf.singular_value_map([0.1, 0.1, 0.1], 0.5, 1.5, activation=np.tanh)
+        mf.singular_value_map([0.1, 0.1, 0.1], 0.5, 1.5, activation=own_tanh)
     for singular in ([0.1, 0.2], 0.1, [[0.1], [0.2]]):
         with raises(f"singular must have a last axis of length k = 3, got shape {np.shape(singular)}"):
             mf.singular_value_map(singular, 1.0, 1.5)
@@ -431,10 +456,10 @@ def test_matrix_gram_map():
 
 
 def test_no_fixed_point():
-    """Linear, or anything unbounded, above its transition: it is said, not iterated to infinity."""
+    """Linear above its transition: it is said, not iterated to infinity."""
     for call in (mf.fixed_point, mf.depth_scales, lambda s, **names: mf.Ensemble(sigma_w=s, **names).depth_scales()):
         with raises(
-            "activation linear has no stable fixed point at sigma_w = 1.5: it does not saturate, and above "
-            "sigma_w = 1/f'(0) = 1 its length map grows without limit"
+            "activation linear has no stable fixed point at sigma_w = 1.5: "
+            "it does not saturate, a layer still multiplies c by 2.25 where sigma_w^2 c = "
         ):
             call(1.5, activation="linear")

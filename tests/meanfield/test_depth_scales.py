@@ -23,7 +23,7 @@ from meanfield import (
 from meanfield.depth_scales import depth_scale
 from meanfield.moments import layer_moments
 from meanfield.quadrature import radial_averages
-from tests.meanfield.independent import DIMENSIONS, relative
+from tests.meanfield.independent import DIMENSIONS, own_tanh, relative
 
 NAMED = ("tanh", "erf", "algebraic")
 SIGMA_W = (1.001, 1.2, 1.5, 4.0, 40.0)
@@ -174,6 +174,15 @@ def test_at_the_transition():
     assert depth_scales(1.0, "O(4)").xi_gram == np.inf
 
 
+def test_at_and_below_the_transition_of_a_users_function():
+    """Whose slope must not be off in its last digits: next to the transition they decide."""
+    for f in (lambda r: np.tanh(r), lambda r: r / (1.0 + r), lambda r: np.minimum(r, 1.0)):
+        scales = depth_scales([1.0, 1.0 - 1e-9], activation=f)
+        assert scales.xi_c[0] == scales.xi_delta[0] == np.inf
+        with mp.workdps(30):
+            assert relative(scales.xi_c[1], -1 / (2 * mp.log(mpf(1.0 - 1e-9)))) < 1e-14
+
+
 @pytest.mark.parametrize("name", ["tanh", "algebraic"])
 @pytest.mark.parametrize("dimension", [1, 2, 4, 48])
 def test_just_above_the_transition(dimension, name):
@@ -221,6 +230,32 @@ def test_chaos_is_where_the_transition_is():
         assert np.all(scales.chi_c <= 1.0)
 
 
+@pytest.mark.parametrize(("name", "symmetry"), [("tanh", "O(5)"), ("erf", "O(1)")])
+def test_growth_of_small_changes_next_to_the_transition(name, symmetry):
+    """chi_J - 1 is of second order there; from chi_J itself, at 36 digits."""
+    sigma_w = float(NAMED_ACTIVATIONS[name].critical[0]) * (1.0 + 1e-9)
+    exact = precise.susceptibilities(sigma_w, symmetry, name, digits=36)
+    with mp.workdps(36):
+        expected = exact.chi_jacobian - 1
+    assert relative(depth_scales(sigma_w, symmetry, name).chi_jacobian_minus_one, expected) < 1e-12
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("symmetry", ["O(1)", "U(1)", "O(5)"])
+def test_growth_of_small_changes_far_from_the_transition(symmetry, name):
+    scales = depth_scales([0.0, 0.5, 1.5, 4.0], symmetry, name)
+    np.testing.assert_allclose(scales.chi_jacobian_minus_one, scales.chi_jacobian - 1.0, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 8])
+def test_growth_of_small_changes_in_saturated_networks(dimension):
+    """1/(D - 2), infinite for D <= 2; and that of linear networks at the transition is none."""
+    expected = 1.0 / (dimension - 2.0) if dimension > 2 else np.inf
+    found = depth_scales(1.5, f"O({dimension})", "saturated").chi_jacobian_minus_one
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    assert depth_scales(1.0, f"O({dimension})", "linear").chi_jacobian_minus_one == 0.0
+
+
 def test_amplitude_and_angular_parts():
     """chi_J is the sum of one amplitude direction and D - 1 angular ones; at large sigma_w the first dies out."""
     scales = depth_scales(8.0, "O(4)")
@@ -231,7 +266,8 @@ def test_amplitude_and_angular_parts():
 
 def test_preactivation_order_parameter():
     scales = depth_scales([0.5, 1.5])
-    np.testing.assert_allclose(scales.d_star, [0.0, 2.25 * scales.fixed_point.c[1]])
+    np.testing.assert_array_equal(scales.c_star, scales.fixed_point.c)
+    np.testing.assert_allclose(scales.d_star, [0.0, 2.25 * scales.c_star[1]])
 
 
 def test_depth_scale_uses_the_accurate_one_of_the_two():
@@ -254,7 +290,7 @@ def test_no_fixed_point_is_not_a_number():
 
 
 def test_users_function_gives_what_its_named_twin_gives():
-    user, named = (depth_scales([0.5, 1.01, 1.5, 4.0], "O(3)", f) for f in (np.tanh, "tanh"))
+    user, named = (depth_scales([0.5, 1.01, 1.5, 4.0], "O(3)", f) for f in (own_tanh, "tanh"))
     for name in ("chi_c", "chi_delta", "chi_jacobian", "chi_gram", "xi_c", "xi_delta"):
         np.testing.assert_allclose(getattr(user, name), getattr(named, name), rtol=1e-9)
     assert np.all(user.error < 1e-9)
@@ -273,6 +309,15 @@ def test_error_estimate_of_a_users_function():
     assert abs(kink.chi_c / (below / c) - 1) <= 2 * kink.error
     assert kink.error < 0.05
     assert jump.error > 1.0
+
+
+@pytest.mark.filterwarnings("error::meanfield.AccuracyWarning")
+def test_no_alarm_where_the_relaxation_vanishes():
+    """f = r exp(-r^2), D = 2: F(c) = s/(1 + 2 s)^2, s = sigma_w^2 c; at sigma_w = 2 c* = 1/8, the top of F."""
+    scales = depth_scales(2.0, activation=lambda r: r * np.exp(-r * r))
+    assert scales.fixed_point.c == pytest.approx(0.125, rel=1e-14)
+    assert abs(scales.chi_c) < 1e-14
+    assert scales.error < 1e-12
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])

@@ -12,7 +12,7 @@ from meanfield import AccuracyWarning, ConvergenceWarning
 from meanfield.finite_width import finite_width_transition
 from meanfield.fluctuations import fluctuation_trajectory, fluctuations
 
-from .independent import MP_FUNCTIONS, radial_average, relative
+from .independent import MP_FUNCTIONS, own_tanh, radial_average, relative
 
 EULER = np.euler_gamma
 
@@ -247,8 +247,21 @@ def test_axes():
     np.testing.assert_allclose(path.mean_shift.sel(sigma_w=2.0, c_0=0.3, width=64), alone.mean_shift, rtol=1e-13)
 
 
+def test_a_transition_that_is_a_jump_is_warned_of():
+    """tanh(r + 2 r^3) keeps c > 0 below the sigma_w at which zero is unstable; the number is that of its slope."""
+    with pytest.warns(UserWarning, match=r"activation <lambda>: f\(r\)/r exceeds f'\(0\)"):
+        found = finite_width_transition(16, activation=lambda r: np.tanh(r + 2 * r**3))
+    assert found == finite_width_transition(16)
+
+
+@pytest.mark.parametrize("f", [own_tanh, lambda r: 1.0 - np.exp(-r), lambda r: -np.arcsinh(2 * r), lambda r: 1.0 * r])
+def test_no_jump_no_warning(f):
+    """Whatever rounding makes of f(r)/r at small r."""
+    assert finite_width_transition(16, activation=f) > 0.0
+
+
 def test_a_users_activation():
-    point = fluctuations(64, 1.5, "O(3)", np.tanh)
+    point = fluctuations(64, 1.5, "O(3)", own_tanh)
     for name, value in fluctuations(64, 1.5, "O(3)").data_vars.items():
         assert float(point[name]) == pytest.approx(float(value), rel=1e-8)
 

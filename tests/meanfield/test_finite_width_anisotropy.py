@@ -7,7 +7,7 @@ from scipy import stats
 from meanfield import depth_scales, matrix_gram_map
 from meanfield.anisotropy import anisotropy_trajectory
 
-from .independent import FUNCTIONS
+from .independent import FUNCTIONS, own_tanh
 
 GRAM = np.array([[0.5, 0.1, 0.0], [0.1, 0.3, 0.02], [0.0, 0.02, 0.05]])
 NAMES = ["tanh", "erf", "algebraic", "saturated", "linear"]
@@ -96,7 +96,7 @@ def test_the_result():
         ({"gram": np.diag([1.0, 1.0, -0.1])}, "gram must be positive semi-definite, .* -0.1"),
         ({"gram": np.zeros((3, 3))}, "gram must not be zero"),
         ({"gram": np.full((3, 3), np.nan)}, "gram must be finite"),
-        ({"activation": np.tanh}, "activation must be one of the named ones"),
+        ({"activation": own_tanh}, "activation must be one of the named ones"),
         ({"sigma_w": [1.0, 2.0]}, "sigma_w must be one number here"),
         ({"depth": 1.5}, "depth must be an integer >= 0, got 1.5"),
     ],

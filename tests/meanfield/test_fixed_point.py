@@ -8,7 +8,7 @@ from mpmath import mp, mpf
 from scipy import integrate, optimize, special
 
 from meanfield import AccuracyWarning, ConvergenceWarning, fixed_point, length_map
-from tests.meanfield.independent import DIMENSIONS, MP_FUNCTIONS, radial_average, relative
+from tests.meanfield.independent import DIMENSIONS, MP_FUNCTIONS, own_tanh, radial_average, relative
 
 NAMED = ("tanh", "erf", "algebraic")
 CRITICAL = {"tanh": 1.0, "erf": np.sqrt(np.pi) / 2, "algebraic": 1.0}
@@ -212,6 +212,85 @@ def test_a_search_that_stops_early_is_reported(monkeypatch):
     assert np.isnan(point.c[1])
 
 
+def test_unbounded_activations_that_grow_slowly_enough():
+    """c* of a leaky clipping: <f^2> in pieces by incomplete Gamma functions, D = 2, s = sigma_w^2 c."""
+
+    def leaky(r):
+        return np.where(r < 1.0, r, 1.0 + 0.7 * (r - 1.0))
+
+    def lack(s):
+        far, _ = integrate.quad(lambda t: np.exp(-t) * (0.3 + 0.7 * np.sqrt(s * t)) ** 2, 1 / s, 60, epsrel=1e-12)
+        return s * special.gammainc(2.0, 1 / s) + far - s / 1.69
+
+    with pytest.warns(AccuracyWarning):
+        found = fixed_point(1.3, activation=leaky)
+    assert found.c == pytest.approx(optimize.brentq(lack, 5.0, 30.0) / 1.69, rel=1e-4)
+    # above 1/0.7 it grows for ever
+    message = r"at sigma_w = 1\.5: it does not saturate, a layer still multiplies c by 1\.1025 where sigma_w\^2 c = "
+    with pytest.raises(ValueError, match=message):
+        fixed_point(1.5, activation=leaky)
+
+
+# ---- a user's function at its transition -----------------------------------------------------------------------------
+
+
+def takes_off(r):
+    """f(r)/r rises from 1: at its transition c = 0 repels, and there is a stable c* far above."""
+    return np.tanh(r + 2.0 * r**3)
+
+
+DEAD_AT_ONE = {
+    "clipped": lambda r: np.minimum(r, 1.0),
+    "tanh": lambda r: np.tanh(r),
+    "r/(1+r)": lambda r: r / (1.0 + r),
+    "r/(1+r^4)^(1/4)": lambda r: r / (1.0 + r**4) ** 0.25,
+    "1-exp(-r)": lambda r: -np.expm1(-r),
+    "linear": lambda r: 1.0 * r,
+}
+
+
+@pytest.mark.parametrize("name", DEAD_AT_ONE)
+@pytest.mark.parametrize("symmetry", ["O(1)", "U(1)", "O(48)"])
+def test_exactly_at_the_transition(symmetry, name):
+    point = fixed_point([np.nextafter(1.0, 0.0), 1.0], symmetry, DEAD_AT_ONE[name])
+    np.testing.assert_array_equal(point.c, 0.0)
+    assert point.phase.tolist() == ["unbroken", "critical"]
+    np.testing.assert_array_equal(point.stable, 0.0)
+    assert np.isnan(point.unstable).all()
+
+
+def test_a_jump_at_the_transition():
+    def lack(c):
+        integral, _ = integrate.quad(lambda t: np.exp(-t) * takes_off(np.sqrt(c * t)) ** 2, 0, 40, epsrel=1e-12)
+        return integral - c
+
+    exact = optimize.brentq(lack, 0.4, 0.8, xtol=1e-14)
+    for sigma_w in (1.0, np.array([0.8, 1.0, 1.2])):
+        point = fixed_point(sigma_w, activation=takes_off)
+        at = (...,) if np.ndim(sigma_w) == 0 else 1
+        assert point.c[at] == pytest.approx(exact, rel=1e-9)
+        assert point.phase[at] == "broken"
+        assert point.stable[at][0] == point.c[at]
+        assert point.unstable[at][0] == 0.0
+
+
+@pytest.mark.parametrize("symmetry", ["O(1)", "U(1)", "O(3)", "O(48)"])
+def test_a_jump_next_to_the_transition(symmetry):
+    """The lower root is in the table's rounding there; whether it is seen or not, the upper one is."""
+    near = float(fixed_point(1.0 + 1e-10, symmetry, takes_off).c)
+    for steps in range(-12, 13):
+        assert fixed_point(1.0 + steps * 2.0**-52, symmetry, takes_off).c == pytest.approx(near, rel=1e-8)
+
+
+def test_c_too_small_to_be_found():
+    """c* of r/(1 + r) is of second order in the distance: below 1e-20 at 1 + 1e-12. It exists, and that is said."""
+    with pytest.raises(RuntimeError, match=r"at sigma_w = 1\.000000000001 is too small to be found"):
+        fixed_point(1.0 + 1e-12, activation=DEAD_AT_ONE["r/(1+r)"])
+    with pytest.warns(ConvergenceWarning):
+        point = fixed_point([1.0, 1.0 + 1e-12, 1.5], activation=DEAD_AT_ONE["r/(1+r)"])
+    assert point.status.tolist() == ["converged", "not converged", "converged"]
+
+
 # ---- shapes and the rest ---------------------------------------------------------------------------------------------
 
 
@@ -244,7 +323,7 @@ def test_large_capsules():
 
 def test_users_function_gives_what_its_named_twin_gives():
     sigma_w = [0.5, 1.001, 1.5, 30.0, 1e3]
-    user, named = fixed_point(sigma_w, "O(3)", np.tanh), fixed_point(sigma_w, "O(3)")
+    user, named = fixed_point(sigma_w, "O(3)", own_tanh), fixed_point(sigma_w, "O(3)")
     np.testing.assert_allclose(user.c, named.c, rtol=1e-9)
     assert np.all(np.abs(user.c - named.c) <= named.c * (10 * user.error + 1e-12))
 

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from meanfield import ConvergenceWarning, depth_scales, fixed_point, phase_diagram
+from tests.meanfield.independent import own_tanh
 
 SIGMA_W = np.array([0.3, 0.999, 1.0, 1.001, 1.5, 30.0])
 NUMBERS = ("c_star", "d_star", "chi_c", "xi_c", "chi_delta", "xi_delta", "chi_jacobian", "chi_gram", "residual")
@@ -70,8 +71,8 @@ def test_a_single_number_is_a_table_of_one():
 
 def test_error_estimate():
     assert phase_diagram([0.5, 1.5]).error_estimate.values.tolist() == [0.0, 1e-12]
-    user = phase_diagram([1.2, 1.5], "O(3)", np.tanh)
-    assert user.attrs["activation"] == "tanh"
+    user = phase_diagram([1.2, 1.5], "O(3)", own_tanh)
+    assert user.attrs["activation"] == "own_tanh"
     assert (user.error_estimate < 1e-10).all()
 
 

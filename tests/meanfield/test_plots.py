@@ -141,6 +141,22 @@ def test_cobweb_stays_below_the_diagonal_and_walks_to_zero(ax):
     assert 0 < x[-1] < 1e-6
 
 
+def test_cobweb_of_opposite_inputs_is_in_sight(ax):
+    plots.cobweb(1.5, rho=-0.5, layers=5, ax=ax)
+    x, y = _steps(ax)
+    assert x[0] == -0.5
+    assert np.all(np.diff(x[1::2]) > 0.0)
+    assert ax.get_xlim() == ax.get_ylim() == (-1.0, 1.0)
+    rho, after = _curve(ax, r"$\rho \to \rho'$")
+    np.testing.assert_allclose([after[0], after[50], after[150]], [-1.0, y[1], -y[1]], atol=1e-12)
+    assert rho[0] == -1.0
+
+
+def test_labels_tell_the_transition_from_its_neighbours(ax):
+    plots.length_curve(1.0 + 1e-9, ax=ax)
+    assert ax.lines[1].get_label() == r"$c \to c'$, $\sigma_w = 1.000000001$"
+
+
 def test_cobweb_needs_the_broken_phase(ax):
     with pytest.raises(ValueError, match=r"sigma_w must be above the transition for a cobweb at c\* > 0, got 0.9"):
         plots.cobweb(0.9, ax=ax)
@@ -156,6 +172,7 @@ def test_phase_curve_has_a_line_for_each_symmetry_and_gaps_at_infinity(ax):
     np.testing.assert_allclose(ax.lines[0].get_ydata()[0], -1 / np.log(0.81))
     assert [np.isnan(line.get_ydata()[1]) for line in ax.lines] == [True, True]
     assert (ax.get_xlabel(), ax.get_yscale()) == (plots.SIGMA_LABEL, "log")
+    assert ax.yaxis.get_major_formatter()(0.2) == "0.2"
     assert ax.get_ylabel() == r"depth scale of $c$, $\xi_c$ [layers]"
 
 

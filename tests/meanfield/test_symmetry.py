@@ -28,5 +28,5 @@ def test_what_they_keep():
     """O(k) keeps the anisotropy of a capsule; U(1) and generic have a phase between two inputs."""
     keeps = {name: as_symmetry(name).keeps_anisotropy for name in ("U(1)", "O(1)", "O(2)", "O(7)", "generic(7)")}
     assert keeps == {"U(1)": False, "O(1)": False, "O(2)": True, "O(7)": True, "generic(7)": False}
-    phase = {name: as_symmetry(name).has_phase for name in ("U(1)", "O(2)", "generic(2)")}
-    assert phase == {"U(1)": True, "O(2)": False, "generic(2)": True}
+    phase = {name: as_symmetry(name).has_phase for name in ("U(1)", "O(1)", "O(2)", "generic(1)", "generic(2)")}
+    assert phase == {"U(1)": True, "O(1)": False, "O(2)": False, "generic(1)": False, "generic(2)": True}
