@@ -65,7 +65,9 @@ def test_the_plot(data):
     ("options", "message"),
     [
         ({"inputs": [[1.0, 0.0]]}, r"inputs must be two rows of features, got shape \(1, 2\)"),
-        ({"n_networks": 15}, "n_networks must be at least 16, got 15"),
+        ({"n_networks": 15}, "n_networks must be an integer >= 16, got 15"),
+        ({"depth": 0}, "depth must be an integer >= 1, got 0"),
+        ({"seed": "a"}, "seed must be an integer >= 0, got 'a'"),
     ],
 )
 def test_bad_input(options, message):
