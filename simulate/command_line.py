@@ -14,6 +14,6 @@ def run_command(commands: Mapping[str, Callable[..., Any]], prog: str) -> int:
     command = tyro.extras.subcommand_cli_from_dict(dict(commands), prog=prog)
     try:
         return command.run()
-    except (ValueError, OSError, OverflowError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError, OverflowError, MemoryError, RuntimeError) as error:
+        print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
         return 2
