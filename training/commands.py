@@ -103,7 +103,8 @@ class Run:
             bar.update(done)
 
         with (
-            tqdm(unit="FLOP", unit_scale=True, leave=False) as bar,
+            # shown after a second, so that what is refused at once leaves a message and no bar
+            tqdm(unit="FLOP", unit_scale=True, leave=False, delay=1.0) as bar,
             as_executor(self.executor, self.device) as executor,
         ):
             try:
@@ -167,6 +168,8 @@ class Summarise:
     results: Path = COMMITTED
 
     def run(self) -> int:
+        if not any(self.results.glob("*.csv")):
+            raise FileNotFoundError(f"results must be a folder with tables of results, got {self.results}")
         out = self.results / "README.md"
         with atomic_path(out) as path:
             path.write_text(summary(self.results))
