@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -71,3 +72,46 @@ def test_all_that_is_required_is_pinned():
     wanted = {name_of(each) for part in settings["optional-dependencies"].values() for each in part}
     wanted |= set(map(name_of, settings["dependencies"]))
     assert wanted - {"goldstone-propagation"} == pinned
+
+
+@pytest.mark.parametrize(
+    ("program", "missing", "told"),
+    [
+        ("import simulate", "torch", "simulate needs torch: pip install goldstone-propagation[simulate]"),
+        ("import simulate", "psutil", "simulate needs psutil: pip install goldstone-propagation[simulate]"),
+        ("import training", "torch", "training needs torch: pip install goldstone-propagation[training]"),
+        ("import training.recurrent", "pandas", "training needs pandas: pip install goldstone-propagation[training]"),
+        ("import training", "filelock", "training needs filelock: pip install goldstone-propagation[training]"),
+        (
+            "import simulate; simulate.load_images()",
+            "sklearn",
+            "the digits need scikit-learn: pip install goldstone-propagation[simulate]",
+        ),
+        (
+            "from training.data import Source, load; load(Source('mnist'))",
+            "pooch",
+            "a download needs pooch: pip install goldstone-propagation[training]",
+        ),
+    ],
+)
+def test_without_an_extra_it_is_named(program, missing, told):
+    code = f"import sys; sys.modules[{missing!r}] = None; {program}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == f"ImportError: {told}"
+
+
+@pytest.mark.parametrize("package", ["simulate", "training"])
+def test_a_command_line_without_torch_names_the_extra(package):
+    code = f"import runpy, sys; sys.modules['torch'] = None; runpy.run_module({package!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    told = f"ImportError: {package} needs torch: pip install goldstone-propagation[{package}]"
+    assert done.stderr.splitlines()[-1] == told
+
+
+def test_a_dask_scheduler_without_dask_is_exit_code_2():
+    code = "import sys; sys.modules['distributed'] = None; from training.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "run", "figure5a", "--executor", "tcp://127.0.0.1:1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    told = "error: a dask scheduler needs distributed: pip install goldstone-propagation[dask]\n"
+    assert done.stderr == told

@@ -41,6 +41,8 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
 
     Raises
     ------
+    ImportError
+        For a scheduler without the extra `dask`, saying what to install.
     ValueError
         For another name.
     """
@@ -55,8 +57,11 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
         with ProcessPoolExecutor(workers, context, signal.signal, ignored) as processes:
             yield processes
     elif "://" in name:
-        from distributed import Client  # an extra
-
+        try:
+            from distributed import Client
+        except ModuleNotFoundError as error:
+            told = f"a dask scheduler needs {error.name}: pip install goldstone-propagation[dask]"
+            raise ImportError(told) from error
         with Client(name) as client:
             yield client.get_executor()
     else:
