@@ -22,6 +22,7 @@ from meanfield.files import atomic_path
 from simulate.devices import as_device
 
 from . import table
+from .experiment import counted
 from .experiments import EXPERIMENTS, run_experiment
 from .places import COMMITTED, MINE, find, read
 from .runner import Interrupted
@@ -76,7 +77,7 @@ class List:
         for name, experiment in EXPERIMENTS.items():
             print(f"{name}: {experiment.claim}\n  judged by: {experiment.criterion}")
             for preset, size in experiment.presets.items():
-                print(f"  {preset:<6} {size.networks} networks: {experiment.describe(size.settings)}")
+                print(f"  {preset:<6} {counted(size.networks, 'network')}: {experiment.describe(size.settings)}")
         return 0
 
 
