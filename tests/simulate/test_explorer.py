@@ -69,6 +69,8 @@ def test_the_point_lies_on_the_diagram(ax):
     [
         (Point("U(1)", sigma_w=1.5), "broken", "the phase"),
         (Point("O(4)", sigma_w=0.9), "unbroken", "6 angles"),
+        (Point("O(2)", sigma_w=1.5), "broken", "1 angle"),
+        (Point("O(1)", sigma_w=1.5), "broken", "a sign"),
         (Point("generic(2)", sigma_w=1.5), "broken", "a sign"),
     ],
 )
