@@ -78,7 +78,7 @@ def glance(
         "executor": executor,
         "progress": progress,
     }
-    tables = []
+    tables, samples = [], []
     for number, model in enumerate(MODELS):
         # a seed for each, or the two would share their random numbers and scatter together
         sizes = common | {"seed": seed + number}
@@ -91,8 +91,15 @@ def glance(
             group_elements=np.stack([plane_rotation(2, ANGLE), np.eye(2)]),
             **sizes,
         )
+        samples += [across, along]
         tables.append(xr.merge([_size(across), _pair(along), _theory(model, cosine, depth)]))
-    attributes = along.attrs | {"depth": depth, "n_networks": n_networks, "symmetry": ", ".join(MODELS)}
+    attributes = along.attrs | {
+        "symmetry": ", ".join(MODELS),
+        "depth": depth,
+        "n_networks": min(one.sizes["network"] for one in samples[1::2]),
+        "seed": seed,
+        "partial": max(one.attrs["partial"] for one in samples),
+    }
     return xr.concat(tables, xr.DataArray(list(MODELS), dims="model", name="model")).assign_attrs(attributes)
 
 

@@ -8,6 +8,7 @@ import pytest
 import simulate.__main__ as command_line
 from meanfield import precise
 from simulate import load_images
+from simulate.blocks import PartialResultWarning
 from simulate.glance import MODELS, glance, plot_glance
 
 SIZES = {"width": 128, "depth": 8, "n_networks": 128, "device": "cpu"}
@@ -42,6 +43,25 @@ def test_samples_lie_on_the_theory(data, inputs):
     assert np.all(np.abs(at.c - exact) < 5 * at.c_se + 1.0 / SIZES["width"])
     # below the transition c falls by sigma_w^2 in each of the layers and starts below 1
     assert np.all(data.c.sel(sigma_w=0.6) < 0.36 ** SIZES["depth"] * 1.1)
+
+
+def test_what_the_models_have_in_common(data):
+    assert data.attrs["symmetry"] == "U(1), generic(2)"
+    assert [data.attrs[name] for name in ("seed", "partial", "width", "depth", "n_networks")] == [0, 0, 128, 8, 128]
+
+
+def test_a_part_that_was_stopped_shows(inputs):
+    """Ctrl-C while U(1) networks follow the two inputs; all others are finished."""
+    calls = []
+
+    def stop(finished):
+        calls.append(finished)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.warns(PartialResultWarning, match="32 of 64 networks"):
+        data = glance(inputs, width=4, depth=2, n_networks=64, device="cpu", progress=stop)
+    assert (data.attrs["partial"], data.attrs["n_networks"]) == (1, 32)
 
 
 def test_the_models_have_their_own_random_numbers(data):
