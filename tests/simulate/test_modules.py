@@ -77,7 +77,7 @@ def test_several_networks_make_a_summary():
 
     z = torch.randn(2, 20, dtype=torch.complex128)
     runs = [measure([ComplexLayer(20, 1.5)], z) for _ in range(3)]
-    means = simulate.summary(xr.concat(runs, "network"))
+    means = simulate.summary(xr.concat(runs, "network", combine_attrs="drop_conflicts"))
     np.testing.assert_allclose(means.d[0, 1], np.mean([run.d[0, 0, 1] for run in runs], axis=0))
 
 
