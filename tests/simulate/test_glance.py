@@ -63,6 +63,12 @@ def test_what_the_models_have_in_common(data):
     assert [data.attrs[name] for name in ("seed", "partial", "width", "depth", "n_networks")] == [0, 0, 128, 8, 128]
 
 
+def test_an_eighth_of_the_networks_is_taken_across_sigma_w(inputs):
+    counted = []
+    glance(inputs, width=4, depth=1, n_networks=48, device="cpu", progress=counted.append)
+    assert counted == [6, 16, 16, 16, 6, 16, 16, 16]
+
+
 def test_a_part_that_was_stopped_shows(inputs):
     """Ctrl-C while U(1) networks follow the two inputs; all others are finished."""
     calls = []
