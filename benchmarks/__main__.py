@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tyro
 
-from meanfield.files import atomic_path
+from meanfield.files import atomic_path, require_writable
 
 from . import correlation_map, fixed_points, recurrent, samplers, training, trajectories
 from .machine import machine
@@ -30,6 +30,7 @@ class Bench:
     """Virtual environment with neural-tangents (make bench-peers); left out where there is none."""
 
     def run(self) -> None:
+        require_writable(self.out)
         scale = QUICK if self.quick else FULL
         where, jobs = machine(), []
         for job in _jobs(scale, self.peers):
@@ -65,7 +66,7 @@ def main() -> int:
     """Run the command line; bad values end with a message and exit code 2."""
     try:
         tyro.cli(Bench, prog="python -m benchmarks").run()
-    except (OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -18,7 +18,7 @@ import torch
 import tyro
 from torch import nn
 
-from meanfield.checks import whole_number
+from meanfield.checks import real_array, whole_number
 from simulate.devices import as_device
 from training.recurrent import CopyTask, ImageTask, Setting, Training
 from training.recurrent.image_task import ImageSet
@@ -59,7 +59,9 @@ class Stacks:
     """Whether to time the models of Tables 2 and 3."""
 
     def run(self) -> None:
-        whole_number("shorten", self.shorten, 1)
+        real_array("budget", self.budget, minimum=0.0)
+        if whole_number("shorten", self.shorten, 1) > PIXELS:
+            raise ValueError(f"shorten must be at most the {PIXELS} pixels of an image, got {self.shorten}")
         place = as_device(self.device)
         name = torch.cuda.get_device_name(place) if place.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
         print(f"{name}, torch {torch.__version__}\n", flush=True)

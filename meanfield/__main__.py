@@ -10,9 +10,9 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from .checks import shortest
+from .checks import real_array, shortest, whole_number
 from .depth_scales import depth_scales
-from .files import atomic_path
+from .files import atomic_path, require_writable
 from .phase_diagram import phase_diagram
 
 
@@ -67,17 +67,31 @@ class Diagram:
     """Where to write, without the endings .png and .nc."""
 
     def run(self) -> None:
-        if self.points < 2:
-            raise ValueError(f"points must be at least 2, got {self.points}")
-        diagram = phase_diagram(np.linspace(self.start, self.stop, self.points), list(self.symmetry), self.activation)
+        image, table = self._places()
+        diagram = phase_diagram(self._sigma_w(), list(self.symmetry), self.activation)
         from .plots import overview  # matplotlib is only needed here
 
-        image, table = self.out.with_name(self.out.name + ".png"), self.out.with_name(self.out.name + ".nc")
         with atomic_path(image) as path:
             overview(diagram).savefig(path, dpi=160)
         with atomic_path(table) as path:
             diagram.to_netcdf(path)
         print(f"wrote {image} and {table}")
+
+    def _places(self) -> list[Path]:
+        if not self.out.name or self.out.suffix in (".png", ".nc"):
+            raise ValueError(f"out must be a name without the endings .png and .nc, got {self.out}")
+        places = [self.out.with_name(f"{self.out.name}{ending}") for ending in (".png", ".nc")]
+        for place in places:
+            require_writable(place)
+        return places
+
+    def _sigma_w(self) -> np.ndarray:
+        whole_number("points", self.points, 2)
+        for name in ("start", "stop"):
+            real_array(name, getattr(self, name), minimum=0.0)
+        if self.start >= self.stop:
+            raise ValueError(f"stop must be > start = {self.start:g}, got {self.stop:g}")
+        return np.linspace(self.start, self.stop, self.points)
 
 
 def main() -> int:
@@ -85,8 +99,8 @@ def main() -> int:
     command = tyro.extras.subcommand_cli_from_dict({"solve": Solve, "diagram": Diagram}, prog="python -m meanfield")
     try:
         command.run()
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
         return 2
     return 0
 

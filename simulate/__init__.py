@@ -7,6 +7,12 @@
 >>> # c, d, Delta, phi and Gram matrices by layer: means and variances, with standard errors
 """
 
+try:
+    import psutil as _psutil  # noqa: F401
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError(f"simulate needs {error.name}: pip install goldstone-propagation[simulate]") from error
+
 from .collective import sample_collective
 from .data import Images, load_images, read_idx
 from .ensemble_statistics import ensemble_statistics

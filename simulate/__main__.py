@@ -1,4 +1,4 @@
-"""Command line: ``python -m simulate verify | run | figure2 | figure9``."""
+"""Command line: ``python -m simulate verify | run | figure2 | figure9 | glance``."""
 
 from __future__ import annotations
 

@@ -75,13 +75,14 @@ def run_blocks(
     """
     n_networks = whole_number("n_networks", n_networks, 1)
     count = math.ceil(n_networks / BLOCK)
-    tasks = [range(first, min(first + at_once, count)) for first in range(0, count, at_once)]
+    firsts = range(0, count, at_once)
+    tasks = (range(first, min(first + at_once, count)) for first in firsts)  # one by one: there may be any number
     results = map(compute, tasks) if executor is None else _elsewhere(compute, tasks, executor)
     taken = 0
     try:
-        for task, result in zip(tasks, results, strict=True):
+        for first, result in zip(firsts, results, strict=True):
             take(result)
-            finished = min(task.stop * BLOCK, n_networks) - taken
+            finished = min((first + at_once) * BLOCK, n_networks) - taken
             taken += finished
             if progress is not None:
                 progress(finished)
@@ -104,14 +105,13 @@ def _stops() -> tuple[type[BaseException], ...]:
     return (KeyboardInterrupt, MemoryError, torch.OutOfMemoryError, BrokenExecutor, *dead)
 
 
-def _elsewhere(compute: Callable[[range], T], tasks: list[range], executor: Executor) -> Iterator[T]:
+def _elsewhere(compute: Callable[[range], T], tasks: Iterator[range], executor: Executor) -> Iterator[T]:
     """Results in order; tasks that are not wanted any more are cancelled."""
-    waiting = iter(tasks)
-    futures = deque(executor.submit(compute, task) for task in islice(waiting, IN_FLIGHT))
+    futures = deque(executor.submit(compute, task) for task in islice(tasks, IN_FLIGHT))
     try:
         while futures:
             yield futures.popleft().result()
-            futures.extend(executor.submit(compute, task) for task in islice(waiting, 1))
+            futures.extend(executor.submit(compute, task) for task in islice(tasks, 1))
     finally:
         for future in futures:
             future.cancel()

@@ -10,10 +10,10 @@ import tyro
 
 
 def run_command(commands: Mapping[str, Callable[..., Any]], prog: str) -> int:
-    """Read the arguments and run what they name; bad values end with a message and exit code 2."""
+    """Read the arguments and run what they name; bad values, and missing extras, end with a message and exit code 2."""
     command = tyro.extras.subcommand_cli_from_dict(dict(commands), prog=prog)
     try:
         return command.run()
-    except (ValueError, OSError, OverflowError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError, OverflowError, MemoryError, RuntimeError, ImportError) as error:
+        print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
         return 2

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import xarray as xr
 from matplotlib import style
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from tqdm.std import tqdm
 
 from meanfield import Ensemble
-from meanfield.files import atomic_path
+from meanfield.files import atomic_path, require_writable
 from meanfield.plots import STYLE
 
 from .blocks import Progress
@@ -43,7 +45,11 @@ def working(total: int) -> Iterator[tuple[Executor, Progress]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(os.cpu_count()) as executor, tqdm(total=total, unit="networks", leave=False) as bar:
+        # shown after a second, so that what is refused at once leaves a message and no bar
+        with (
+            ThreadPoolExecutor(os.cpu_count()) as executor,
+            tqdm(total=total, unit="networks", leave=False, delay=1.0) as bar,
+        ):
             yield executor, bar.update
     finally:
         torch.set_num_threads(threads)
@@ -68,10 +74,12 @@ class Verify:
 
     def run(self) -> int:
         start = time.perf_counter()
+        places = {sampler: self._place(number, sampler) for number, sampler in enumerate(self._chosen())}
+        for out in places.values():
+            require_figure(out, ".csv")
         images = load_images(self.data_dir)
-        samplers = self._chosen()
         passed = True
-        for number, sampler in enumerate(samplers):
+        for number, (sampler, out) in enumerate(places.items()):
             full = self.full and number == 0
             total = len(CASES) * len(WIDTH_RATIOS) * self.n_networks * (2 + MORE_NETWORKS if full else 1)
             with working(total) as (executor, progress):
@@ -86,7 +94,6 @@ class Verify:
                     executor=executor,
                     progress=progress,
                 )
-            out = self.out if number == 0 else self.out.with_stem(f"{self.out.stem}_{sampler}")
             print(f"{images!r}\nsampler: {sampler}\n\n{table(result)}")
             self._write(result, out)
             print(f"wrote {out} and {out.with_suffix('.csv')}; {time.perf_counter() - start:.0f} s")
@@ -100,7 +107,13 @@ class Verify:
             raise ValueError("samplers must name at least one sampler, got none")
         if self.full:
             raise ValueError(f"samplers must be left out with full, which uses both, got {' '.join(self.samplers)}")
+        if len(set(self.samplers)) < len(self.samplers):
+            raise ValueError(f"samplers must name each sampler once, got {' '.join(self.samplers)}")
         return self.samplers
+
+    def _place(self, number: int, sampler: SamplerName) -> Path:
+        """The figure of one of the samplers."""
+        return self.out if number == 0 else self.out.with_stem(f"{self.out.stem}_{sampler}")
 
     def _write(self, result: Verification, out: Path) -> None:
         write_figure(overview(result), out)
@@ -130,7 +143,8 @@ class Run:
     """netCDF file to write."""
 
     def run(self) -> int:
-        inputs = load_images(self.data_dir).features(list(self.images))
+        require_writable(self.out, [".nc"])
+        inputs = self._inputs()
         with working(self.n_networks) as (executor, progress):
             result = ensemble_statistics(
                 Ensemble(self.symmetry, self.activation),
@@ -153,6 +167,15 @@ class Run:
         print(f"(last layer, first input) wrote {self.out}")
         return 0
 
+    def _inputs(self) -> np.ndarray:
+        images = load_images(self.data_dir)
+        if not self.images:
+            raise ValueError("images must name at least one image, got none")
+        for each in self.images:
+            if not 0 <= each < len(images.labels):
+                raise ValueError(f"images must be numbers from 0 to {len(images.labels) - 1}, got {each}")
+        return images.features(list(self.images))
+
 
 @dataclass
 class Figure2:
@@ -171,6 +194,7 @@ class Figure2:
     """Figure to write; the numbers go beside it, ending in .nc."""
 
     def run(self) -> int:
+        require_figure(self.out, ".nc")
         inputs = load_images(self.data_dir).features([0])
         with working(self.n_networks) as (executor, progress):
             result = figure2(
@@ -208,6 +232,7 @@ class Figure9:
     """Figure to write; the numbers go beside it, ending in .nc."""
 
     def run(self) -> int:
+        require_figure(self.out, ".nc")
         with working(2 * (QUICK if self.quick else FULL)[1]) as (executor, progress):
             result = figure9(
                 self.symmetry,
@@ -242,6 +267,7 @@ class Glance:
     """Figure to write; the numbers go beside it, ending in .nc."""
 
     def run(self) -> int:
+        require_figure(self.out, ".nc")
         inputs = load_images(self.data_dir).features([0, 10])
         with working(2 * (self.n_networks + self.n_networks // 8)) as (executor, progress):
             result = glance(
@@ -261,6 +287,18 @@ class Glance:
         print(shown.to_dataframe().to_string(float_format="{:.4f}".format))
         print(f"(last layer) wrote {self.out} and {self.out.with_suffix('.nc')}")
         return 0
+
+
+def require_figure(out: Path, beside: str) -> None:
+    """Refuse a figure that could not be written, or the file of its numbers, which has the ending `beside`.
+
+    Raises
+    ------
+    ValueError
+        Naming `out`.
+    """
+    require_writable(out, [f".{each}" for each in sorted(FigureCanvasBase.get_supported_filetypes())])
+    require_writable(out.with_suffix(beside))
 
 
 def write_figure(figure: Figure, out: Path) -> None:

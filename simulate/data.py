@@ -76,7 +76,10 @@ def load_images(data_dir: str | Path | None = None, split: str = "train") -> Ima
 
 
 def _digits() -> Images:
-    from sklearn.datasets import load_digits  # a second of import time that IDX users need not pay
+    try:
+        from sklearn.datasets import load_digits  # a second of import time that IDX users need not pay
+    except ModuleNotFoundError as error:
+        raise ImportError("the digits need scikit-learn: pip install goldstone-propagation[simulate]") from error
 
     digits = load_digits()
     return Images("digits", digits.images.astype(np.uint8), digits.target.astype(np.int64), 16)

@@ -16,7 +16,16 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from meanfield import Ensemble, as_symmetry, correlation_map, depth_scales, fixed_point, length_map, trajectory
+from meanfield import (
+    Ensemble,
+    Symmetry,
+    as_symmetry,
+    correlation_map,
+    depth_scales,
+    fixed_point,
+    length_map,
+    trajectory,
+)
 from meanfield.checks import real_array, whole_number
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL, plain_log_axis, points
 
@@ -143,16 +152,23 @@ def readout(point: Point) -> dict[str, str]:
     except ValueError as error:  # linear networks above their transition
         return {"phase": f"no fixed point ({error})"}
     broken = float(found.fixed_point.c) > 0
-    k = as_symmetry(point.symmetry).capsule_dimension
-    kept = {"U(1)": "the phase", "O": f"{k * (k - 1) // 2} angles", "generic": "a sign"}
     return {
         "phase": "broken, inputs settle at c* > 0" if broken else "unbroken, every input dies",
         r"$c^*$": f"{float(found.fixed_point.c):.6g}",
         r"$\xi_c$": f"{float(found.xi_c):.4g} layers",
         r"$\xi_\Delta$": f"{float(found.xi_delta):.4g} layers",
         r"$\chi_J$": f"{float(found.chi_jacobian):.5g} per layer",
-        "conserved between two inputs": kept[as_symmetry(point.symmetry).family],
+        "conserved between two inputs": _conserved(as_symmetry(point.symmetry)),
     }
+
+
+def _conserved(symmetry: Symmetry) -> str:
+    if symmetry.family == "U(1)":
+        return "the phase"
+    angles = symmetry.capsule_dimension * (symmetry.capsule_dimension - 1) // 2
+    if symmetry.family == "generic" or not angles:
+        return "a sign"
+    return "1 angle" if angles == 1 else f"{angles} angles"
 
 
 def explorer():

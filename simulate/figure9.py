@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from meanfield import Ensemble, Symmetry, as_symmetry
+from meanfield.checks import whole_number
 from meanfield.jacobian import jacobian_trajectory
 
 from .blocks import Progress
@@ -78,6 +79,9 @@ def figure9(
         raise ValueError(f"symmetry must be 'U(1)' or 'O(k)' with k >= 2, got '{symmetry}'")
     if not len(depths):
         raise ValueError("depths must name at least one depth, got none")
+    depths = [whole_number("each of depths", depth, 0) for depth in depths]
+    if len(set(depths)) < len(depths):
+        raise ValueError(f"depths must name each depth once, got {', '.join(map(str, depths))}")
     models = [str(symmetry), f"generic({k})"]
     width, n_networks = QUICK if quick else FULL
     samples = [
@@ -93,7 +97,7 @@ def figure9(
             device=device,
             executor=executor,
             progress=progress,
-        ).sel(layer=list(depths))
+        ).sel(layer=depths)
         for model in models
     ]
     tables = [_means(one).assign(_theory(model, activation, one)) for model, one in zip(models, samples, strict=True)]

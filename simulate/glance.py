@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from meanfield import Ensemble, correlation_map, fixed_point, length_map, trajectory
+from meanfield.checks import whole_number
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL, points
 
 from .blocks import Progress
@@ -61,13 +62,14 @@ def glance(
     Raises
     ------
     ValueError
-        As :func:`simulate.sample_collective` does, and for fewer than 16 networks.
+        As :func:`simulate.sample_collective` does, for fewer than 16 networks, and for no layer to follow.
     """
     inputs = np.asarray(inputs, float)
     if inputs.shape[:1] != (2,):
         raise ValueError(f"inputs must be two rows of features, got shape {inputs.shape}")
-    if n_networks < 16:
-        raise ValueError(f"n_networks must be at least 16, got {n_networks}")
+    whole_number("n_networks", n_networks, 16)
+    whole_number("depth", depth, 1)
+    whole_number("seed", seed, 0)
     cosine = float(inputs[0] @ inputs[1] / np.prod(np.linalg.norm(inputs, axis=1)))
     common: dict[str, Any] = {
         "width": width,
@@ -76,7 +78,7 @@ def glance(
         "executor": executor,
         "progress": progress,
     }
-    tables = []
+    tables, samples = [], []
     for number, model in enumerate(MODELS):
         # a seed for each, or the two would share their random numbers and scatter together
         sizes = common | {"seed": seed + number}
@@ -89,8 +91,15 @@ def glance(
             group_elements=np.stack([plane_rotation(2, ANGLE), np.eye(2)]),
             **sizes,
         )
+        samples += [across, along]
         tables.append(xr.merge([_size(across), _pair(along), _theory(model, cosine, depth)]))
-    attributes = along.attrs | {"depth": depth, "n_networks": n_networks, "symmetry": ", ".join(MODELS)}
+    attributes = along.attrs | {
+        "symmetry": ", ".join(MODELS),
+        "depth": depth,
+        "n_networks": min(one.sizes["network"] for one in samples[1::2]),
+        "seed": seed,
+        "partial": max(one.attrs["partial"] for one in samples),
+    }
     return xr.concat(tables, xr.DataArray(list(MODELS), dims="model", name="model")).assign_attrs(attributes)
 
 

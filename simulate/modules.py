@@ -43,7 +43,8 @@ def measure(
     -------
     xarray.Dataset
         `gram` and `d` as from :func:`simulate.sample_networks`, with a single network; the width may change from layer
-        to layer. ``xr.concat([measure(...), ...], "network")`` of several networks goes to :func:`simulate.summary`.
+        to layer. Several networks go to :func:`simulate.summary` as
+        ``xr.concat([measure(...), ...], "network", combine_attrs="drop_conflicts")``.
 
     Raises
     ------

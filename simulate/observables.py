@@ -21,12 +21,12 @@ from .streaming import Moments
 
 def order_parameters(samples: xr.Dataset) -> np.ndarray:
     """c_a = tr Q_aa (Eq. (6)) of each network, shape (network, sigma_w, layer, input)."""
-    return _traces(samples.gram.values, as_symmetry(samples.symmetry).capsule_dimension)
+    return _traces(samples.gram.values, _symmetry(samples).capsule_dimension)
 
 
 def cross_block(samples: xr.Dataset, first: int = 0, second: int = 1) -> np.ndarray:
     """Q_ab of each network, shape (network, sigma_w, layer, D, D)."""
-    k = as_symmetry(samples.symmetry).capsule_dimension
+    k = _symmetry(samples).capsule_dimension
     return samples.gram.values[..., first * k : (first + 1) * k, second * k : (second + 1) * k]
 
 
@@ -117,7 +117,9 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
 
     Parameters
     ----------
-    samples : as :func:`simulate.sample_networks` returns them; at least two networks.
+    samples : as :func:`simulate.sample_networks` returns them; at least two networks. Several runs are joined by
+        ``xr.concat(runs, "network", combine_attrs="drop_conflicts")``: by default xarray would tell the seed of the
+        first one as that of all.
 
     Returns
     -------
@@ -128,9 +130,9 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     ValueError
-        For a single network, which has no standard error.
+        For a single network, which has no standard error, and for runs joined of different symmetries.
     """
-    symmetry = as_symmetry(samples.symmetry)
+    symmetry = _symmetry(samples)
     frame = None
     if samples.sizes["input"] > 1:
         frame = polar_factor(cross_block(samples)[:, 0, 0].mean(axis=0), symmetry)
@@ -175,6 +177,12 @@ def _add_delta(out: xr.Dataset, symmetry: Symmetry, frame: np.ndarray) -> None:
         error = np.divide(out.turn_se.values, delta, out=np.full(delta.shape, np.nan), where=delta > 0.0)
         out["phi"] = (leading, phi, {"long_name": r"phase $\varphi^l$", "units": "rad"})
         out["phi_se"] = (leading, error, {"long_name": "standard error of phi", "units": "rad"})
+
+
+def _symmetry(samples: xr.Dataset) -> Symmetry:
+    if "symmetry" not in samples.attrs:
+        raise ValueError(f"samples must be of one symmetry, which their attributes name, got {list(samples.attrs)}")
+    return as_symmetry(samples.symmetry)
 
 
 def _traces(gram: np.ndarray, k: int) -> np.ndarray:

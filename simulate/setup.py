@@ -15,6 +15,8 @@ from meanfield.symmetry import Symmetry
 from .devices import as_device, as_dtype
 from .provenance import provenance
 
+LARGEST_SEED = 2**64 - 1  # a result's attributes hold it, and netCDF has no larger integers
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -73,13 +75,15 @@ class Setup:
             raise ValueError(f"d_0 must be one number, got shape {d_start.shape}")
         as_dtype(dtype)
         directions = _directions(inputs)
+        if whole_number("seed", seed, 0) > LARGEST_SEED:
+            raise ValueError(f"seed must be at most 2^64 - 1, got {seed}")
         return cls(
             ensemble=ensemble,
             directions=directions,
             group_elements=_group_elements(group_elements, len(directions), ensemble.symmetry),
             width=whole_number("width", width, 1),
             depth=whole_number("depth", depth, 0),
-            seed=whole_number("seed", seed, 0),
+            seed=int(seed),
             sigma_w=np.atleast_1d(sigma_w),
             d_0=float(d_start),
             dtype=dtype,

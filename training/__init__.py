@@ -7,6 +7,13 @@
 >>> # what the paper leaves open, and what is done here, is in training.conventions
 """
 
+try:
+    import filelock as _filelock  # noqa: F401
+    import pandas as _pandas  # noqa: F401
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError(f"training needs {error.name}: pip install goldstone-propagation[training]") from error
+
 from .data import Source, load
 from .experiments import run_experiment
 from .job import Job

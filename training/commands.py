@@ -22,6 +22,7 @@ from meanfield.files import atomic_path
 from simulate.devices import as_device
 
 from . import table
+from .experiment import counted
 from .experiments import EXPERIMENTS, run_experiment
 from .places import COMMITTED, MINE, find, read
 from .runner import Interrupted
@@ -41,6 +42,8 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
 
     Raises
     ------
+    ImportError
+        For a scheduler without the extra `dask`, saying what to install.
     ValueError
         For another name.
     """
@@ -55,8 +58,11 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
         with ProcessPoolExecutor(workers, context, signal.signal, ignored) as processes:
             yield processes
     elif "://" in name:
-        from distributed import Client  # an extra
-
+        try:
+            from distributed import Client
+        except ModuleNotFoundError as error:
+            told = f"a dask scheduler needs {error.name}: pip install goldstone-propagation[dask]"
+            raise ImportError(told) from error
         with Client(name) as client:
             yield client.get_executor()
     else:
@@ -71,7 +77,7 @@ class List:
         for name, experiment in EXPERIMENTS.items():
             print(f"{name}: {experiment.claim}\n  judged by: {experiment.criterion}")
             for preset, size in experiment.presets.items():
-                print(f"  {preset:<6} {size.networks} networks: {experiment.describe(size.settings)}")
+                print(f"  {preset:<6} {counted(size.networks, 'network')}: {experiment.describe(size.settings)}")
         return 0
 
 
@@ -103,7 +109,8 @@ class Run:
             bar.update(done)
 
         with (
-            tqdm(unit="FLOP", unit_scale=True, leave=False) as bar,
+            # shown after a second, so that what is refused at once leaves a message and no bar
+            tqdm(unit="FLOP", unit_scale=True, leave=False, delay=1.0) as bar,
             as_executor(self.executor, self.device) as executor,
         ):
             try:
@@ -167,6 +174,8 @@ class Summarise:
     results: Path = COMMITTED
 
     def run(self) -> int:
+        if not any(self.results.glob("*.csv")):
+            raise FileNotFoundError(f"results must be a folder with tables of results, got {self.results}")
         out = self.results / "README.md"
         with atomic_path(out) as path:
             path.write_text(summary(self.results))

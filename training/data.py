@@ -196,8 +196,11 @@ def _identify(name: str, folder: Path) -> bool:
 
 
 def _download(name: str) -> Path:
-    import pooch  # only where something is to be downloaded
-
+    try:
+        import pooch  # only where something is to be downloaded
+    except ModuleNotFoundError as error:
+        told = f"a download needs {error.name}: pip install goldstone-propagation[training]"
+        raise ImportError(told) from error
     folder = Path(pooch.os_cache("goldstone-propagation")) / name
     for file, wanted in CHECKSUMS[name].items():
         path = Path(pooch.retrieve(f"{URLS[name]}{file}.gz", known_hash=None, fname=f"{file}.gz", path=folder))

@@ -58,3 +58,8 @@ class Experiment:
     presets: Mapping[str, Size]
     describe: Callable[[dict], str]
     details: Callable[[xr.Dataset], str] | None = None
+
+
+def counted(number: int, noun: str) -> str:
+    """As "1 seed" or "3 seeds"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from meanfield.files import require_writable
 from simulate.devices import as_device
 from simulate.provenance import provenance
 
@@ -154,8 +155,9 @@ def run_experiment(
     Interrupted
         When the time is up; the same call goes on.
     ValueError
-        For an unknown name or preset, a time budget that is no number or negative, and a folder `work` that another
-        run is using; as :func:`training.data.load` and :func:`simulate.devices.as_device`.
+        For an unknown name or preset, a time budget that is no number or negative, a file `out` that cannot be written,
+        and a folder `work` that another run is using; as :func:`training.data.load` and
+        :func:`simulate.devices.as_device`.
     """
     _, size = find(name, preset)
     # a worker on a cluster has a working directory of its own
@@ -164,6 +166,8 @@ def run_experiment(
         raise FileNotFoundError(f"data_dir must be a folder, got {data_dir}, which is none")
     if not time_budget >= 0.0:  # nor is NaN
         raise ValueError(f"time_budget must be >= 0, got {time_budget}")
+    if out is not None:
+        require_writable(out)
     deadline, place = time.time() + time_budget, str(as_device(device))
     jobs = size.jobs(data_dir, place)
     step = None if progress is None else partial(_tell, progress, sum(job.work for job in jobs))

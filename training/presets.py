@@ -11,6 +11,7 @@ from meanfield.symmetry import as_symmetry
 
 from .conventions import ADAM_EPS, BATCH, LEARNING_RATE, WEIGHT_VARIANCE
 from .data import Source, load
+from .experiment import counted
 from .job import NO_LAYER, Job, Row
 from .order import order_parameter
 from .stack import Model, Shape
@@ -138,7 +139,8 @@ def describe(settings: dict) -> str:
         values = settings.get(name, [usual])  # results may be older than the field
         if list(values) != [usual]:
             points += f", {told} {', '.join(f'{each:g}' for each in values)}"
-    return f"{settings['data']}, {width}, L = {depths}{points}, {settings['seeds']} seeds, {settings['epochs']} epochs"
+    length = f"{counted(settings['seeds'], 'seed')}, {counted(settings['epochs'], 'epoch')}"
+    return f"{settings['data']}, {width}, L = {depths}{points}, {length}"
 
 
 def _whole(components: int, k: int, symmetry: str) -> int:

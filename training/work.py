@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout  # torch's own choice
+from filelock import FileLock, Timeout
 
 from meanfield.files import atomic_path
 from simulate.provenance import provenance

@@ -24,6 +24,7 @@ from meanfield.certified.averages import length_map
 from meanfield.certified.balls import DEFAULT_BITS, relative_radius, working_precision
 from meanfield.certified.correlation import NARROW, correlation_gap, correlation_map
 from meanfield.certified.fixed_point import Susceptibilities, susceptibilities
+from meanfield.files import atomic_path, require_writable
 
 DIGITS = 25
 N_MAX = 255
@@ -196,7 +197,7 @@ def rows() -> Iterator[Row]:
 def write_table(path: Path) -> list[Row]:
     """Compute the table and write it."""
     table = list(rows())
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         file.writelines(f"# {line}\n" for line in HEADER.splitlines())
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*Key._fields, "value", "radius", "method", "reached"])
@@ -234,8 +235,13 @@ def main() -> None:
     """Write the table; say how long it took and which rows miss the target."""
     parser = argparse.ArgumentParser(description="Write the certified reference table.")
     parser.add_argument("path", type=Path)
+    path = parser.parse_args().path
+    try:
+        require_writable(path, name="path")
+    except ValueError as error:
+        parser.error(str(error))
     start = time.perf_counter()
-    table = write_table(parser.parse_args().path)
+    table = write_table(path)
     missed = [row.key for row in table if not row.reached]
     print(f"{len(table)} rows in {time.perf_counter() - start:.0f} s; {len(missed)} with a radius above {TARGET:.0e}")
     for key in missed:

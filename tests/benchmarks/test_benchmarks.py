@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import benchmarks.__main__ as command_line
 import meanfield
 from benchmarks import reference, report, training, trajectories
 from benchmarks.record import FULL, QUICK, Entry, Job, Target
@@ -45,6 +46,21 @@ def quick(tmp_path_factory) -> tuple[str, dict]:
     assert done.returncode == 0, done.stderr
     assert [path.name for path in out.parent.iterdir()] == ["benchmarks.json"]
     return done.stdout, json.loads(out.read_text())
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_timed(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(command_line, "_jobs", None)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--out", str(tmp_path)])
+    assert command_line.main() == 2
+    assert capsys.readouterr().err == f"error: out must be a file, got {tmp_path}, which is a folder\n"
+
+
+def test_the_reference_is_not_computed_by_mistake():
+    """It takes half an hour and overwrites what is committed: an option that it does not know is no reason to begin."""
+    command = [sys.executable, "-m", "benchmarks.reference", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "Unrecognized options: --quick" in done.stderr
 
 
 def test_the_table_has_a_line_for_each_job_and_peer(quick):

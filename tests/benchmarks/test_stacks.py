@@ -27,9 +27,20 @@ def test_a_quick_run(capsys):
     assert "of 4 pixels, times 196" in text
 
 
-def test_nothing_is_timed_before_the_options_are_checked():
-    with pytest.raises(ValueError, match="shorten must be an integer >= 1, got 0"):
-        Stacks(shorten=0).run()
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shorten": 0}, "shorten must be an integer >= 1, got 0"),
+        ({"shorten": 785}, "shorten must be at most the 784 pixels of an image, got 785"),
+        ({"budget": -1.0}, "budget must be >= 0, got -1"),
+        ({"budget": float("nan")}, "budget must be finite, got nan"),
+        ({"budget": float("inf")}, "budget must be finite, got inf"),
+    ],
+)
+def test_nothing_is_timed_before_the_options_are_checked(options, message, capsys):
+    with pytest.raises(ValueError, match=message):
+        Stacks(device="cpu", **options).run()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_hours_follow_from_steps(capsys, monkeypatch):

@@ -663,3 +663,11 @@ def test_writing_and_reading_a_table(tmp_path, monkeypatch, capsys):
     main()
     assert (tmp_path / "b.csv").read_text() == (tmp_path / "a.csv").read_text()
     assert "3 rows" in capsys.readouterr().out
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_it_is_computed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("meanfield.certified.reference.keys", None)
+    monkeypatch.setattr(sys, "argv", ["reference", str(tmp_path)])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert f"path must be a file, got {tmp_path}, which is a folder" in capsys.readouterr().err

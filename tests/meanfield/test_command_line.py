@@ -1,10 +1,32 @@
-"""The command line of the theory."""
+"""``python -m meanfield``: what it prints and writes, and what it refuses before it computes."""
 
 import sys
 
 import pytest
+import xarray as xr
 
 import meanfield.__main__ as command_line
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["meanfield", *map(str, arguments)])
+        return command_line.main(), capsys.readouterr()
+
+    return call
+
+
+def test_solve(call):
+    """f = 1 in three dimensions: c* = 1, d* = sigma_w^2, and chi_c = 0."""
+    code, printed = call("solve", "O(3)", 1.5, "--activation", "saturated")
+    assert code == 0
+    shown = {line.split()[0]: line.split()[1] for line in printed.out.splitlines()[1:]}
+    assert float(shown["c*"]) == pytest.approx(1.0, rel=1e-12)
+    assert float(shown["d*"]) == pytest.approx(2.25, rel=1e-11)
+    assert float(shown["chi_c"]) == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -15,7 +37,47 @@ import meanfield.__main__ as command_line
         ("1", "O(4), tanh, sigma_w = 1: symmetry critical"),
     ],
 )
-def test_solve_says_which_sigma_w_it_solved(monkeypatch, capsys, sigma_w, head):
-    monkeypatch.setattr(sys, "argv", ["meanfield", "solve", "O(4)", sigma_w])
-    assert command_line.main() == 0
-    assert capsys.readouterr().out.splitlines()[0] == head
+def test_solve_says_which_sigma_w_it_solved(call, sigma_w, head):
+    code, printed = call("solve", "O(4)", sigma_w)
+    assert code == 0
+    assert printed.out.splitlines()[0] == head
+
+
+def test_diagram(call, tmp_path):
+    code, printed = call("diagram", "--symmetry", "U(1)", "--points", 3, "--out", "deep/diagram")
+    assert code == 0
+    assert (tmp_path / "deep" / "diagram.png").stat().st_size > 10_000
+    assert printed.out == "wrote deep/diagram.png and deep/diagram.nc\n"
+    with xr.open_dataset(tmp_path / "deep" / "diagram.nc") as written:
+        assert written.sigma_w.values.tolist() == [0.5, 1.75, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["solve", "SU(2)"], "symmetry must be 'U(1)', 'O(k)' or 'generic(k)'"),
+        (["solve", "U(1)", "-1"], "sigma_w must be >= 0, got -1"),
+        (["solve", "U(1)", "nan"], "sigma_w must be finite, got nan"),
+        (["solve", "U(1)", "1.5", "--activation", "relu"], "activation must be one of"),
+        (["diagram", "--points", "1"], "points must be an integer >= 2, got 1"),
+        (["diagram", "--start", "-1"], "start must be >= 0, got -1"),
+        (["diagram", "--start", "nan"], "start must be finite, got nan"),
+        (["diagram", "--stop", "inf"], "stop must be finite, got inf"),
+        (["diagram", "--start", "2", "--stop", "2"], "stop must be > start = 2, got 2"),
+        (["diagram", "--points", str(10**15)], "Unable to allocate"),
+        (["diagram", "--out", ""], "out must be a name without the endings .png and .nc, got ."),
+        (["diagram", "--out", "diagram.png"], "out must be a name without the endings .png and .nc, got diagram.png"),
+        (["diagram", "--out", "file/diagram"], "out must be a file that can be written, got file/diagram.png"),
+        (["diagram", "--out", "taken"], "out must be a file, got taken.nc, which is a folder"),
+    ],
+    ids=" ".join,
+)
+def test_bad_arguments_are_exit_code_2_and_nothing_is_computed(call, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.setattr(command_line, "phase_diagram", None)
+    (tmp_path / "file").write_text("a file")
+    (tmp_path / "taken.nc").mkdir()
+    code, printed = call(*arguments)
+    assert code == 2
+    assert printed.err.startswith(f"error: {message}")
+    assert printed.err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.nc"]

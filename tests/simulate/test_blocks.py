@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from types import SimpleNamespace
@@ -101,6 +102,22 @@ def test_an_error_of_the_networks_is_no_partial_result():
 def test_an_error_in_progress_is_shown():
     with pytest.raises(ZeroDivisionError):
         gather(identity, 100, progress=lambda finished: 1 / 0)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_tasks_of_many_networks_are_not_listed_in_advance(workers):
+    """A range takes 48 bytes: those of 625,000 blocks 30 MB."""
+    executor = ThreadPoolExecutor(workers) if workers else None
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    tracemalloc.start()
+    with pytest.warns(PartialResultWarning, match=f"{BLOCK} of 10000000 networks were finished"):
+        assert gather(identity, 10**7, executor=executor, progress=stop) == ([0], BLOCK)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
 
 
 def test_a_run_that_never_began_fails():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from scipy import stats
+from scipy import special, stats
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from meanfield import Ensemble, as_symmetry, correlation_map, length_map
@@ -245,13 +245,15 @@ def test_zero_weights_leave_nothing_behind():
 
 
 def test_c_shrinks_far_below_float32_and_then_to_zero():
-    """c^40 / c^1 = sigma_w^78 times 39 means of 400 squares: a factor with logarithm 0 within 5 sqrt(39/400) + 0.1."""
+    """c^40 / c^1 = sigma_w^78 times 39 means of 400 |z|^2 of unit mean. Each is Gamma(400)/400, whose logarithm has the
+    mean psi(400) - log 400 and the variance psi'(400).
+    """
     single, double = (
         order_parameters(sample(sigma_w=1e-3, depth=200, width=400, dtype=dtype))[:, 0]
         for dtype in ("float32", "float64")
     )
-    growth = np.log(single[:, 40] / single[:, 1]) - 78 * np.log(1e-3)
-    assert np.all(np.abs(growth) < 5 * np.sqrt(39 / 400) + 0.1)
+    growth = np.log(single[:, 40] / single[:, 1]) - 39 * (2 * np.log(1e-3) + special.digamma(400) - np.log(400))
+    assert np.all(np.abs(growth) < 5 * np.sqrt(39 * special.polygamma(1, 400)))
     np.testing.assert_allclose(single[:, :50], double[:, :50], rtol=1e-4)
     np.testing.assert_array_equal(single[:, 60:], 0.0)
 

@@ -73,7 +73,8 @@ def test_the_plot():
         ({"symmetry": "generic(2)"}, r"symmetry must be 'U\(1\)' or 'O\(k\)' with k >= 2, got 'generic\(2\)'"),
         ({"symmetry": "O(1)"}, r"symmetry must be 'U\(1\)' or 'O\(k\)' with k >= 2, got 'O\(1\)'"),
         ({"depths": []}, "depths must name at least one depth, got none"),
-        ({"depths": [-1]}, "depth must be an integer >= 0, got -1"),
+        ({"depths": [5, -1]}, "each of depths must be an integer >= 0, got -1"),
+        ({"depths": [2, 3, 2]}, "depths must name each depth once, got 2, 3, 2"),
         ({"sigma_w": [-1.0]}, "sigma_w must be >= 0, got -1"),
     ],
 )

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import simulate
-from meanfield import Ensemble
+from meanfield import Ensemble, fluctuations
 from simulate import equivariance_error, measure, sample_networks
 from simulate.activations import radial
 from simulate.observables import order_parameters
@@ -65,11 +65,15 @@ def test_measuring_modules_is_measuring_a_sampled_network():
 
 
 def test_complex_modules_keep_c_where_the_theory_says():
-    """A user's complex network of width N at sigma_w = 1.5 settles near c* = 0.4832 (2-D quadrature of Eq. (8))."""
+    """A user's complex network of width N at sigma_w = 1.5 settles near c* = 0.4832 (2-D quadrature of Eq. (8)).
+
+    As near as order 1/N lets it; what is left after that is smaller.
+    """
     nets = [[ComplexLayer(400, 1.5) for _ in range(10)] for _ in range(8)]
     z = torch.randn(2, 400, dtype=torch.complex128)
     c = np.array([order_parameters(measure(net, z))[0, 0, -1].mean() for net in nets])
-    assert abs(c.mean() - 0.483232) < 5 * c.std(ddof=1) / np.sqrt(8) + 0.2 / 400
+    shift = abs(float(fluctuations(400, 1.5).mean_shift))
+    assert abs(c.mean() - 0.483232) < 5 * c.std(ddof=1) / np.sqrt(8) + 2 * shift
 
 
 def test_several_networks_make_a_summary():
@@ -77,7 +81,7 @@ def test_several_networks_make_a_summary():
 
     z = torch.randn(2, 20, dtype=torch.complex128)
     runs = [measure([ComplexLayer(20, 1.5)], z) for _ in range(3)]
-    means = simulate.summary(xr.concat(runs, "network"))
+    means = simulate.summary(xr.concat(runs, "network", combine_attrs="drop_conflicts"))
     np.testing.assert_allclose(means.d[0, 1], np.mean([run.d[0, 0, 1] for run in runs], axis=0))
 
 

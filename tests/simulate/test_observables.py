@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 from scipy.linalg import expm
 
@@ -87,6 +88,23 @@ def test_one_input_and_one_network():
     assert set(summary(single).data_vars) == {"gram", "gram_se"} | names
     with pytest.raises(ValueError, match="at least 2 independent networks, got 1"):
         summary(single.isel(network=[0]))
+
+
+def test_joined_runs_tell_what_they_have_in_common():
+    runs = [sample_networks(Ensemble(), INPUTS, width=4, depth=1, n_networks=n, seed=n) for n in (2, 3)]
+    means = summary(xr.concat(runs, "network", combine_attrs="drop_conflicts"))
+    assert "seed" not in means.attrs
+    assert (means.attrs["n_networks"], means.attrs["width"]) == (5, 4)
+    c = np.concatenate([np.trace(run.gram[..., :2, :2].values, axis1=-2, axis2=-1) for run in runs])
+    np.testing.assert_allclose(means.c[..., 0], c.mean(axis=0), rtol=1e-12)
+
+
+def test_runs_of_two_symmetries_have_no_summary():
+    runs = [sample_networks(Ensemble(each), INPUTS, width=4, depth=1, n_networks=2) for each in ("U(1)", "generic(2)")]
+    joined = xr.concat(runs, "network", combine_attrs="drop_conflicts")
+    for measured in (summary, order_parameters, cross_block):
+        with pytest.raises(ValueError, match="samples must be of one symmetry, which their attributes name"):
+            measured(joined)
 
 
 def test_polar_angles_are_those_of_a_small_rotation():

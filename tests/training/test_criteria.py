@@ -145,6 +145,16 @@ def test_edge():
     assert verdicts("figure10", table(opposite, ("generic(4)",), sigma_w=grid)) == ["contradicts"] * 2
 
 
+def test_what_is_near_the_edge():
+    """0.11 on either side: 1.1 and 0.89 count, and 0.88 and 1.12, which are better, do not."""
+    values = {0.7: 0.0, 0.88: 0.9, 0.89: 0.2, 1.0: 0.1, 1.1: 0.4, 1.12: 0.9, 1.3: 0.1}
+    rows = table(lambda _symmetry, _depth, sigma_w, *_: values[sigma_w], ("generic(4)",), sigma_w=tuple(values))
+    assert criteria.edge(rows)[1].values == pytest.approx((0.3, 0.3, 0.3))
+    values[0.89] = 0.5
+    rows = table(lambda _symmetry, _depth, sigma_w, *_: values[sigma_w], ("generic(4)",), sigma_w=tuple(values))
+    assert criteria.edge(rows)[1].values == pytest.approx((0.4, 0.4, 0.4))
+
+
 def epsilons(trained):
     """Rows at two values of epsilon, of networks of 100 layers: `trained` has (symmetry, sigma_w, epsilon)."""
     parts = []

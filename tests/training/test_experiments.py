@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from meanfield import fixed_point, length_map
 from training import __main__ as command_line
-from training import places, plots, presets, runner, table
+from training import experiments, places, plots, presets, runner, table
 from training.commands import Name, PresetName, as_executor
 from training.data import load
 from training.experiments import EXPERIMENTS, run_experiment
@@ -302,12 +302,15 @@ def test_command_line(monkeypatch, capsys, tmp_path):
 
 
 def test_checkpoints_stay_until_the_table_is_written(monkeypatch, capsys, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
     out = tmp_path / "figure4_quick.csv"
-    out.mkdir()  # nothing can be written there
-    assert call(monkeypatch, "run", "figure4", "--results", tmp_path) == 2
-    assert "figure4_quick.csv" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(experiments, "write", full)
+        assert call(patch, "run", "figure4", "--results", tmp_path) == 2
+    assert "No space left on device" in capsys.readouterr().err
     assert len(list((tmp_path / ".figure4_quick").glob("stack_*.pt"))) == 8
-    out.rmdir()
     assert call(monkeypatch, "run", "figure4", "--results", tmp_path) == 0
     assert rows(table.read(out)) == rows(run_experiment("figure4"))
     assert not (tmp_path / ".figure4_quick").exists()
@@ -362,14 +365,26 @@ def test_control_c_does_not_end_the_processes(monkeypatch):
         (("run", "figure6", "--data-dir", "nowhere"), "data_dir must be a folder"),
         (("run", "figure5a", "--time-budget", "-5"), "time_budget must be >= 0, got -5"),
         (("run", "figure5a", "--time-budget", "nan"), "time_budget must be >= 0, got nan"),
+        (("summarise", "--results", "nowhere"), "results must be a folder with tables of results, got nowhere"),
+        (("summarise", "--results", "."), "results must be a folder with tables of results, got ."),
     ],
-    ids=["report", "executor", "device", "folder", "data", "unused data", "negative", "nan"],
+    ids=["report", "executor", "device", "folder", "data", "unused data", "negative", "nan", "no folder", "no tables"],
 )
 def test_errors_on_the_command_line(monkeypatch, capsys, tmp_path, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert call(monkeypatch, *arguments) == 2
-    assert message in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {message}")
+    assert told.count("\n") == 1
     assert not list(tmp_path.rglob("*"))  # nothing is left of a run that did not begin
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_the_training(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(experiments, "run_all", None)
+    (tmp_path / "figure5a_quick.csv").mkdir()
+    assert call(monkeypatch, "run", "figure5a", "--results", tmp_path) == 2
+    assert f"out must be a file, got {tmp_path}/figure5a_quick.csv, which is a folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["figure5a_quick.csv"]
 
 
 def test_a_folder_where_another_run_is(monkeypatch, capsys, tmp_path):

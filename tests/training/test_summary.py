@@ -8,6 +8,7 @@ from training.commands import Summarise
 from training.experiments import EXPERIMENTS
 from training.job import Row
 from training.places import COMMITTED
+from training.presets import describe
 from training.summary import summary
 
 SETTINGS = {
@@ -43,13 +44,16 @@ def test_a_row_says_what_was_run_and_what_was_found(tmp_path):
     (row,) = (line for line in summary(tmp_path).splitlines() if line.startswith("| figure5b"))
     assert "| a claim |" in row
     assert (
-        "**reduced:** digits, N = 8, L = 3, 2 seeds, 1 epochs; cpu, 2 min. Preset `paper`: fashion-mnist, N = 128"
-        in row
+        "**reduced:** digits, N = 8, L = 3, 2 seeds, 1 epoch; cpu, 2 min. Preset `paper`: fashion-mnist, N = 128" in row
     )
     assert "U(1): 1 (mean of 1, each counts), must be > 0.95: agrees" in row
     assert "O(4): 0.5 (mean of 1, each counts), must be > 0.95: contradicts" in row
     assert "O(8): 2 (mean of 1, each counts), must be > 0.95: agrees" in row
     assert "generic(2): 1.75 (mean of 1, each counts), must be < 1.5: contradicts" in row
+
+
+def test_one_is_one_and_two_are_two():
+    assert describe(SETTINGS | {"seeds": 1, "epochs": 3}) == "digits, N = 8, L = 3, 1 seed, 3 epochs"
 
 
 def test_what_was_not_run_is_named(tmp_path):

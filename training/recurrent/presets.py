@@ -13,6 +13,7 @@ from itertools import product
 
 from meanfield.checks import whole_number
 
+from ..experiment import counted
 from .copy_task import CopyTask
 from .criteria import STEPS
 from .job import EPOCHS, Job, canonical
@@ -78,10 +79,9 @@ def describe(settings: dict) -> str:
 
 def _sentence(part: dict) -> str:
     rates = ", ".join(f"{rate:g}" for rate in part["learning_rates"])
-    models = ", ".join(part["models"])
-    return (
-        f"{part['task']}: {models}; learning rates {rates}; {part['seeds']} seeds, {part['length']} of {part['batch']}"
-    )
+    tried = f"learning rate{'s' if len(part['learning_rates']) > 1 else ''} {rates}"
+    models, seeds = ", ".join(part["models"]), counted(part["seeds"], "seed")
+    return f"{part['task']}: {models}; {tried}; {seeds}, {part['length']} of {part['batch']}"
 
 
 def _told(part: Job) -> dict[str, object]:
@@ -94,7 +94,9 @@ def _told(part: Job) -> dict[str, object]:
         "models": list(dict.fromkeys(each.name for each in part.settings)),
         "learning_rates": sorted({each.learning_rate for each in part.settings}),
         "seeds": len({each.seed for each in part.settings}),
-        "length": f"{part.steps} batches" if part.max_delay is not None else f"{part.epochs} epochs in batches",
+        "length": f"{part.steps} batches"
+        if part.max_delay is not None
+        else f"{counted(part.epochs, 'epoch')} in batches",
         "batch": part.batch,
         "test_every": part.test_every,
         **memory,

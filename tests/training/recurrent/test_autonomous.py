@@ -96,18 +96,22 @@ def test_dead_networks_have_the_exponents_of_their_weights():
     assert result.c.values[0] < 0.1
 
 
-def test_volume_shrinks_by_the_determinants():
+@pytest.mark.parametrize("transient", [0, 15])
+def test_volume_shrinks_by_the_determinants(transient):
     """The sum of all exponents is the mean of log |det J|, J the product of phi's derivative and W."""
     steps = 40
-    result = lyapunov_spectrum(1.7, "O(3)", width=4, steps=steps, transient=0, n_networks=1)
+    result = lyapunov_spectrum(1.7, "O(3)", width=4, steps=steps, transient=transient, n_networks=1)
     network = _Network(1.7, "O(3)", 4, 1, "tanh", 0)
-    log_det = 3 * np.linalg.slogdet(network._weights[0].numpy())[1] * steps
-    for _ in range(steps):
+    log_det, c = [], []
+    for _ in range(transient + steps):
         network.advance()
         y = network.state.norm(dim=-2).flatten().numpy()  # |phi| = tanh r
         r = np.arctanh(y)
-        log_det += np.sum(np.log(1 - y**2) + 2 * np.log(y / r))
-    np.testing.assert_allclose(result.exponent.sum(), log_det / steps, rtol=1e-9)
+        log_det.append(3 * np.linalg.slogdet(network._weights[0].numpy())[1])
+        log_det[-1] += np.sum(np.log(1 - y**2) + 2 * np.log(y / r))
+        c.append(np.sum(y**2) / 4)
+    np.testing.assert_allclose(result.exponent.sum(), np.mean(log_det[transient:]), rtol=1e-9)
+    np.testing.assert_allclose(result.c[0], np.mean(c[transient:]), rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -228,8 +228,12 @@ def test_ordinary_models_as_large_as_the_equivariant_ones():
 def test_a_size_in_one_line():
     size = Size((replace(SMALL, settings=SETTINGS[:2]), Job((Setting("O(3) RNN", 4, learning_rate=0.01),), epochs=3)))
     assert describe(size.settings) == (
-        "copy, T <= 1: U(1) RNN 3, RNN 4; learning rates 0.001; 1 seeds, 6 batches of 2; "
-        "permuted digits: O(3) RNN 4; learning rates 0.01; 1 seeds, 3 epochs in batches of 128"
+        "copy, T <= 1: U(1) RNN 3, RNN 4; learning rate 0.001; 1 seed, 6 batches of 2; "
+        "permuted digits: O(3) RNN 4; learning rate 0.01; 1 seed, 3 epochs in batches of 128"
+    )
+    several = Size((Job((Setting("RNN", 4), Setting("RNN", 4, seed=1)), epochs=1),))
+    assert (
+        describe(several.settings) == "permuted digits: RNN 4; learning rate 0.001; 2 seeds, 1 epoch in batches of 128"
     )
     memory = size.settings["parts"][0]["loss_without_memory"]
     assert memory == pytest.approx(10.0 * math.log(8.0) / 22.0)
