@@ -158,7 +158,7 @@ class Collective:
                     for _ in range(self._wanted(block))
                 ]
         gram, d = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        require_finite(self.setup, gram, d, "float64")
+        require_finite(self.setup, gram, d)
         return self._all_inputs(gram, d)
 
     @property
