@@ -136,6 +136,10 @@ class Collective:
     n_networks: int | None = None
     name = "collective"
 
+    def __post_init__(self) -> None:
+        if self.setup.tf32:
+            raise ValueError("tf32 must be False for the sampler 'collective', which needs all bits, got True")
+
     @property
     def block_bytes(self) -> float:
         """An estimate, from above, of the memory that one block takes."""

@@ -6,6 +6,7 @@ import torch
 import xarray as xr
 from scipy import stats
 
+import simulate.sampling
 from meanfield import Ensemble, as_symmetry
 from simulate import plane_rotation, sample_networks
 from simulate.blocks import BLOCK, generator
@@ -232,6 +233,20 @@ def test_dataset_says_what_it_is_and_survives_a_file(tmp_path):
     samples.to_netcdf(tmp_path / "samples.nc")
     with xr.open_dataset(tmp_path / "samples.nc") as read:
         xr.testing.assert_identical(read.load(), samples)
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_tf32_is_allowed_where_it_is_asked_for(monkeypatch, tf32):
+    """During the products; what a GPU makes of it is another test's."""
+    seen, linear = [], simulate.sampling.linear
+
+    def spied(*args):
+        seen.append(torch.get_float32_matmul_precision())
+        return linear(*args)
+
+    monkeypatch.setattr(simulate.sampling, "linear", spied)
+    sample(tf32=tf32)
+    assert seen == ["high" if tf32 else "highest"] * 3
 
 
 def test_progress_counts_networks():
