@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
+
+from simulate.provenance import commit
 
 _PACKAGES = ("goldstone-propagation", "numpy", "scipy", "xarray", "mpmath", "torch")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -26,7 +27,7 @@ def machine() -> dict[str, str]:
         **{name: os.environ.get(name, "not set") for name in _THREADS},
         "python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -37,13 +38,3 @@ def _processor() -> str:
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def _commit() -> str:
-    """The commit, ending in -dirty where files have changed since; empty outside a git checkout."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        found = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=20)
-    except OSError:
-        return ""
-    return found.stdout.strip() if found.returncode == 0 else ""

@@ -53,6 +53,10 @@ def torch_activation(activation: str | Activation | Callable) -> RadialFunction:
 def radial(f: RadialFunction, state: torch.Tensor, axis: int) -> torch.Tensor:
     """phi(x) = f(|x|) x/|x| (paper Eq. (5), (20)), x running along `axis`; phi(0) = 0, with a finite gradient there."""
     # The square root of a sum of squares is many times faster than torch.linalg.vector_norm over a middle axis.
-    square = (state * state).sum(axis, keepdim=True)
+    return radial_of(f, state, (state * state).sum(axis, keepdim=True))
+
+
+def radial_of(f: RadialFunction, state: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
+    """phi(x) where the `square` |x|^2 is known."""
     r = square.clamp(min=torch.finfo(state.dtype).tiny ** 0.5).sqrt()
     return state * (f(r) / r)

@@ -136,6 +136,10 @@ class Collective:
     n_networks: int | None = None
     name = "collective"
 
+    def __post_init__(self) -> None:
+        if self.setup.tf32:
+            raise ValueError("tf32 must be False for the sampler 'collective', which needs all bits, got True")
+
     @property
     def block_bytes(self) -> float:
         """An estimate, from above, of the memory that one block takes."""
@@ -158,7 +162,7 @@ class Collective:
                     for _ in range(self._wanted(block))
                 ]
         gram, d = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        require_finite(self.setup, gram, d, "float64")
+        require_finite(self.setup, gram, d)
         return self._all_inputs(gram, d)
 
     @property

@@ -38,8 +38,26 @@ class Images:
         return f"Images({self.name}: {count} of {height} x {width} pixels, {np.unique(self.labels).size} classes)"
 
     def features(self, which=slice(None)) -> np.ndarray:
-        """Images as rows of float32 numbers in [0, 1], shape (images, height * width)."""
-        chosen = self.pixels[which]
+        """Images as rows of float32 numbers in [0, 1], shape (images, height * width).
+
+        Parameters
+        ----------
+        which : an index, indices, a mask or a slice; all if left out
+
+        Raises
+        ------
+        ValueError
+            When it is none of these, or chooses no image, or one that is not there.
+        """
+        told = f"which must be indices, a mask or a slice that choose of {len(self.pixels)} images, got {which!r}"
+        try:
+            chosen = self.pixels[which if isinstance(which, slice) else np.asarray(which)]
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"{told}: {error}") from error
+        if chosen.ndim == 2:
+            chosen = chosen[None]
+        if chosen.ndim != 3 or not len(chosen):
+            raise ValueError(told)
         return chosen.reshape(len(chosen), -1).astype(np.float32) / np.float32(self.white)
 
 

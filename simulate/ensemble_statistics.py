@@ -45,7 +45,7 @@ def ensemble_statistics(
     ensemble, inputs, n_networks, memory, executor, progress, **setup
         As for :func:`simulate.sample_networks`: width, depth, seed, sigma_w, d_0, group_elements, dtype, device, tf32.
     sampler : ``"networks"`` or ``"collective"``
-        Draw every weight, or only Gram matrices (:func:`simulate.sample_collective`).
+        Draw every weight, or only Gram matrices (:func:`simulate.sample_collective`), never with tf32.
 
     Returns
     -------

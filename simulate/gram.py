@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -12,6 +13,34 @@ def gram_matrix(activity: torch.Tensor) -> torch.Tensor:
     return rows @ rows.mT / width
 
 
-def mean_square(state: torch.Tensor) -> torch.Tensor:
-    """(1/N) sum_i |z_i|^2, shape (network, sigma_w, inputs)."""
-    return (state * state).sum(dim=2).mean(dim=1)
+def squares(state: torch.Tensor) -> torch.Tensor:
+    """|z_i|^2 of each capsule, shape (network, capsule, 1, sigma_w, input)."""
+    return (state * state).sum(dim=2, keepdim=True)
+
+
+def mean_square(square: torch.Tensor) -> torch.Tensor:
+    """(1/N) sum_i |z_i|^2 from the :func:`squares`, shape (network, sigma_w, inputs)."""
+    return square.mean(dim=(1, 2))
+
+
+def lengths(gram: torch.Tensor, inputs: int) -> np.ndarray:
+    """c of each input, (network, sigma_w, input), from a Gram matrix."""
+    diagonal = gram.diagonal(dim1=-2, dim2=-1).cpu().numpy()
+    return diagonal.reshape(*diagonal.shape[:-1], inputs, -1).sum(axis=-1)
+
+
+def rescale(gram: np.ndarray, d: np.ndarray, size: np.ndarray, scale: np.ndarray) -> None:
+    """Turn what was measured of activities and states into that of size * activity and scale * state.
+
+    Parameters
+    ----------
+    gram (..., row, column), d (..., input) : float64, contiguous, changed in place
+    size, scale : (..., input), see `simulate.scale`
+    """
+    inputs = size.shape[-1]
+    blocks = gram.reshape(*gram.shape[:-2], inputs, -1, inputs, gram.shape[-1] // inputs)
+    with np.errstate(over="ignore", invalid="ignore"):  # the samplers look for what has overflowed
+        blocks *= size[..., :, None, None, None]
+        blocks *= size[..., None, None, :, None]
+        d *= scale
+        d *= scale

@@ -14,11 +14,13 @@ import xarray as xr
 from meanfield import Ensemble
 from meanfield.checks import whole_number
 
-from .activations import radial, torch_activation
+from .activations import RadialFunction, torch_activation
 from .blocks import BLOCK, Progress, generator, run_blocks
-from .devices import matrix_products
+from .devices import as_dtype, matrix_products
+from .gram import mean_square, squares
 from .memory import blocks_at_once, require
 from .sampling import Draws, Networks
+from .scale import column, reach, scaled_radial
 from .setup import Setup
 from .tangents import Capsules, generators, torch_derivative
 
@@ -147,41 +149,52 @@ class Jacobians:
 
     def __call__(self, blocks: range) -> dict[str, np.ndarray]:
         layers = []
-        with matrix_products(tf32=False):
-            for state, capsules, tangents in self._layers(blocks):
-                layers.append(self._measured(state, capsules, tangents))
-            out = {name: torch.stack([layer[name] for layer in layers], dim=2) for name in layers[0]}
+        with matrix_products(tf32=False), np.errstate(over="ignore", invalid="ignore"):
+            for layer in self._layers(blocks):
+                layers.append(self._measured(layer))
+            out = {name: torch.stack([one[name] for one in layers], dim=2) for name in layers[0]}
             if self.spectrum:
-                out["singular_values"] = _singular_values(tangents[..., self._orbit :])
-        for name, values in out.items():
-            if not torch.isfinite(values).all():
-                raise ValueError(
-                    f"depth must be small enough for a Jacobian in {self.setup.dtype}, got {self.setup.depth}: "
-                    f"{name} is not finite"
-                )
+                out["singular_values"] = _singular_values(layer.tangents[..., self._orbit :])
+        self._require_range(out)
         return {name: values.cpu().numpy() for name, values in out.items()}
 
     @property
     def _orbit(self) -> int:
-        """The first directions are A z^0, one for each generator A."""
+        """The first directions are those of A z^0, one for each generator A."""
         k = self.setup.symmetry.capsule_dimension
         return k * (k - 1) // 2
 
-    def _layers(self, blocks: range) -> Iterator[tuple[torch.Tensor, Capsules, torch.Tensor]]:
+    def _require_range(self, out: dict[str, torch.Tensor]) -> None:
+        """Refuse directions that have grown or shrunk beyond numbers of `dtype`."""
+        told = f"depth must be small enough for a Jacobian in {self.setup.dtype}, got {self.setup.depth}"
+        for name, values in out.items():
+            if not torch.isfinite(values).all():
+                raise ValueError(f"{told}: {name} is not finite")
+        smallest = torch.finfo(as_dtype(self.setup.dtype)).tiny ** 2  # of a square: for float64 it is 0
+        # J is truly 0 behind a layer that lets nothing through, as for sigma_w = 0
+        passed = torch.cumprod((out["amplitude"] + out["angular"])[:, :, :-1] > 0.0, dim=2).bool()
+        for name in ("protected", "norm"):
+            if name in out and (passed & (out[name][:, :, 1:] < smallest * out[name][:, :, :1])).any():
+                raise ValueError(f"{told}: {name} is too small")
+
+    def _layers(self, blocks: range) -> Iterator[_Layer]:
         """The state, its nonlinearity, and the directions, layer by layer."""
         setup = self.setup
         draws, f = Draws(setup, blocks), torch_activation(setup.ensemble.activation)
         derivative = torch_derivative(setup.ensemble.activation)
-        state = draws.input_layer()
+        state, start = draws.input_layer()
+        scale = start
         tangents = torch.cat([_turned(setup, state), self._probes(state, blocks)], dim=-1)
         for layer in range(setup.depth + 1):
-            capsules = Capsules(f, derivative, state)
-            yield state, capsules, tangents
+            capsules = _capsules(f, derivative, state, scale)
+            yield _Layer(state, scale, start, capsules, tangents)
             if layer < setup.depth:
                 weights = draws.hidden_layer()
                 pushed = capsules(tangents)
                 tangents = weights(pushed.flatten(start_dim=4)).reshape(pushed.shape)
-                state = weights(radial(f, state, axis=2))
+                activity, size = scaled_radial(f, state, squares(state), scale)
+                root = size * mean_square(squares(activity)).sqrt().cpu().numpy()
+                state, scale = weights.next_state(activity, size, root)
 
     def _probes(self, state: torch.Tensor, blocks: range) -> torch.Tensor:
         """All directions of a basis, or random signs, (network, capsule, component, sigma_w, input, direction)."""
@@ -197,28 +210,49 @@ class Jacobians:
             signs.bernoulli_(0.5, generator=generator(seed, block, state.device))
         return (2.0 * drawn - 1.0).expand(*state.shape, self.probes)
 
-    def _measured(self, state: torch.Tensor, capsules: Capsules, tangents: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _measured(self, layer: _Layer) -> dict[str, torch.Tensor]:
         """Everything at one layer, (network, sigma_w, input)."""
-        setup = self.setup
+        setup, capsules = self.setup, layer.capsules
         k, width = setup.symmetry.capsule_dimension, setup.width
-        power = torch.from_numpy(setup.sigma_w**2).to(state.device)[:, None] / k
+        power = torch.from_numpy(setup.sigma_w**2).to(layer.state.device)[:, None] / k
+        scale, start = (torch.from_numpy(x).to(layer.state.device) for x in (layer.scale, layer.start))
         out = {
-            "d": _sum_of_squares(state) / width,
+            "d": _sum_of_squares(layer.state) / width * scale * scale,
             "amplitude": power * _sum_of_squares(capsules.amplitude) / width,
             "angular": power * (k - 1) * _sum_of_squares(capsules.angular) / width,
         }
         if self._orbit:
-            orbit, expected = tangents[..., : self._orbit], _turned(setup, state)
-            out["protected"] = _sum_of_squares(orbit).sum(-1) / width
-            distance, size = _sum_of_squares(orbit - expected).sum(-1), _sum_of_squares(expected).sum(-1)
+            orbit, expected = layer.tangents[..., : self._orbit], _turned(setup, layer.state)
+            out["protected"] = _sum_of_squares(orbit).sum(-1) / width * start * start
+            off = orbit * (start / scale)[:, None, None, ..., None] - expected
+            distance, size = _sum_of_squares(off).sum(-1), _sum_of_squares(expected).sum(-1)
             out["residual"] = torch.where(size > 0.0, distance / size, 0.0).sqrt()
-        squares = _sum_of_squares(tangents[..., self._orbit :])
+        squares = _sum_of_squares(layer.tangents[..., self._orbit :])
         if self.probes is None:
             out["norm"] = squares.sum(-1) / (width * k)
         elif self.probes:
             out["norm"] = squares.mean(-1) / (width * k)
             out["norm_se"] = squares.std(-1) / (width * k * math.sqrt(self.probes))
         return out
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What a layer is: z = scale * state, its nonlinearity, and the directions; those of the orbit are J A z^0/start,
+    with the scale that z^0 has."""
+
+    state: torch.Tensor
+    scale: np.ndarray
+    start: np.ndarray
+    capsules: Capsules
+    tangents: torch.Tensor
+
+
+def _capsules(f: RadialFunction, derivative: RadialFunction, state: torch.Tensor, scale: np.ndarray) -> Capsules:
+    """What phi does to small changes of scale * state."""
+    inside, size = reach(f, scale, state.dtype)
+    t, factor = column(inside, state), column(size / scale, state)
+    return Capsules(lambda r: factor * f(t * r), lambda r: factor * t * derivative(t * r), state)
 
 
 def _turned(setup: Setup, state: torch.Tensor) -> torch.Tensor:

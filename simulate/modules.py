@@ -16,10 +16,11 @@ from scipy.stats import ortho_group
 from meanfield.checks import whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 
-from .activations import radial, torch_activation
-from .gram import gram_matrix, mean_square
+from .activations import torch_activation
+from .gram import gram_matrix, mean_square, rescale, squares
 from .provenance import provenance
 from .sampling import plane_rotation
+from .scale import column, power_of_two, scaled_radial
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
 
@@ -58,9 +59,15 @@ def measure(
             capsules = _capsules(state, symmetry, f"the state at layer {layer}")
             widths.append(capsules.shape[1])
             capsules = capsules.permute(1, 2, 0)[None, :, :, None]
-            grams.append(gram_matrix(radial(f, capsules, axis=2)))
-            ds.append(mean_square(capsules))
-    gram, d = (torch.stack(values, dim=2).double().cpu().numpy() for values in (grams, ds))
+            scale = power_of_two(capsules.abs().amax((1, 2)).double().cpu().numpy())
+            capsules = capsules / column(scale, capsules)
+            square = squares(capsules)
+            activity, size = scaled_radial(f, capsules, square, scale)
+            results = gram_matrix(activity), mean_square(square)
+            grams.append(results[0].double().cpu().numpy())
+            ds.append(results[1].double().cpu().numpy())
+            rescale(grams[-1], ds[-1], size, scale)
+    gram, d = (np.stack(values, axis=2) for values in (grams, ds))
     leading = ("network", "sigma_w", "layer")
     return xr.Dataset(
         {

@@ -9,10 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = ("goldstone-propagation", "numpy", "torch", "xarray")
+UNKNOWN = "unknown"
+PATIENCE = 20.0  # seconds for one answer of git
 
 
 def provenance() -> dict[str, str]:
-    """Versions of what computed a result, and the commit where the code lies in a git checkout."""
+    """Versions of what computed a result, and the :func:`commit` of this code."""
     return dict(_found())
 
 
@@ -20,14 +22,24 @@ def provenance() -> dict[str, str]:
 def _found() -> dict[str, str]:
     # once for a process: it asks git, and the code that runs is the code that was loaded
     versions = {f"version_{name.replace('-', '_')}": version(name) for name in PACKAGES}
-    return {"version_python": platform.python_version(), **versions, **_commit()}
+    return {"version_python": platform.python_version(), **versions, "commit": commit()}
 
 
-def _commit() -> dict[str, str]:
+def commit() -> str:
+    """The commit of the checkout that this code lies in, ending in -dirty where tracked Python files have changed.
+
+    ``"unknown"`` where there is none, or git does not answer: an installed package may lie inside the repository of
+    somebody else's project, which does not track it.
+    """
     try:
-        found = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
-        )
-    except OSError:
-        return {}
-    return {"commit": found.stdout.strip()} if found.returncode == 0 else {}
+        _git("ls-files", "--error-unmatch", Path(__file__).name)
+        dirty = _git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ":(top)*.py")
+        return _git("rev-parse", "HEAD") + ("-dirty" if dirty else "")
+    except (OSError, subprocess.SubprocessError):
+        return UNKNOWN
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the folder of this file; an error where it says no."""
+    asked = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(asked, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout.strip()

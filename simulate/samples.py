@@ -34,8 +34,8 @@ class Sampler(Protocol):
         ...
 
 
-def require_finite(setup: Setup, gram: np.ndarray, d: np.ndarray, numbers: str) -> None:
-    """Refuse results in which c has outgrown what a network computes with.
+def require_finite(setup: Setup, gram: np.ndarray, d: np.ndarray) -> None:
+    """Refuse results in which c has outgrown float64 numbers.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def require_finite(setup: Setup, gram: np.ndarray, d: np.ndarray, numbers: str) 
     # their extremes tell, and need no copy: NaN is both
     if not np.isfinite([gram.min(), gram.max(), d.min(), d.max()]).all():
         raise OverflowError(
-            f"c outgrows {numbers} numbers within depth = {setup.depth} layers at sigma_w = {setup.sigma_w.max():g}"
+            f"c outgrows float64 numbers within depth = {setup.depth} layers at sigma_w = {setup.sigma_w.max():g}"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -14,12 +13,13 @@ import xarray as xr
 from meanfield import Ensemble
 from meanfield.checks import whole_number
 
-from .activations import radial, torch_activation
+from .activations import torch_activation
 from .blocks import BLOCK, Progress, generator
 from .devices import as_dtype, matrix_products
-from .gram import gram_matrix, mean_square
+from .gram import gram_matrix, lengths, mean_square, rescale, squares
 from .layers import linear, weight_shape, weight_std
 from .samples import require_finite, sample
+from .scale import column, power_of_two, scaled_radial
 from .setup import Setup
 
 
@@ -67,7 +67,9 @@ def sample_networks(
     group_elements : array_like (inputs, D, D), optional
         Orthogonal matrices that act on every capsule of z^0, one for each input.
     dtype : ``"float32"`` or ``"float64"``
-        Precision of the states. Weights are drawn in float32, so that both precisions see the same networks.
+        Precision of the states. Weights are drawn in float32, so that both precisions see the same networks. States are
+        kept apart from their sizes, so that c may be as small as float64 numbers can be, with either; what is smaller
+        becomes zero.
     device : ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:i"``
         The generators of different devices draw different networks.
     tf32 : bool
@@ -94,7 +96,7 @@ def sample_networks(
     ValueError
         Naming the argument that is out of range or of the wrong shape; when one block does not fit into memory.
     OverflowError
-        When an unbounded activation makes c larger than numbers of `dtype` can be.
+        When an unbounded activation makes c larger than float64 numbers can be.
     """
     setup = Setup.create(
         ensemble,
@@ -129,7 +131,8 @@ class Networks:
         weights = max(weights, setup.width * k * setup.directions.shape[1])
         weights *= 4 if item == 4 else 4 + item
         states = 8 * setup.width * k * columns * item
-        return BLOCK * float(weights + states + setup.result_bytes)
+        scales = 2 * 8 * (setup.depth + 1) * columns
+        return BLOCK * float(weights + states + scales + setup.result_bytes)
 
     def __call__(self, blocks: range) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrices (network, sigma_w, layer, row, column) and d (network, sigma_w, layer, input)."""
@@ -138,15 +141,21 @@ class Networks:
         shape = (draws.networks, setup.sigma_w.size, setup.depth + 1)
         gram = torch.empty((*shape, setup.rows, setup.rows), dtype=torch.float64, device=setup.device)
         d = torch.empty((*shape, len(setup.directions)), dtype=torch.float64, device=setup.device)
-        with matrix_products(setup.tf32):
-            state = draws.input_layer()
+        scales, sizes = np.empty((2, *d.shape))
+        # what outgrows float64 is found below
+        with matrix_products(setup.tf32), np.errstate(over="ignore", invalid="ignore"):
+            state, scale = draws.input_layer()
             for layer in range(setup.depth + 1):
-                activity = radial(f, state, axis=2)
-                gram[:, :, layer], d[:, :, layer] = gram_matrix(activity), mean_square(state)
+                square = squares(state)
+                activity, size = scaled_radial(f, state, square, scale)
+                gram[:, :, layer], d[:, :, layer] = gram_matrix(activity), mean_square(square)
+                scales[:, :, layer], sizes[:, :, layer] = scale, size
                 if layer < setup.depth:
-                    state = draws.hidden_layer()(activity)
+                    root = size * np.sqrt(lengths(gram[:, :, layer], len(setup.directions)))
+                    state, scale = draws.hidden_layer().next_state(activity, size, root)
         results = gram.cpu().numpy(), d.cpu().numpy()
-        require_finite(setup, *results, setup.dtype)
+        rescale(*results, sizes, scales)
+        require_finite(setup, *results)
         return results
 
 
@@ -161,23 +170,23 @@ class Draws:
         self.networks = BLOCK * len(blocks)
         self._sources = [generator(setup.seed, block, torch.device(setup.device)) for block in blocks]
 
-    def input_layer(self) -> torch.Tensor:
-        """z^0, the same for each sigma_w."""
+    def input_layer(self) -> tuple[torch.Tensor, np.ndarray]:
+        """state and scale of z^0 = scale * state, the same for each sigma_w; see `simulate.scale`."""
         setup = self.setup
         k, (inputs, features) = setup.symmetry.capsule_dimension, setup.directions.shape
         weights = self._normal((setup.width * k, features))
-        state = math.sqrt(setup.d_0 / k) * (weights @ setup.tensor(setup.directions.T.copy()))
+        scale = np.full((self.networks, setup.sigma_w.size, inputs), power_of_two(np.sqrt(setup.d_0 / k)))
+        state = math.sqrt(setup.d_0 / k) / scale.flat[0] * (weights @ setup.tensor(setup.directions.T.copy()))
         state = state.reshape(self.networks, setup.width, k, inputs)
         if setup.group_elements is not None:
             state = torch.einsum("ade,bnea->bnda", setup.tensor(setup.group_elements), state)
-        return state[..., None, :].expand(self.networks, setup.width, k, setup.sigma_w.size, inputs)
+        return state[..., None, :].expand(self.networks, setup.width, k, setup.sigma_w.size, inputs), scale
 
-    def hidden_layer(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """W of the next layer, as a function of (network, capsule, component, sigma_w, anything)."""
-        setup = self.setup
-        weights = self._normal(weight_shape(setup.symmetry, setup.width, setup.width))
-        scale = setup.tensor(weight_std(setup.symmetry, setup.width) * setup.sigma_w)[:, None]
-        return lambda x: scale * linear(setup.symmetry, weights, x.flatten(start_dim=3)).reshape(x.shape)
+    def hidden_layer(self) -> HiddenLayer:
+        """W of the next layer."""
+        return HiddenLayer(
+            self.setup, self._normal(weight_shape(self.setup.symmetry, self.setup.width, self.setup.width))
+        )
 
     def _normal(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Standard normal numbers for each network of each block."""
@@ -185,6 +194,29 @@ class Draws:
         for block, source in zip(drawn.split(BLOCK), self._sources, strict=True):
             block.normal_(generator=source)
         return drawn.to(as_dtype(self.setup.dtype))
+
+
+@dataclass(frozen=True)
+class HiddenLayer:
+    """W of one layer at each sigma_w, as a function of x (network, capsule, component, sigma_w, anything)."""
+
+    setup: Setup
+    weights: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self._product(x, self.setup.tensor(self._std)[:, None])
+
+    def next_state(self, activity: torch.Tensor, size: np.ndarray, root: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
+        """state and scale of W phi(z), from phi(z) = size * activity and the square root of its c."""
+        scale = power_of_two(self.setup.sigma_w[:, None] * root)
+        return self._product(activity, column(self._std[:, None] * size / scale, activity)), scale
+
+    @property
+    def _std(self) -> np.ndarray:
+        return weight_std(self.setup.symmetry, self.setup.width) * self.setup.sigma_w
+
+    def _product(self, x: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+        return gain * linear(self.setup.symmetry, self.weights, x.flatten(start_dim=3)).reshape(x.shape)
 
 
 def plane_rotation(dimension: int, angle: float) -> np.ndarray:

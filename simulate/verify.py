@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from meanfield import Ensemble
-from meanfield.checks import whole_number
+from meanfield.checks import real_array, whole_number
 
 from .blocks import Progress
 from .compare import Comparison, Theory, compare
@@ -35,6 +35,7 @@ D_0 = 0.25  # starts c below c*, so that there is a transient to compare
 WIDTH_RATIOS = (0.25, 0.5, 1.0, 2.0)
 PROMISED_RATE = 1e-4  # false alarms of a whole run
 NOMINAL_RATE = 1e-5  # what the limit is set for; the rest is for means that are not quite normal
+SMALLEST_DIFFERENCE = 1e-3  # of the inputs' directions: float32 networks still tell 1 - rho from rounding
 FEWEST_NETWORKS = 64  # below, means are too far from normal for the promise
 
 
@@ -46,6 +47,14 @@ class Case:
     width: int
 
     def __post_init__(self) -> None:
+        if not isinstance(self.ensemble, Ensemble):
+            raise ValueError(f"ensemble must be a meanfield.Ensemble, got {self.ensemble!r}")
+        if self.ensemble.symmetry.capsule_dimension < 2:
+            raise ValueError(
+                "ensemble must have capsules of at least two components, which have a phase to follow, "
+                f"got {self.ensemble.symmetry}"
+            )
+        real_array("sigma_w", self.ensemble.sigma_w, minimum=0.0, strict=True)
         if whole_number("width", self.width, 4) % 4:
             raise ValueError(f"width must be a multiple of 4 (N/4 is one of the widths), got {self.width}")
 
@@ -111,8 +120,8 @@ def verify(
     images : the first image and the next of its class are the two inputs
     n_networks : independent networks at each of the four widths of a case
     seed : int >= 0
-    cases : ensembles and widths; c, Delta and phi are followed at the ensemble's sigma_w
-    sigma_w : where c at the last layer is compared, with c* where the theory has settled by then
+    cases : ensembles of different symmetries, and widths; c, Delta and phi are followed at the ensemble's sigma_w
+    sigma_w : > 0, where c at the last layer is compared, with c* where the theory has settled by then
     depth : layers
     theory_of : the ensemble whose theory the networks of an ensemble are compared with: the same one, unless a test
         wants to see a wrong theory fail
@@ -130,7 +139,10 @@ def verify(
     sample = function_of(sampler)
     whole_number("n_networks", n_networks, FEWEST_NETWORKS)
     whole_number("seed", seed, 0)
-    inputs = images.features(pair_of_one_class(images))
+    whole_number("depth", depth, 1)
+    scales = real_array("sigma_w", sigma_w, minimum=0.0, strict=True)  # at 0 there is no scatter to compare with
+    _check_cases(cases)
+    inputs = _pair(images)
     comparisons: list[Comparison] = []
     identities: list[Identity] = []
     run: dict[str, Any] = {"device": device, "executor": executor, "progress": progress}
@@ -144,7 +156,7 @@ def verify(
                 depth=depth,
                 n_networks=n_networks,
                 seed=_seed(seed, number, step),
-                sigma_w=sorted({*sigma_w, case.ensemble.sigma_w}),
+                sigma_w=sorted({*scales.ravel().tolist(), case.ensemble.sigma_w}),
                 d_0=D_0,
                 group_elements=np.stack([plane_rotation(k, ANGLE), np.eye(k)]),
                 **run,
@@ -176,6 +188,24 @@ def pair_of_one_class(images: Images) -> list[int]:
     if same.size < 2:
         raise ValueError(f"images must hold two of the class of the first one, got one of class {images.labels[0]}")
     return [int(same[0]), int(same[1])]
+
+
+def _pair(images: Images) -> np.ndarray:
+    """The two inputs, which must differ: equal ones have an overlap without scatter."""
+    which = pair_of_one_class(images)
+    inputs = images.features(which)
+    unit = inputs / np.linalg.norm(inputs, axis=1, keepdims=True).clip(min=np.finfo(np.float32).tiny)
+    if np.linalg.norm(unit[0] - unit[1]) < SMALLEST_DIFFERENCE:
+        raise ValueError(f"images must hold two of one class that differ by more than their size, got {which}")
+    return inputs
+
+
+def _check_cases(cases: Sequence[Case]) -> None:
+    if not isinstance(cases, Sequence) or not cases or not all(isinstance(case, Case) for case in cases):
+        raise ValueError(f"cases must be a sequence of one or more Case, got {cases!r}")
+    names = [str(case.ensemble.symmetry) for case in cases]
+    if len(set(names)) < len(names):
+        raise ValueError(f"cases must be of different symmetries, which name them, got {', '.join(names)}")
 
 
 def _seed(seed: int, case: int, step: int) -> int:

@@ -38,7 +38,7 @@ class Work:
     @property
     def calls(self) -> dict:
         """Seconds in all calls, but for those that were killed, and every commit of this code that they ran."""
-        commits = [*self._before["commits"], provenance().get("commit", "unknown")]
+        commits = [*self._before["commits"], provenance()["commit"]]
         return {
             "seconds": round(self._before["seconds"] + time.time() - self._start, 1),
             "commits": list(dict.fromkeys(commits)),

@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from simulate import load_images, read_idx
+from simulate import Images, load_images, read_idx
 
 PIXELS = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
 LABELS = np.array([7, 1, 7], dtype=np.uint8)
@@ -28,6 +28,22 @@ def test_digits_are_the_default():
     assert images.features().min() == 0.0
     assert repr(images) == "Images(digits: 1797 of 8 x 8 pixels, 10 classes)"
     np.testing.assert_array_equal(images.labels[:10], np.arange(10))  # scikit-learn's order
+
+
+@pytest.mark.parametrize(
+    ("which", "chosen"),
+    [(1, [1]), (np.int64(-1), [2]), ((2, 0), [2, 0]), (LABELS == 7, [0, 2]), (slice(1, None), [1, 2])],
+)
+def test_images_by_index_mask_or_slice(which, chosen):
+    images = Images("three", PIXELS, LABELS.astype(np.int64), 100)
+    np.testing.assert_allclose(images.features(which), PIXELS[chosen].reshape(len(chosen), 20) / 100.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("which", [[], slice(0), [3], 3, [1.0], "1", None, [[0, 1]], True, [[0], [1, 2]], [False] * 3])
+def test_images_that_cannot_be_chosen(which):
+    images = Images("three", PIXELS, LABELS.astype(np.int64), 100)
+    with pytest.raises(ValueError, match="which must be indices, a mask or a slice that choose of 3 images, got "):
+        images.features(which)
 
 
 @pytest.mark.parametrize("where", ["", "MNIST/raw"])

@@ -316,6 +316,35 @@ def test_float32_keeps_fewer_digits_of_the_identity():
     assert 1e-8 < out.residual[:, :, -1].max() < 1e-4
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("power", [-100, -40, 40, 100])
+def test_a_saturated_jacobian_at_any_size(power, dtype):
+    """z/|z| hands on nothing of |z|, so that J^l scales like 1/|z^0|, and A z^l and d^l are what they were."""
+    scale, layers = 4.0**power, slice(1, None)
+    options = {"depth": 1, "dtype": dtype, "activation": "saturated"}
+    one, other = sample(**options), sample(d_0=scale, **options)
+    for name, factor in (("d", 1.0), ("protected", 1.0), ("residual", 1.0), ("norm", 1.0 / scale)):
+        found, expected = (samples[name].isel(layer=layers) for samples in (other, one))
+        np.testing.assert_array_equal(found, factor * expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_huge_state_is_handed_on_by_its_direction(dtype):
+    huge = sample(activation="tanh", d_0=1e40, dtype=dtype)
+    limit = sample(activation="saturated", dtype=dtype)
+    np.testing.assert_allclose(huge.d[:, :, 1], limit.d[:, :, 1], rtol=1e-5)
+    np.testing.assert_allclose(huge.protected, huge.d, rtol=1e-4)
+    np.testing.assert_allclose(huge.norm[:, :, 1], 1e-40 * limit.norm[:, :, 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("probes", [None, 0])
+def test_directions_that_underflow_are_an_error(probes):
+    told = "depth must be small enough for a Jacobian in float32, got 3: protected is too small"
+    with pytest.raises(ValueError, match=told):
+        sample(sigma_w=1e-30, dtype="float32", probes=probes)
+    assert np.all(sample(sigma_w=1e-30, dtype="float64", probes=probes).protected > 0.0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -9,6 +9,7 @@ from simulate import equivariance_error, measure, sample_networks
 from simulate.activations import radial
 from simulate.observables import order_parameters
 from simulate.sampling import Draws
+from simulate.scale import column
 from simulate.setup import Setup
 
 INPUTS = np.array([[1.0, 0.5, 0.0, 0.2], [0.8, 0.1, 0.6, 0.0]])
@@ -47,7 +48,8 @@ def test_measuring_modules_is_measuring_a_sampled_network():
     setup = Setup.create(Ensemble("O(3)"), INPUTS, width=5, depth=3, dtype="float64", device="cpu")
     samples = sample_networks(Ensemble("O(3)"), INPUTS, width=5, depth=3, n_networks=2, dtype="float64", device="cpu")
     draws = Draws(setup, range(1))
-    z0, layers = draws.input_layer(), [draws.hidden_layer() for _ in range(3)]
+    state, scale = draws.input_layer()
+    z0, layers = column(scale, state) * state, [draws.hidden_layer() for _ in range(3)]
 
     def module(layer, network):
         def forward(x):
@@ -62,6 +64,14 @@ def test_measuring_modules_is_measuring_a_sampled_network():
         measured = measure([module(layer, network) for layer in layers], x, "O(3)")
         np.testing.assert_allclose(measured.gram[0], samples.gram[network], rtol=1e-12, atol=1e-15)
         np.testing.assert_allclose(measured.d[0], samples.d[network], rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-44, 1e-25, 1e25])
+def test_states_of_any_size_are_measured(size):
+    x = torch.full((2, 3, 2), size, dtype=torch.float32)
+    measured = measure([], x, activation="saturated")
+    np.testing.assert_allclose(order_parameters(measured), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(measured.d[0, 0, 0], 2.0 * x[0, 0, 0].double() ** 2, rtol=1e-6)
 
 
 def test_complex_modules_keep_c_where_the_theory_says():

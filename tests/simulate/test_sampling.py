@@ -6,6 +6,7 @@ import torch
 import xarray as xr
 from scipy import stats
 
+import simulate.sampling
 from meanfield import Ensemble, as_symmetry
 from simulate import plane_rotation, sample_networks
 from simulate.blocks import BLOCK, generator
@@ -130,8 +131,43 @@ def test_input_layer(k):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("sigma_w", "d_0"), [(1.5, 1e-20), (1.5, 1e-100), (1e-12, 1.0), (1e-60, 1.0), (1e60, 1e60)])
+def test_saturated_networks_have_c_equal_to_one_at_any_size(sigma_w, d_0, dtype):
+    samples = sample("O(3)", "saturated", sigma_w, d_0=d_0, dtype=dtype)
+    np.testing.assert_allclose(order_parameters(samples), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+@pytest.mark.parametrize("power", [-130, 130])
+def test_linear_networks_are_the_same_at_any_size(symmetry, power, dtype):
+    """A power of two in d_0 goes through to every layer."""
+    one, other = (sample(symmetry, "linear", d_0=d_0, dtype=dtype) for d_0 in (1.0, 4.0**power))
+    np.testing.assert_array_equal(other.gram, 4.0**power * one.gram)
+    np.testing.assert_array_equal(other.d, 4.0**power * one.d)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_smallest_states_see_the_slope_only(dtype):
+    options = {"sigma_w": 2.0**-150, "depth": 2, "dtype": dtype}
+    tanh, linear = (sample(activation=name, d_0=1e-30, **options) for name in ("tanh", "linear"))
+    np.testing.assert_allclose(tanh.gram, linear.gram, rtol=1e-5)
+    ordinary = sample(activation="linear", sigma_w=1.0, depth=2, d_0=1e-30, dtype=dtype)
+    np.testing.assert_array_equal(linear.d[:, 0, 2], 2.0**-600 * ordinary.d[:, 0, 2])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic"])
+def test_the_largest_states_see_the_limit_only(name, dtype):
+    """Where f = 1, a layer is that of a saturated network."""
+    huge, limit = (sample(activation=f, d_0=1e60, depth=1, dtype=dtype) for f in (name, "saturated"))
+    np.testing.assert_allclose(huge.gram[:, :, 0], limit.gram[:, :, 0], rtol=1e-6)
+    np.testing.assert_allclose(huge.d, limit.d, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_outgrows_floating_point_is_an_error(dtype):
-    with pytest.raises(OverflowError, match=f"c outgrows {dtype} numbers within depth = 200 layers at sigma_w = 1000"):
+    with pytest.raises(OverflowError, match="c outgrows float64 numbers within depth = 200 layers at sigma_w = 1000"):
         sample("U(1)", "linear", 1e3, depth=200, dtype=dtype)
 
 
@@ -197,6 +233,20 @@ def test_dataset_says_what_it_is_and_survives_a_file(tmp_path):
     samples.to_netcdf(tmp_path / "samples.nc")
     with xr.open_dataset(tmp_path / "samples.nc") as read:
         xr.testing.assert_identical(read.load(), samples)
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_tf32_is_allowed_where_it_is_asked_for(monkeypatch, tf32):
+    """During the products; what a GPU makes of it is another test's."""
+    seen, linear = [], simulate.sampling.linear
+
+    def spied(*args):
+        seen.append(torch.get_float32_matmul_precision())
+        return linear(*args)
+
+    monkeypatch.setattr(simulate.sampling, "linear", spied)
+    sample(tf32=tf32)
+    assert seen == ["high" if tf32 else "highest"] * 3
 
 
 def test_progress_counts_networks():

@@ -214,6 +214,52 @@ def test_bad_widths(width, message):
         Case(Ensemble(), width)
 
 
+@pytest.mark.parametrize(
+    ("ensemble", "message"),
+    [
+        ("U(1)", r"ensemble must be a meanfield\.Ensemble, got 'U\(1\)'"),
+        (Ensemble("O(1)"), r"ensemble must have capsules of at least two components.*, got O\(1\)"),
+        (Ensemble("generic(1)"), r"ensemble must have capsules of at least two components.*, got generic\(1\)"),
+        (Ensemble("U(1)", "tanh", 0.0), "sigma_w must be > 0, got 0"),
+    ],
+)
+def test_ensembles_that_cannot_be_verified(ensemble, message):
+    with pytest.raises(ValueError, match=message):
+        Case(ensemble, 16)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"depth": 0}, "depth must be an integer >= 1, got 0"),
+        ({"sigma_w": (0.0, 1.0)}, "sigma_w must be > 0, got 0"),
+        ({"sigma_w": ()}, "sigma_w must not be empty"),
+        ({"cases": ()}, "cases must be a sequence of one or more Case, got "),
+        ({"cases": Case(Ensemble(), 8)}, "cases must be a sequence of one or more Case, got "),
+        ({"cases": (Ensemble(),)}, "cases must be a sequence of one or more Case, got "),
+        (
+            {"cases": (Case(Ensemble(), 8), Case(Ensemble("U(1)", "erf"), 16))},
+            r"cases must be of different symmetries, which name them, got U\(1\), U\(1\)",
+        ),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        verify(load_images(), **SMALL | options)
+
+
+def test_a_single_sigma_w():
+    one, other = (verify(load_images(), **SMALL | {"sigma_w": sigma_w}) for sigma_w in (3.0, [3.0]))
+    assert one.comparisons == other.comparisons
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_inputs_that_do_not_differ_are_refused(factor):
+    pixels = np.stack([np.eye(4, dtype=np.uint8), factor * np.eye(4, dtype=np.uint8)])
+    with pytest.raises(ValueError, match=r"images must hold two of one class that differ.*, got \[0, 1\]"):
+        verify(Images("twice", pixels, np.zeros(2, np.int64), 3), **SMALL)
+
+
 def test_two_images_of_one_class_are_needed():
     images = Images("three", np.ones((3, 2, 2), np.uint8), np.array([4, 5, 4]), 255)
     assert pair_of_one_class(images) == [0, 2]
