@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import Lock
+from typing import Any
 
 import torch
 
@@ -56,6 +57,8 @@ _undo: list[Callable[[], None]] = []  # of the first of them
 def matrix_products(tf32: bool) -> Iterator[None]:
     """Whether float32 matrix products on a GPU may round their factors to 10 bits (TF32) inside the block.
 
+    Without it they are exact to float32 on a CPU as well, where the caller's setting may be bfloat16.
+
     The setting belongs to the process: where several threads are inside, all must allow it, and the last one out puts
     back what was set before the first.
     """
@@ -80,9 +83,20 @@ def _set_tf32(tf32: bool) -> Callable[[], None]:
     try:
         before = torch.get_float32_matmul_precision()
     except RuntimeError:  # somebody has used the newer way
-        newer = torch.backends.cuda.matmul
-        undo = partial(setattr, newer, "fp32_precision", newer.fp32_precision)
-        newer.fp32_precision = "tf32" if tf32 else "ieee"
-        return undo
+        return _set_newer(tf32)
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     return partial(torch.set_float32_matmul_precision, before)
+
+
+def _set_newer(tf32: bool) -> Callable[[], None]:
+    backends: Any = torch.backends  # its stubs lack `mkldnn.matmul`
+    wanted = {backends.cuda.matmul: "tf32" if tf32 else "ieee", backends.mkldnn.matmul: "ieee"}
+    before = [(products, products.fp32_precision) for products in wanted]
+    for products, precision in wanted.items():
+        products.fp32_precision = precision
+
+    def undo() -> None:
+        for products, precision in before:
+            products.fp32_precision = precision
+
+    return undo

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from meanfield.checks import whole_number
-from simulate.devices import as_device
+from simulate.devices import as_device, matrix_products
 
 from . import checkpoint, measure
 from .adam import Adam
@@ -153,6 +153,7 @@ class Training:
         self.rows: list[Row] = []
         self._measure()
 
+    @matrix_products(tf32=False)
     def advance(self) -> None:
         """One step of all models."""
         epoch, number = divmod(self.step, self._in_epoch)

@@ -16,6 +16,7 @@ import torch
 import xarray as xr
 
 from meanfield.checks import real_array, whole_number
+from simulate.devices import matrix_products
 
 from .conventions import RANK_IMAGES
 from .data import load
@@ -48,6 +49,7 @@ def reach(shape: Shape, sigma_w: np.ndarray | float, learning_rate: np.ndarray |
     return learning_rate * shape.width * shape.depth / sigma_w
 
 
+@matrix_products(tf32=False)
 def follow(job: Job, steps: int, progress: Callable[[float, float], object] | None = None) -> xr.Dataset:
     """Train a stack of capsules of two components, and tell after each step how it changed the last layer's states.
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from simulate.devices import as_device
+from simulate.devices import as_device, matrix_products
 
 from .progress import INTERVAL, Note, board
 
@@ -211,7 +211,8 @@ def _save(training: Training, checkpoint: Path | None) -> None:
 def _settings(device: str) -> Iterator[None]:
     """One thread, as several for each of these small products do not help, and zero for what is too small to be normal.
 
-    Below the transition states vanish, and a CPU is many times slower on subnormal numbers.
+    Below the transition states vanish, and a CPU is many times slower on subnormal numbers. Products are exact to
+    float32, whatever the caller allows.
     """
     threads = torch.get_num_threads()
     if as_device(device).type == "cpu":
@@ -219,7 +220,8 @@ def _settings(device: str) -> Iterator[None]:
     flushed = (torch.tensor(1e-40) * 1.0).item() == 0.0
     torch.set_flush_denormal(True)
     try:
-        yield
+        with matrix_products(tf32=False):
+            yield
     finally:
         torch.set_flush_denormal(flushed)
         torch.set_num_threads(threads)

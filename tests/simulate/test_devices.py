@@ -69,7 +69,7 @@ def test_threads_inside_together_are_exact_unless_all_allow_it(before):
 
 def test_matrix_products_where_the_newer_setting_is_in_use():
     """Reading the older one fails there: PyTorch does not let the two be mixed."""
-    newer = torch.backends.cuda.matmul
+    newer, on_cpu = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
     try:
         newer.fp32_precision = "tf32"
         with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):
@@ -81,6 +81,11 @@ def test_matrix_products_where_the_newer_setting_is_in_use():
         with matrix_products(tf32=True):
             assert newer.fp32_precision == "tf32"
         assert newer.fp32_precision == "ieee"
+        on_cpu.fp32_precision = "bf16"
+        with matrix_products(tf32=False):
+            assert on_cpu.fp32_precision == "ieee"
+        assert on_cpu.fp32_precision == "bf16"
     finally:
+        on_cpu.fp32_precision = "none"
         newer.fp32_precision = "ieee"
         torch.set_float32_matmul_precision("highest")

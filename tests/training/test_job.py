@@ -106,6 +106,43 @@ def test_settings_of_torch_are_put_back(job):
     assert (torch.tensor(1e-40) * 1.0).item() > 0.0
 
 
+@pytest.fixture
+def rounding():
+    """What a caller may have allowed; on some machines products would be of bfloat16 with it."""
+    torch.set_float32_matmul_precision("medium")
+    yield
+    assert torch.get_float32_matmul_precision() == "medium"
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The precision of products whenever a stack's states or losses are computed."""
+    found = []
+
+    def spied(right):
+        return lambda *arguments: (found.append(torch.get_float32_matmul_precision()), right(*arguments))[1]
+
+    for name in ("loss", "states"):
+        monkeypatch.setattr(Stack, name, spied(getattr(Stack, name)))
+    return found
+
+
+def test_what_a_caller_allows_does_not_reach_a_run(job, rounding, seen):
+    rows = run(job)
+    assert len(seen) > 8
+    assert set(seen) == {"highest"}
+    torch.set_float32_matmul_precision("highest")
+    assert run(job) == rows
+    torch.set_float32_matmul_precision("medium")
+
+
+def test_what_a_caller_allows_does_not_reach_a_step(job, rounding, seen):
+    training = Training(replace(job, measures=()), load(job.source))
+    training.advance()
+    assert seen == ["highest"]
+
+
 def test_adam_by_hand():
     """Adam's formula in numpy, and what clipping does to the gradient."""
     models = (

@@ -10,7 +10,7 @@ from training.conventions import ADAM_BETAS, ADAM_EPS
 from training.data import Source, load
 from training.job import Job
 from training.rotation import follow, reach
-from training.stack import HIDDEN, Model, Shape
+from training.stack import HIDDEN, Model, Shape, Stack
 
 DIGITS = Source("digits", None, 64, 40)
 
@@ -63,6 +63,20 @@ def test_a_network_turned_by_hand(monkeypatch):
     np.testing.assert_allclose(found.overlap[1:], 1.0, atol=1e-6)
     np.testing.assert_allclose(found.c[1:] / found.c[:-1].values, 1.1**10, rtol=1e-4)
     assert found.seed.values.tolist() == [0, 1]
+
+
+def test_what_a_caller_allows_does_not_reach_the_states(monkeypatch):
+    seen, states = [], Stack.states
+    monkeypatch.setattr(
+        Stack, "states", lambda *args: (seen.append(torch.get_float32_matmul_precision()), states(*args))[1]
+    )
+    try:
+        torch.set_float32_matmul_precision("medium")
+        follow(job("U(1)", Model(1.5)), 1)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert set(seen) == {"highest"}
 
 
 def test_following_is_training():

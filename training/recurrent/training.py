@@ -18,7 +18,7 @@ import xarray as xr
 from torch.func import functional_call
 
 from meanfield.checks import real_array, whole_number
-from simulate.devices import as_device
+from simulate.devices import as_device, matrix_products
 from simulate.provenance import provenance
 
 from .. import checkpoint
@@ -96,6 +96,7 @@ class Training:
         self._records: dict[str, list[list[float]]] = {"step": [], "train_loss": []}
         self.step = 0
 
+    @matrix_products(tf32=False)
     @exact_convolutions()
     def advance(self) -> None:
         """One batch for every model."""

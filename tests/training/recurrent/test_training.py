@@ -152,6 +152,18 @@ def test_convolutions_are_exact_in_a_step_and_as_before_after_it(monkeypatch):
     assert flags() == outside != inside[0]
 
 
+def test_products_are_exact_in_a_step_and_as_before_after_it(monkeypatch):
+    inside, update, precision = [], Training._update, torch.get_float32_matmul_precision
+    monkeypatch.setattr(Training, "_update", lambda *args: (inside.append(precision()), update(*args)))
+    try:
+        torch.set_float32_matmul_precision("medium")
+        Training(CopyTask(0), [Setting("U(1) RNN", 4)], 1, batch=2).run()
+        assert precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert inside == ["highest"]
+
+
 def test_learning_a_short_task():
     """Below what a model without memory can reach."""
     task = CopyTask(0)
