@@ -19,7 +19,7 @@ import tyro
 from torch import nn
 
 from meanfield.checks import real_array, whole_number
-from simulate.devices import as_device
+from simulate.devices import as_device, lacks_memory
 from training.recurrent import CopyTask, ImageTask, Setting, Training
 from training.recurrent.image_task import ImageSet
 from training.recurrent.job import CLIP, EPOCHS
@@ -91,7 +91,9 @@ class Stacks:
             what = row.task, f"{row.model} {row.hidden_size}" + (f", k = {row.k}" if row.k else "")
             try:
                 step = self._table_step(row, range(seeds), place)
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not lacks_memory(error):
+                    raise
                 yield (*what, str(seeds), f"{iterations:,}", "does not fit", "", "", "")
                 continue
             hours, theirs = step * iterations / 3600, seeds * HOURS[row.task, row.model]

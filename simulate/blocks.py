@@ -20,6 +20,8 @@ import torch
 
 from meanfield.checks import whole_number
 
+from .devices import lacks_memory
+
 BLOCK = 16  # networks with one seed
 IN_FLIGHT = 64  # tasks handed to an executor at a time, so that an ensemble of any size runs in constant memory
 
@@ -68,7 +70,7 @@ def run_blocks(
     ------
     ValueError
         When `n_networks` is not a whole number >= 1.
-    KeyboardInterrupt, MemoryError, torch.OutOfMemoryError, BrokenExecutor
+    KeyboardInterrupt, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError, BrokenExecutor
         What stopped the run, when nothing had been finished.
     Exception
         Any other error of `compute`, `take` or `progress`, whenever it comes.
@@ -86,8 +88,8 @@ def run_blocks(
             taken += finished
             if progress is not None:
                 progress(finished)
-    except _stops() as reason:
-        if not taken:
+    except BaseException as reason:
+        if not taken or not _stops(reason):
             raise
         told = f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
         warnings.warn(
@@ -98,11 +100,11 @@ def run_blocks(
     return taken
 
 
-def _stops() -> tuple[type[BaseException], ...]:
-    """Errors that say nothing of the networks they stopped. After any other, the finished ones are a biased sample."""
+def _stops(reason: BaseException) -> bool:
+    """Whether an error says nothing of the networks it stopped: after any other, the finished are a biased sample."""
     distributed = sys.modules.get("distributed")  # whose executor reports a dead worker in its own way
     dead = (distributed.KilledWorker,) if distributed else ()
-    return (KeyboardInterrupt, MemoryError, torch.OutOfMemoryError, BrokenExecutor, *dead)
+    return isinstance(reason, (KeyboardInterrupt, BrokenExecutor, *dead)) or lacks_memory(reason)
 
 
 def _elsewhere(compute: Callable[[range], T], tasks: Iterator[range], executor: Executor) -> Iterator[T]:

@@ -149,6 +149,11 @@ class Collective:
         factors = 8 * (PENDING + 8) * BLOCK * self.setup.sigma_w.size * size**2
         return float(chunk + factors + 3 * BLOCK * self.setup.result_bytes)
 
+    @property
+    def advice(self) -> str:
+        """What would need less memory: not a smaller width."""
+        return "fewer inputs, layers or values of sigma_w need less"
+
     def __call__(self, blocks: range) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrices (network, sigma_w, layer, row, column) and d (network, sigma_w, layer, input)."""
         sources = [generator(self.setup.seed, block, torch.device(self.setup.device)) for block in blocks]

@@ -48,6 +48,17 @@ def as_dtype(dtype: str) -> torch.dtype:
     return DTYPES[dtype]
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory has run out.
+
+    What PyTorch allocates itself fails with torch.OutOfMemoryError. What the driver or a CUDA library allocates fails
+    as any other error of the device does, with a torch.AcceleratorError.
+    """
+    if isinstance(error, torch.AcceleratorError):
+        return "out of memory" in str(error).partition("\n")[0]
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
 _lock = Lock()
 _wishes: list[bool] = []  # of all who are inside `matrix_products`
 _undo: list[Callable[[], None]] = []  # of the first of them

@@ -77,7 +77,9 @@ def ensemble_statistics(
         _Reduction(drawn, n_networks),
         n_networks,
         total.add,
-        at_once=blocks_at_once(drawn.block_bytes + MOMENTS * drawn.setup.result_bytes, memory, drawn.setup.device),
+        at_once=blocks_at_once(
+            drawn.block_bytes + MOMENTS * drawn.setup.result_bytes, memory, drawn.setup.device, drawn.advice
+        ),
         executor=executor,
         progress=progress,
     )

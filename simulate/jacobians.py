@@ -282,14 +282,13 @@ def _sample(
     setup = sampler.setup
     n_networks = whole_number("n_networks", n_networks, 1)
     require(2 * n_networks * sampler.result_bytes, memory, "cpu", f"the results of all {n_networks} networks")
-    advice = f"a block of {BLOCK} networks with {sampler.directions} directions each (probes sets how many)"
-    require(sampler.block_bytes, memory, setup.device, advice)
+    advice = f"with {sampler.directions} directions each; probes sets how many"
     parts: list[dict[str, np.ndarray]] = []
     taken = run_blocks(
         sampler,
         n_networks,
         parts.append,
-        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device),
+        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, advice),
         executor=executor,
         progress=progress,
     )

@@ -42,15 +42,15 @@ def require(needed: float, memory: float | None, device: str, what: str) -> None
         raise ValueError(f"memory must be at least {_size(needed)} on {device} for {what}, got {_size(available)}")
 
 
-def blocks_at_once(block_bytes: float, memory: float | None, device: str) -> int:
-    """How many blocks of networks to compute together.
+def blocks_at_once(block_bytes: float, memory: float | None, device: str, advice: str) -> int:
+    """How many blocks of networks to compute together; `advice` says what would need less.
 
     Raises
     ------
     ValueError
         When not even one fits.
     """
-    require(block_bytes, memory, device, f"a block of {BLOCK} networks (simulate.sample_collective needs less)")
+    require(block_bytes, memory, device, f"a block of {BLOCK} networks ({advice})")
     if torch.device(device).type == "cpu":
         return 1
     return min(GPU_BLOCKS, int(budget(memory, device) // block_bytes))

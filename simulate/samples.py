@@ -29,6 +29,11 @@ class Sampler(Protocol):
         """An estimate, from above, of the memory that one block takes."""
         ...
 
+    @property
+    def advice(self) -> str:
+        """What would need less memory."""
+        ...
+
     def __call__(self, blocks: range) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrices (network, sigma_w, layer, row, column) and d (network, sigma_w, layer, input)."""
         ...
@@ -66,7 +71,7 @@ def sample(
         sampler,
         n_networks,
         parts.append,
-        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device),
+        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, sampler.advice),
         executor=executor,
         progress=progress,
     )

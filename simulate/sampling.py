@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from meanfield.checks import whole_number
 
 from .activations import torch_activation
 from .blocks import BLOCK, Progress, generator
+from .collective import Collective
 from .devices import as_dtype, matrix_products
 from .gram import gram_matrix, lengths, mean_square, rescale, squares
 from .layers import linear, weight_shape, weight_std
@@ -133,6 +134,13 @@ class Networks:
         states = 8 * setup.width * k * columns * item
         scales = 2 * 8 * (setup.depth + 1) * columns
         return BLOCK * float(weights + states + scales + setup.result_bytes)
+
+    @property
+    def advice(self) -> str:
+        """What would need less memory."""
+        if Collective(replace(self.setup, tf32=False)).block_bytes < self.block_bytes:
+            return "simulate.sample_collective needs less"
+        return "fewer capsules, inputs, layers or values of sigma_w need less"
 
     def __call__(self, blocks: range) -> tuple[np.ndarray, np.ndarray]:
         """Gram matrices (network, sigma_w, layer, row, column) and d (network, sigma_w, layer, input)."""

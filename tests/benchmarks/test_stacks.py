@@ -63,16 +63,41 @@ class Step:
         pass
 
 
-def test_a_stack_that_does_not_fit(capsys, monkeypatch):
-    def full(*args):
-        raise torch.OutOfMemoryError
+def failing(monkeypatch, error):
+    """A run whose steps for the tables fail."""
 
-    monkeypatch.setattr(Stacks, "_table_step", full)
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(Stacks, "_table_step", fail)
     monkeypatch.setattr(Stacks, "_stacks", lambda *args: iter([("none",) * 6]))
-    Stacks(quick=True).run()
+    return Stacks(quick=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported at some other call."),
+    ],
+)
+def test_a_stack_that_does_not_fit(capsys, monkeypatch, error):
+    failing(monkeypatch, error).run()
     found = tables(capsys.readouterr().out)["task"]
     assert len(found) == 4
     assert all(line.endswith("does not fit") for line in found)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nIt is not out of memory."),
+        RuntimeError("shapes do not fit"),
+    ],
+)
+def test_an_error_that_is_not_of_memory_is_not_hidden(monkeypatch, error):
+    with pytest.raises(type(error), match=str(error).splitlines()[0]):
+        failing(monkeypatch, error).run()
 
 
 def test_what_was_begun_counts():

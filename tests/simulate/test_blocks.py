@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from simulate.blocks import BLOCK, IN_FLIGHT, PartialResultWarning, run_blocks
 
@@ -79,6 +80,21 @@ def test_what_is_finished_before_memory_runs_out_is_kept():
     with pytest.warns(PartialResultWarning, match=f"{2 * BLOCK} of 100 networks were finished.*MemoryError: no room"):
         got, taken = gather(fails_at_two, 100)
     assert (got, taken) == ([0, 1], 2 * BLOCK)
+
+
+def test_what_a_device_says_of_memory_is_told_from_its_other_errors():
+    def fails(message):
+        def at_two(blocks):
+            if 2 in blocks:
+                raise torch.AcceleratorError(message)
+            return list(blocks)
+
+        return at_two
+
+    with pytest.warns(PartialResultWarning, match="AcceleratorError: CUDA error: out of memory"):
+        assert gather(fails("CUDA error: out of memory"), 100) == ([0, 1], 2 * BLOCK)
+    with pytest.raises(torch.AcceleratorError, match="illegal memory access"):
+        gather(fails("CUDA error: an illegal memory access was encountered"), 100)
 
 
 def test_a_dead_worker_of_dask_loses_nothing_either():

@@ -47,7 +47,7 @@ def test_blocks_computed_together_agree():
 
 
 def test_many_blocks_fit_at_once():
-    assert blocks_at_once(Networks(Setup.create(Ensemble(), INPUTS, **SIZES)).block_bytes, None, "cuda") > 1
+    assert blocks_at_once(Networks(Setup.create(Ensemble(), INPUTS, **SIZES)).block_bytes, None, "cuda", "") > 1
 
 
 def test_statistics_do_not_depend_on_the_budget():

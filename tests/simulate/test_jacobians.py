@@ -356,7 +356,10 @@ def test_directions_that_underflow_are_an_error(probes):
         ({"width": 0}, "width must be an integer >= 1, got 0"),
         ({"sigma_w": -1.0}, "sigma_w must be >= 0, got -1"),
         ({"dtype": "float16"}, "dtype must be 'float32' or 'float64', got 'float16'"),
-        ({"memory": 1e3, "n_networks": 1, "depth": 0}, "memory must be at least .* for a block of 16 networks with 17"),
+        (
+            {"memory": 1e3, "n_networks": 1, "depth": 0},
+            r"memory must be at least .* for a block of 16 networks \(with 17 directions",
+        ),
         ({"memory": 1.0}, "memory must be at least .* the results of all 16 networks"),
         ({"activation": "linear", "sigma_w": 1e60}, "depth must be small enough for a Jacobian in float64, got 3: d "),
     ],

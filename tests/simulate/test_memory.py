@@ -21,14 +21,32 @@ def test_half_of_what_is_free_is_used_unless_told():
 
 
 def test_a_gpu_takes_as_many_blocks_as_fit_and_no_more_than_it_needs():
-    assert blocks_at_once(10.0, 35.0, "cuda") == 3
-    assert blocks_at_once(1.0, 1e9, "cuda") == GPU_BLOCKS
-    assert blocks_at_once(1.0, 1e9, "cpu") == 1
+    assert blocks_at_once(10.0, 35.0, "cuda", "") == 3
+    assert blocks_at_once(1.0, 1e9, "cuda", "") == GPU_BLOCKS
+    assert blocks_at_once(1.0, 1e9, "cpu", "") == 1
 
 
 def test_a_block_that_does_not_fit_is_refused_before_it_is_drawn():
     with pytest.raises(ValueError, match=r"memory must be at least .* MiB on cpu for a block of 16 networks"):
         ensemble_statistics(Ensemble(), INPUTS, width=300, depth=1, n_networks=2, memory=2**20)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "sizes", "memory", "advice"),
+    [
+        ("networks", {"width": 1000, "depth": 1}, 2**24, "simulate.sample_collective needs less"),
+        (
+            "networks",
+            {"width": 2, "depth": 500},
+            2**20,
+            "fewer capsules, inputs, layers or values of sigma_w need less",
+        ),
+        ("collective", {"width": 1000, "depth": 500}, 2**20, "fewer inputs, layers or values of sigma_w need less"),
+    ],
+)
+def test_advice_is_what_helps(sampler, sizes, memory, advice):
+    with pytest.raises(ValueError, match=rf"for a block of 16 networks \({advice}\)"):
+        ensemble_statistics(Ensemble(), INPUTS, n_networks=2, sampler=sampler, memory=memory, device="cpu", **sizes)
 
 
 def test_results_that_do_not_fit_are_refused():
