@@ -73,7 +73,9 @@ def test_the_plot():
         ({"symmetry": "generic(2)"}, r"symmetry must be 'U\(1\)' or 'O\(k\)' with k >= 2, got 'generic\(2\)'"),
         ({"symmetry": "O(1)"}, r"symmetry must be 'U\(1\)' or 'O\(k\)' with k >= 2, got 'O\(1\)'"),
         ({"depths": []}, "depths must name at least one depth, got none"),
-        ({"depths": [-1]}, "depth must be an integer >= 0, got -1"),
+        ({"depths": [-1]}, "depths must be an integer >= 0, got -1"),
+        ({"depths": [2, 2.5]}, "depths must be an integer >= 0, got 2.5"),
+        ({"depths": 5}, "depths must be a sequence of integers, got 5"),
         ({"sigma_w": [-1.0]}, "sigma_w must be >= 0, got -1"),
     ],
 )

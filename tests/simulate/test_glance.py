@@ -65,7 +65,10 @@ def test_the_plot(data):
     ("options", "message"),
     [
         ({"inputs": [[1.0, 0.0]]}, r"inputs must be two rows of features, got shape \(1, 2\)"),
-        ({"n_networks": 15}, "n_networks must be at least 16, got 15"),
+        ({"n_networks": 15}, "n_networks must be an integer >= 16, got 15"),
+        ({"n_networks": 16.5}, "n_networks must be an integer >= 16, got 16.5"),
+        ({"inputs": [[1.0], [1.0, 2.0]]}, "inputs must be a real number or an array of real numbers"),
+        ({"inputs": np.ones(2)}, r"inputs must be two rows of features, got shape \(2,\)"),
     ],
 )
 def test_bad_input(options, message):
