@@ -49,6 +49,20 @@ def real_array(name: str, value, *, minimum: float | None = None, strict: bool =
     return array
 
 
+def real_number(name: str, value, *, minimum: float | None = None, strict: bool = False) -> float:
+    """One finite number, optionally >= minimum (> minimum when strict).
+
+    Raises
+    ------
+    ValueError
+        Naming the argument otherwise.
+    """
+    array = real_array(name, value, minimum=minimum, strict=strict)
+    if array.ndim:
+        raise ValueError(f"{name} must be one number, got shape {array.shape}")
+    return float(array)
+
+
 def whole_number(name: str, value, minimum: int) -> int:
     """An integer >= minimum.
 

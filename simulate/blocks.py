@@ -69,13 +69,17 @@ def run_blocks(
     Raises
     ------
     ValueError
-        When `n_networks` is not a whole number >= 1.
+        When `n_networks` is not a whole number >= 1, or `executor` or `progress` is none.
     KeyboardInterrupt, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError, BrokenExecutor
         What stopped the run, when nothing had been finished.
     Exception
         Any other error of `compute`, `take` or `progress`, whenever it comes.
     """
     n_networks = whole_number("n_networks", n_networks, 1)
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be callable, got {progress!r}")
     count = math.ceil(n_networks / BLOCK)
     firsts = range(0, count, at_once)
     tasks = (range(first, min(first + at_once, count)) for first in firsts)  # one by one: there may be any number

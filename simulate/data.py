@@ -79,7 +79,7 @@ def load_images(data_dir: str | Path | None = None, split: str = "train") -> Ima
     ValueError
         For a damaged file (see :func:`read_idx`), images and labels that do not belong together, or an unknown split.
     """
-    if split not in IDX_NAMES:
+    if not isinstance(split, str) or split not in IDX_NAMES:
         raise ValueError(f"split must be 'train' or 'test', got {split!r}")
     if data_dir is None:
         return _digits()

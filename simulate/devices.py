@@ -43,7 +43,7 @@ def as_dtype(dtype: str) -> torch.dtype:
     ValueError
         For another name.
     """
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     return DTYPES[dtype]
 

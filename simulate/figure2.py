@@ -12,6 +12,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from meanfield import Ensemble, fixed_point
+from meanfield.checks import real_array
 from meanfield.plots import points
 
 from .blocks import Progress
@@ -54,9 +55,10 @@ def figure2(
     ValueError
         As :func:`simulate.ensemble_statistics` does.
     """
+    inputs = real_array("inputs", inputs)
     sampled = ensemble_statistics(
         Ensemble(symmetry, activation),
-        np.asarray(inputs)[:1],
+        inputs[:1] if inputs.ndim == 2 else inputs,
         sigma_w=sigma_w,
         width=width,
         depth=depth,

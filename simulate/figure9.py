@@ -77,11 +77,13 @@ def figure9(
     k = symmetry.capsule_dimension
     if symmetry.family == "generic" or k < 2:
         raise ValueError(f"symmetry must be 'U(1)' or 'O(k)' with k >= 2, got '{symmetry}'")
-    if not len(depths):
+    if not np.ndim(depths):
+        raise ValueError(f"depths must be a sequence of integers, got {depths!r}")
+    layers = [whole_number("depths", depth, 0) for depth in depths]
+    if not layers:
         raise ValueError("depths must name at least one depth, got none")
-    depths = [whole_number("each of depths", depth, 0) for depth in depths]
-    if len(set(depths)) < len(depths):
-        raise ValueError(f"depths must name each depth once, got {', '.join(map(str, depths))}")
+    if len(set(layers)) < len(layers):
+        raise ValueError(f"depths must name each depth once, got {', '.join(map(str, layers))}")
     models = [str(symmetry), f"generic({k})"]
     width, n_networks = QUICK if quick else FULL
     samples = [
@@ -89,7 +91,7 @@ def figure9(
             Ensemble(model, activation),
             np.ones((1, 1)),  # any input: the random input layer makes its z^0 Gaussian
             width=width,
-            depth=max(depths),
+            depth=max(layers),
             n_networks=n_networks,
             seed=seed,
             sigma_w=sigma_w,
@@ -97,7 +99,7 @@ def figure9(
             device=device,
             executor=executor,
             progress=progress,
-        ).sel(layer=depths)
+        ).sel(layer=layers)
         for model in models
     ]
     tables = [_means(one).assign(_theory(model, activation, one)) for model, one in zip(models, samples, strict=True)]

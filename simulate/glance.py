@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from meanfield import Ensemble, correlation_map, fixed_point, length_map, trajectory
-from meanfield.checks import whole_number
+from meanfield.checks import real_array, whole_number
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL, points
 
 from .blocks import Progress
@@ -64,10 +64,10 @@ def glance(
     ValueError
         As :func:`simulate.sample_collective` does, for fewer than 16 networks, and for no layer to follow.
     """
-    inputs = np.asarray(inputs, float)
-    if inputs.shape[:1] != (2,):
+    inputs = real_array("inputs", inputs)
+    if inputs.ndim != 2 or len(inputs) != 2:
         raise ValueError(f"inputs must be two rows of features, got shape {inputs.shape}")
-    whole_number("n_networks", n_networks, 16)
+    n_networks = whole_number("n_networks", n_networks, 16)
     whole_number("depth", depth, 1)
     whole_number("seed", seed, 0)
     cosine = float(inputs[0] @ inputs[1] / np.prod(np.linalg.norm(inputs, axis=1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import torch
 
-from meanfield.checks import real_array
+from meanfield.checks import real_number
 
 from .blocks import BLOCK
 
@@ -23,7 +23,7 @@ def budget(memory: float | None, device: str) -> float:
         When `memory` is not a positive number.
     """
     if memory is not None:
-        return float(real_array("memory", memory, minimum=0.0, strict=True))
+        return real_number("memory", memory, minimum=0.0, strict=True)
     if torch.device(device).type == "cuda":
         return FRACTION * torch.cuda.mem_get_info(torch.device(device))[0]
     return FRACTION * psutil.virtual_memory().available

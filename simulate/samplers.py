@@ -40,6 +40,6 @@ def sampler_of(name: str, setup: Setup, n_networks: int) -> Sampler:
 
 
 def _of(name: str) -> tuple[Callable[..., xr.Dataset], Callable[[Setup, int], Sampler]]:
-    if name not in _SAMPLERS:
+    if not isinstance(name, str) or name not in _SAMPLERS:
         raise ValueError(f"sampler must be {' or '.join(map(repr, _SAMPLERS))}, got {name!r}")
     return _SAMPLERS[name]

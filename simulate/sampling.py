@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 from meanfield import Ensemble
-from meanfield.checks import whole_number
+from meanfield.checks import real_number, whole_number
 
 from .activations import torch_activation
 from .blocks import BLOCK, Progress, generator
@@ -233,9 +233,9 @@ def plane_rotation(dimension: int, angle: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        For D < 2, which has no rotations.
+        For D < 2, which has no rotations; for an angle that is no finite number.
     """
-    dimension = whole_number("dimension", dimension, 2)
+    dimension, angle = whole_number("dimension", dimension, 2), real_number("angle", angle)
     rotation = np.eye(dimension)
     rotation[:2, :2] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
     return rotation

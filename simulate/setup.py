@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from meanfield import Ensemble
-from meanfield.checks import real_array, sigma_w_array, whole_number
+from meanfield.checks import real_array, real_number, sigma_w_array, whole_number
 from meanfield.symmetry import Symmetry
 
 from .devices import as_device, as_dtype
@@ -70,9 +70,7 @@ class Setup:
         sigma_w = sigma_w_array(ensemble.sigma_w if sigma_w is None else sigma_w, ensemble.activation)
         if sigma_w.ndim > 1:
             raise ValueError(f"sigma_w must be a number or one-dimensional, got shape {sigma_w.shape}")
-        d_start = real_array("d_0", d_0, minimum=0.0, strict=True)
-        if d_start.ndim:
-            raise ValueError(f"d_0 must be one number, got shape {d_start.shape}")
+        d_start = real_number("d_0", d_0, minimum=0.0, strict=True)
         as_dtype(dtype)
         directions = _directions(inputs)
         if whole_number("seed", seed, 0) > LARGEST_SEED:
@@ -85,7 +83,7 @@ class Setup:
             depth=whole_number("depth", depth, 0),
             seed=int(seed),
             sigma_w=np.atleast_1d(sigma_w),
-            d_0=float(d_start),
+            d_0=d_start,
             dtype=dtype,
             device=str(as_device(device)),
             tf32=bool(tf32),

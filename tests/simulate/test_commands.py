@@ -66,6 +66,12 @@ def test_the_theory_of_figure2_is_that_of_its_networks():
     np.testing.assert_allclose(result.c, 1.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("inputs", [3.0, [1.0, 2.0], "image"])
+def test_figure2_asks_for_rows_of_features(inputs):
+    with pytest.raises(ValueError, match="inputs must "):
+        figure2(inputs, width=4, depth=1, n_networks=2, device="cpu")
+
+
 def test_plot_figure2_shows_theory_as_a_line_and_samples_as_points():
     result = figure2(load_images().features([0]), [0.8, 1.5], width=4, depth=5, n_networks=8, device="cpu")
     ax = plot_figure2(result, matplotlib.figure.Figure().subplots())

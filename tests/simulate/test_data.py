@@ -129,3 +129,5 @@ def test_the_named_folder_s_own_files_come_first(tmp_path):
 def test_unknown_split():
     with pytest.raises(ValueError, match="split must be 'train' or 'test', got 'validation'"):
         load_images(split="validation")
+    with pytest.raises(ValueError, match=r"split must be 'train' or 'test', got \['test'\]"):
+        load_images(split=["test"])

@@ -1,3 +1,4 @@
+import re
 from contextlib import ExitStack
 
 import pytest
@@ -32,6 +33,12 @@ def test_cuda_on_a_machine_without_it(monkeypatch):
 @pytest.mark.parametrize(("function", "value"), [(as_device, "gpu"), (as_device, "cuda:x"), (as_dtype, "float16")])
 def test_unknown_names(function, value):
     with pytest.raises(ValueError, match=f"must be .*, got '{value}'"):
+        function(value)
+
+
+@pytest.mark.parametrize(("function", "value"), [(as_device, ["cpu"]), (as_dtype, ["float32"]), (as_dtype, None)])
+def test_what_is_no_name(function, value):
+    with pytest.raises(ValueError, match=f"must be .*, got {re.escape(repr(value))}"):
         function(value)
 
 

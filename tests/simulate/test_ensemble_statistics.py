@@ -124,6 +124,7 @@ def test_a_dead_overlap_has_no_phase():
     ("options", "message"),
     [
         ({"sampler": "magic"}, "sampler must be 'networks'.*got 'magic'"),
+        ({"sampler": ["networks"]}, r"sampler must be 'networks'.*got \['networks'\]"),
         ({"n_networks": 1}, "n_networks must be an integer >= 2, got 1"),
         ({"width": 0}, "width must be an integer >= 1, got 0"),
         ({"sampler": "collective", "tf32": True}, "tf32 must be False for the sampler 'collective'.*, got True"),

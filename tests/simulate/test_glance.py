@@ -107,6 +107,9 @@ def test_the_plot(data):
         ({"n_networks": 15}, "n_networks must be an integer >= 16, got 15"),
         ({"depth": 0}, "depth must be an integer >= 1, got 0"),
         ({"seed": "a"}, "seed must be an integer >= 0, got 'a'"),
+        ({"n_networks": 16.5}, "n_networks must be an integer >= 16, got 16.5"),
+        ({"inputs": [[1.0], [1.0, 2.0]]}, "inputs must be a real number or an array of real numbers"),
+        ({"inputs": np.ones(2)}, r"inputs must be two rows of features, got shape \(2,\)"),
     ],
 )
 def test_bad_input(options, message):

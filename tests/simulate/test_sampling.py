@@ -272,6 +272,10 @@ def test_a_users_activation_is_sampled():
         ({"d_0": [1.0, 2.0]}, "d_0 must be one number"),
         ({"dtype": "float16"}, "dtype must be"),
         ({"device": "tpu"}, "device must be"),
+        ({"dtype": ["float64"]}, r"dtype must be .*, got \['float64'\]"),
+        ({"memory": [1e9, 1e9]}, r"memory must be one number, got shape \(2,\)"),
+        ({"executor": 5}, r"executor must be a concurrent\.futures\.Executor, got 5"),
+        ({"progress": 5}, "progress must be callable, got 5"),
         ({"inputs": np.ones(5)}, r"inputs must have shape \(inputs, features\), got \(5,\)"),
         ({"inputs": np.zeros((2, 5))}, "inputs must not contain a zero vector, got one at index 0"),
         ({"inputs": np.full((2, 5), np.nan)}, "inputs must be finite"),
@@ -305,3 +309,17 @@ def test_plane_rotation():
     np.testing.assert_allclose(r[2], [0, 0, 1])
     with pytest.raises(ValueError, match="dimension must be an integer >= 2, got 1"):
         plane_rotation(as_symmetry("O(1)").capsule_dimension, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("angle", "message"),
+    [
+        (float("nan"), "angle must be finite, got nan"),
+        (np.inf, "angle must be finite, got inf"),
+        ("0.3", "angle must be a real number.*, got '0.3'"),
+        ([0.3], r"angle must be one number, got shape \(1,\)"),
+    ],
+)
+def test_an_angle_is_a_finite_number(angle, message):
+    with pytest.raises(ValueError, match=message):
+        plane_rotation(2, angle)
