@@ -185,7 +185,7 @@ def test_what_does_not_exist_or_comes_twice_is_refused_before_the_computation(re
     [
         (["run", "--width", 0], "width must be an integer >= 1, got 0"),
         (["run", "--seed", 2**64], "seed must be at most 2^64 - 1, got 18446744073709551616"),
-        (["figure9", "--quick", "--depths", 5, -1], "each of depths must be an integer >= 0, got -1"),
+        (["figure9", "--quick", "--depths", 5, -1], "depths must be an integer >= 0, got -1"),
         (["figure9", "--quick", "--depths", 3, 3], "depths must name each depth once, got 3, 3"),
         (["glance", "--depth", 0], "depth must be an integer >= 1, got 0"),
     ],
