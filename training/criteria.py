@@ -25,6 +25,8 @@ Verdict = Literal["agrees", "contradicts", "undecided"]
 LEVEL = 0.95
 BROKEN, UNBROKEN = 1.15, 0.95  # sigma_w clearly above, and below, the transition
 COMPARED = 0.76  # sigma_w at which two values of Adam's epsilon are compared
+EDGE = 1.06  # sigma_w just above the transition
+SMALLER = 1e-4  # a learning rate below the paper's
 PARTNERS = {"U(1)": "generic(2)", "O(4)": "generic(4)"}
 
 
@@ -217,6 +219,32 @@ def rotation(table: pd.DataFrame) -> list[Check]:
     return [
         Check(f"{text}, U(1), learning rate {least:g} minus {most:g}", _tuple(steady - turning), ">", 0.15),
         Check(f"{text}, learning rate {most:g}, O(2) minus U(1)", _tuple(real - turning), ">", 0.15),
+    ]
+
+
+def learning_rate(table: pd.DataFrame) -> list[Check]:
+    """Whether it is the size of the steps that keeps generic networks from training, and what symmetry adds then."""
+    accuracy = last(table, "accuracy")
+    paper = accuracy.learning_rate == accuracy.learning_rate.max()
+    smaller, above = accuracy.learning_rate == SMALLER, accuracy.sigma_w > 1.0
+    edge = accuracy.sigma_w == EDGE
+    slow, fast = (_over(accuracy, "generic(2)", edge & rate) for rate in (smaller, paper))
+
+    def lead(rate: pd.Series) -> tuple[float, ...]:
+        ours, generic = (_over(accuracy, symmetry, above & rate) for symmetry in ("U(1)", "generic(2)"))
+        return _tuple(ours - generic)
+
+    text = "mean accuracy at sigma_w > 1, U(1) minus generic(2), learning rate"
+    largest = accuracy.learning_rate.max()
+    return [
+        Check(
+            f"accuracy of generic(2) at sigma_w = {EDGE}, learning rate {SMALLER:g} minus {largest:g}",
+            _tuple(slow - fast),
+            ">",
+            0.15,
+        ),
+        Check(f"{text} {largest:g}", lead(paper), ">", 0.10),
+        Check(f"{text} {SMALLER:g}", lead(smaller), ">", 0.0),
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from meanfield.symmetry import as_symmetry
 
 from .conventions import ADAM_EPS, BATCH, LEARNING_RATE, WEIGHT_VARIANCE
+from .criteria import EDGE
 from .data import Source, load
 from .experiment import counted
 from .job import NO_LAYER, Job, Row
@@ -203,6 +204,13 @@ _rotation = replace(
     epsilons=(1e-16,),
     learning_rates=(1e-3, 3e-4, 1e-4),
 )
+_learning_rate = replace(
+    _rotation,
+    symmetries=("U(1)", "generic(2)"),
+    sigma_w=(0.94, EDGE, 1.5),
+    epsilons=(ADAM_EPS,),
+    learning_rates=(1e-3, 1e-4, 1e-5),
+)
 
 
 def _small(full: Preset, **changes: Any) -> Preset:
@@ -255,5 +263,10 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "quick": _small(_rotation, sigma_w=(0.76,), learning_rates=(1e-3, 1e-4), seeds=3, epochs=6),
         "cpu": replace(_rotation, seeds=3, epochs=1),
         "paper": _rotation,
+    },
+    "learning_rate": {
+        "quick": _small(_learning_rate, sigma_w=(EDGE,), learning_rates=(1e-3, 1e-4), epochs=6),
+        "cpu": replace(_learning_rate, seeds=3, epochs=1),
+        "paper": _learning_rate,
     },
 }

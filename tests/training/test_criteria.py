@@ -221,3 +221,25 @@ def test_rotation():
     assert [check.mean for check in criteria.rotation(claimed)] == pytest.approx([0.4, 0.4])
     # only above the transition, and only between rates: neither is what is claimed
     assert verdicts("rotation", rates(lambda s, w, rate: 0.5 - 0.4 * (w > 1 and rate == 1e-3))) == ["contradicts"] * 2
+
+
+def test_learning_rate():
+    def of(accuracy):
+        parts = [
+            table(
+                lambda s, _d, w, *_, r=rate: accuracy(s, w, r), ("U(1)", "generic(2)"), sigma_w=(0.94, 1.06, 1.5)
+            ).assign(learning_rate=rate)
+            for rate in (1e-3, 1e-4, 1e-5)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def claimed(symmetry, sigma_w, rate):
+        trains = sigma_w > 1 and (rate == 1e-4 or symmetry == "U(1)")
+        return 0.1 + 0.5 * trains + 0.1 * (trains and symmetry == "U(1)")
+
+    checks = criteria.learning_rate(of(claimed))
+    assert [check.verdict for check in checks] == ["agrees"] * 3
+    assert [check.mean for check in checks] == pytest.approx([0.5, 0.6, 0.1])
+    # generic ones train at the paper's rate only, and better, everywhere but where they are asked
+    other = of(lambda s, w, rate: 0.8 if (s == "generic(2)" and rate == 1e-3) or w < 1 or rate == 1e-5 else 0.1)
+    assert verdicts("learning_rate", other) == ["contradicts", "contradicts", "undecided"]

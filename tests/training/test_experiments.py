@@ -45,6 +45,7 @@ SIZES = {
     "figure11": {"width": 4, "depths": (3,), "sigma_w": (0.8, 1.5), "order_networks": 4},
     "epsilon": {"width": 4, "depths": (3,), "sigma_w": (0.76, 1.5)},
     "rotation": {"width": 4, "depths": (3,)},
+    "learning_rate": {"width": 4, "depths": (3,)},
 }
 
 
