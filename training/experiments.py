@@ -111,7 +111,8 @@ _DEEP: dict[str, Experiment] = {
     ),
     "learning_rate": Experiment(
         "Beyond the paper: with smaller steps than the paper's generic networks of 100 layers train as well, just "
-        "above the transition. U(1) networks are ahead of them at the paper's learning rate, and still at a tenth of it.",
+        "above the transition. U(1) networks are ahead of them at the paper's learning rate, and still at a tenth of "
+        "it.",
         f"95 % interval over seeds of test accuracy: generic(2) at sigma_w = {criteria.EDGE}, learning rate "
         f"{criteria.SMALLER:g} minus 1e-3, above 0.15; mean at sigma_w > 1, U(1) minus generic(2), above 0.10 at 1e-3 "
         f"and above 0 at {criteria.SMALLER:g}. Written after trials with two seeds of generic(2) on digits",
