@@ -1,11 +1,14 @@
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
 from meanfield import Ensemble
 from simulate import ensemble_statistics, sample_networks
-from simulate.memory import GPU_BLOCKS, blocks_at_once, budget
+from simulate.blocks import BLOCK
+from simulate.ensemble_statistics import MOMENTS, _Reduction
+from simulate.memory import GPU_BLOCKS, blocks_at_once, budget, require
 from simulate.sampling import Networks
 from simulate.setup import Setup
 
@@ -18,6 +21,17 @@ def test_half_of_what_is_free_is_used_unless_told():
 
     assert budget(None, "cpu") == pytest.approx(psutil.virtual_memory().available / 2, rel=0.1)
     assert budget(2**20, "cpu") == 2**20
+
+
+def test_half_of_what_is_free_on_a_gpu_not_of_what_it_has(monkeypatch):
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (6 * 2**30, 80 * 2**30))
+    assert budget(None, "cuda") == 3 * 2**30
+
+
+def test_what_just_fits_is_allowed():
+    require(2**21, 2**21, "cpu", "the work")
+    with pytest.raises(ValueError, match="memory must be at least 3 MiB on cpu for the work, got 2 MiB"):
+        require(3 * 2**20, 2**21, "cpu", "the work")
 
 
 def test_a_gpu_takes_as_many_blocks_as_fit_and_no_more_than_it_needs():
@@ -66,6 +80,24 @@ def test_the_estimate_holds_and_is_not_far_above_the_truth(case):
     """Peak memory of a fresh process: weights dominate in the first two, Gram matrices in the last."""
     run = subprocess.run([sys.executable, "-c", PEAK, *case.split()], capture_output=True, text=True, check=True)
     assert 0.3 < float(run.stdout) < 1.1
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(4)"])
+def test_so_does_that_of_a_block_reduced_to_its_moments(symmetry):
+    setup = Setup.create(Ensemble(symmetry), INPUTS, width=2, depth=200, sigma_w=[1.0, 1.5], device="cpu")
+    block = Networks(setup)(range(1))
+
+    class Drawn:
+        def __call__(self, blocks):
+            return block
+
+    drawn = Drawn()
+    drawn.setup = setup
+    tracemalloc.start()
+    _Reduction(drawn, BLOCK)(range(1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.3 < peak / (MOMENTS * setup.result_bytes) < 1.0
 
 
 STREAMED = """
