@@ -50,6 +50,17 @@ def test_results_that_do_not_fit_are_refused():
         sample_networks(Ensemble(), INPUTS, width=2, depth=100, n_networks=1_000_000, memory=2**28)
 
 
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_results_take_twice_what_they_are(inputs):
+    """In blocks, and joined."""
+    sizes = {"width": 1, "depth": 400, "sigma_w": [0.9, 1.5], "device": "cpu"}
+    samples = sample_networks(Ensemble(), INPUTS[:inputs], n_networks=32, **sizes)
+    taken = samples.gram.nbytes + samples.d.nbytes
+    assert 32 * Setup.create(Ensemble(), INPUTS[:inputs], **sizes).result_bytes == taken
+    with pytest.raises(ValueError, match="the results of all 32 networks"):
+        sample_networks(Ensemble(), INPUTS[:inputs], n_networks=32, memory=2 * taken - 1, **sizes)
+
+
 @pytest.mark.parametrize("memory", [0, -1.0, float("nan"), "much"])
 def test_bad_budget(memory):
     with pytest.raises(ValueError, match="memory must be"):
