@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from simulate.blocks import BLOCK, IN_FLIGHT, PartialResultWarning, run_blocks
+from simulate.blocks import BLOCK, IN_FLIGHT, PartialResultWarning, generator, run_blocks
 
 
 def identity(blocks):
@@ -53,6 +53,12 @@ def test_every_block_once_and_in_order(at_once):
     got, taken = gather(identity, 4 * BLOCK + 1, at_once=at_once, progress=counted.append)
     assert got == [0, 1, 2, 3, 4]
     assert taken == sum(counted) == 4 * BLOCK + 1
+
+
+def test_every_block_of_every_seed_has_random_numbers_of_its_own():
+    """They are seeds of 32 bits, 4000 of which would all differ by chance in 499 of 500 cases."""
+    seeds = [generator(seed, block, torch.device("cpu")).initial_seed() for seed in (0, 1) for block in range(2000)]
+    assert len(set(seeds)) == 4000
 
 
 def test_threads_that_finish_out_of_order():

@@ -72,6 +72,14 @@ def test_figure2_asks_for_rows_of_features(inputs):
         figure2(inputs, width=4, depth=1, n_networks=2, device="cpu")
 
 
+def test_figure2_is_the_last_layer_of_its_networks():
+    sizes = {"sigma_w": [0.8, 1.5], "width": 4, "depth": 3, "n_networks": 4, "seed": 1, "device": "cpu"}
+    networks = ensemble_statistics(Ensemble("O(3)"), [[1.0]], **sizes)
+    result = figure2([[1.0]], symmetry="O(3)", **sizes)
+    for name in ("c", "c_se"):
+        np.testing.assert_array_equal(result[name], networks[name].values[:, 3, 0])
+
+
 def test_plot_figure2_shows_theory_as_a_line_and_samples_as_points():
     result = figure2(load_images().features([0]), [0.8, 1.5], width=4, depth=5, n_networks=8, device="cpu")
     ax = plot_figure2(result, matplotlib.figure.Figure().subplots())

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import linalg, stats
 
-from meanfield import Ensemble, length_map
+from meanfield import Ensemble, correlation_map, length_map
 from simulate import plane_rotation, sample_networks
 from simulate.compare import Comparison, _theory, compare
 from simulate.observables import order_parameters
@@ -146,6 +146,23 @@ def test_the_scatter_is_that_about_the_theory_of_each_network(sampled):
     assert error < 0.95 * np.hypot(stats.sem(c[0][:, 1]), 2 * stats.sem(c[1][:, 1]))
 
 
+def test_the_scatter_of_the_overlap_is_without_that_of_both_starts(sampled):
+    """Delta at layer 1 follows c and Delta at layer 0, with the slopes of the correlation map."""
+    row = next(row for row in rows_of(sampled, "U(1)") if (row.quantity, row.layer) == ("Delta", 1))
+    errors, h = [], 1e-4
+    for one in (one.sel(sigma_w=[1.5]) for one in sampled["U(1)"][2:]):
+        c, q = order_parameters(one)[:, 0, 0].mean(axis=-1), one.gram.values[:, 0, :2, :2, 2:]
+        number = q[..., 0, 0] + q[..., 1, 1] + 1j * (q[..., 1, 0] - q[..., 0, 1])
+        delta = np.abs(number[:, 0])
+        at, start = (number[:, 1] * number[:, 0].conj()).real / delta, (delta.mean(), c.mean())
+        by_delta, by_c = (
+            (correlation_map(*np.add(start, step), 1.5) - correlation_map(*np.subtract(start, step), 1.5)) / (2 * h)
+            for step in ((h, 0.0), (0.0, h))
+        )
+        errors.append(stats.sem(at - by_delta * delta - by_c * c))
+    assert row.standard_error == pytest.approx(np.hypot(errors[0], 2 * errors[1]), rel=1e-5)
+
+
 def test_the_scatter_at_depth_is_without_that_of_the_start(sampled):
     """Below the transition c at layer 8 follows c at layer 0, with the slope of eight length maps."""
     row = next(row for row in rows_of(sampled, "U(1)") if row.quantity == "c at depth" and row.sigma_w == 0.9)
@@ -159,6 +176,35 @@ def test_the_scatter_at_depth_is_without_that_of_the_start(sampled):
         errors.append(stats.sem(c[:, -1] - (up - down) / 2e-4 * c[:, 0]))
     assert row.standard_error == pytest.approx(np.hypot(errors[0], 2 * errors[1]), rel=1e-3)
     assert row.standard_error < 0.995 * np.hypot(plain[0], 2 * plain[1])
+
+
+def test_a_row_by_hand(sampled):
+    """d at layer 3 of both inputs, less sigma_w^2 c before it: mean, error, allowance and skewness from four widths."""
+    row = next(row for row in rows_of(sampled, "U(1)") if (row.quantity, row.layer) == ("d", 3))
+    values = []
+    for one in (one.sel(sigma_w=1.5) for one in sampled["U(1)"]):
+        c = np.trace(one.gram.values, axis1=-2, axis2=-1)[:, 2] / 2.0
+        values.append(one.d.values[:, 3].mean(axis=-1) - 2.25 * c)
+    *narrower, narrow, wide = values
+    shift, before = 2 * wide.mean() - narrow.mean(), 2 * narrower[1].mean() - narrower[0].mean()
+    error = np.hypot(stats.sem(narrow), 2 * stats.sem(wide))
+    third = (8 * stats.moment(wide, 3) - stats.moment(narrow, 3)) / NETWORKS**2
+    assert row.measured - row.theory == pytest.approx(shift, rel=1e-9)
+    assert row.standard_error == pytest.approx(error, rel=1e-9)
+    assert row.allowance == pytest.approx(abs(before - shift) / 15, rel=1e-9)
+    assert row.skewness == pytest.approx(third / error**3, rel=1e-9)
+
+
+def test_what_lies_beside_the_angle_by_hand(sampled):
+    """O(4): all six numbers above the diagonal of Q, seen in the frame of each network's own layer 0."""
+    row = next(row for row in rows_of(sampled, "O(4)") if (row.quantity, row.layer) == ("Q beside phi", 2))
+    means = []
+    for one in (one.sel(sigma_w=1.5) for one in sampled["O(4)"][2:]):
+        q = one.gram.values[..., :4, 4:]
+        aligned = np.stack([linalg.polar(each)[0].T for each in q[:, 0]]) @ q[:, 2]
+        rows, columns = np.triu_indices(4, 1)
+        means.append(aligned[:, rows, columns].sum(axis=1).mean())
+    assert row.measured == pytest.approx(2 * means[1] - means[0], rel=1e-9)
 
 
 @pytest.mark.parametrize(("measured", "agrees"), [(1.55, True), (1.65, False), (0.45, True), (0.35, False)])

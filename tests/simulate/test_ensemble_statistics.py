@@ -49,6 +49,15 @@ def test_variances_and_the_drift_by_hand():
     np.testing.assert_allclose(streamed.magnitude, np.abs(number).mean(axis=0), rtol=1e-11)
 
 
+def test_the_frame_is_what_turns_the_second_input_into_the_first():
+    """g h^T, of elements that do not commute."""
+    g, h = (np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0] for seed in (1, 2))
+    assert np.abs(g @ h.T - h.T @ g).max() > 0.1
+    out = ensemble_statistics(Ensemble("O(3)"), INPUTS, **SIZES, n_networks=8, group_elements=np.stack([g, h]))
+    along = np.einsum("ij,slij->sl", g @ h.T, out.gram.values[..., :3, 3:])
+    np.testing.assert_allclose(out.overlap, along, rtol=1e-10)
+
+
 def test_the_frame_of_opposite_inputs_is_opposite():
     out = ensemble_statistics(Ensemble("generic(2)"), INPUTS * [[1.0], [-1.0]], **SIZES, n_networks=64)
     assert np.all(out.overlap > 5 * out.overlap_se)

@@ -62,7 +62,10 @@ def test_overlap_is_relative_to_c(ax):
     samples = POINT.sampled(8)
     overlap(POINT, POINT.theory(), ax, samples)
     expected = samples.overlap / samples.c.mean("input")
-    np.testing.assert_allclose(np.asarray(ax.containers[0].lines[0].get_ydata(), float), expected.values)
+    points, _, (bars,) = ax.containers[0].lines
+    np.testing.assert_allclose(np.asarray(points.get_ydata(), float), expected.values)
+    heights = [float(end[1] - start[1]) for start, end in bars.get_segments()]
+    np.testing.assert_allclose(heights, 2 * samples.overlap_se / samples.c.mean("input"), rtol=1e-9)
 
 
 def test_the_point_lies_on_the_diagram(ax):

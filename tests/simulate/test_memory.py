@@ -1,11 +1,14 @@
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
 from meanfield import Ensemble
 from simulate import ensemble_statistics, sample_networks
-from simulate.memory import GPU_BLOCKS, blocks_at_once, budget
+from simulate.blocks import BLOCK
+from simulate.ensemble_statistics import MOMENTS, _Reduction
+from simulate.memory import GPU_BLOCKS, blocks_at_once, budget, require
 from simulate.sampling import Networks
 from simulate.setup import Setup
 
@@ -18,6 +21,17 @@ def test_half_of_what_is_free_is_used_unless_told():
 
     assert budget(None, "cpu") == pytest.approx(psutil.virtual_memory().available / 2, rel=0.1)
     assert budget(2**20, "cpu") == 2**20
+
+
+def test_half_of_what_is_free_on_a_gpu_not_of_what_it_has(monkeypatch):
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (6 * 2**30, 80 * 2**30))
+    assert budget(None, "cuda") == 3 * 2**30
+
+
+def test_what_just_fits_is_allowed():
+    require(2**21, 2**21, "cpu", "the work")
+    with pytest.raises(ValueError, match="memory must be at least 3 MiB on cpu for the work, got 2 MiB"):
+        require(3 * 2**20, 2**21, "cpu", "the work")
 
 
 def test_a_gpu_takes_as_many_blocks_as_fit_and_no_more_than_it_needs():
@@ -54,6 +68,17 @@ def test_results_that_do_not_fit_are_refused():
         sample_networks(Ensemble(), INPUTS, width=2, depth=100, n_networks=1_000_000, memory=2**28)
 
 
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_results_take_twice_what_they_are(inputs):
+    """In blocks, and joined."""
+    sizes = {"width": 1, "depth": 400, "sigma_w": [0.9, 1.5], "device": "cpu"}
+    samples = sample_networks(Ensemble(), INPUTS[:inputs], n_networks=32, **sizes)
+    taken = samples.gram.nbytes + samples.d.nbytes
+    assert 32 * Setup.create(Ensemble(), INPUTS[:inputs], **sizes).result_bytes == taken
+    with pytest.raises(ValueError, match="the results of all 32 networks"):
+        sample_networks(Ensemble(), INPUTS[:inputs], n_networks=32, memory=2 * taken - 1, **sizes)
+
+
 @pytest.mark.parametrize("memory", [0, -1.0, float("nan"), "much"])
 def test_bad_budget(memory):
     with pytest.raises(ValueError, match="memory must be"):
@@ -84,6 +109,24 @@ def test_the_estimate_holds_and_is_not_far_above_the_truth(case):
     """Peak memory of a fresh process: weights dominate in the first two, Gram matrices in the last."""
     run = subprocess.run([sys.executable, "-c", PEAK, *case.split()], capture_output=True, text=True, check=True)
     assert 0.3 < float(run.stdout) < 1.1
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(4)"])
+def test_so_does_that_of_a_block_reduced_to_its_moments(symmetry):
+    setup = Setup.create(Ensemble(symmetry), INPUTS, width=2, depth=200, sigma_w=[1.0, 1.5], device="cpu")
+    block = Networks(setup)(range(1))
+
+    class Drawn:
+        def __call__(self, blocks):
+            return block
+
+    drawn = Drawn()
+    drawn.setup = setup
+    tracemalloc.start()
+    _Reduction(drawn, BLOCK)(range(1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.3 < peak / (MOMENTS * setup.result_bytes) < 1.0
 
 
 STREAMED = """

@@ -69,6 +69,17 @@ def test_summary_against_plain_numpy(symmetry):
     assert ("phi" in means) == (symmetry == "U(1)")
 
 
+def test_the_overlap_is_along_the_mean_of_layer_0():
+    """Networks lose it from layer to layer; by hand in complex numbers."""
+    samples = sample("U(1)", n_networks=8)
+    q = samples.gram.values[..., :2, 2:].mean(axis=0)
+    number = q[..., 0, 0] + q[..., 1, 1] + 1j * (q[..., 1, 0] - q[..., 0, 1])
+    along = number * np.conj(number[:, :1]) / np.abs(number[:, :1])
+    means = summary(samples)
+    np.testing.assert_allclose(means.overlap, along.real, rtol=1e-10)
+    np.testing.assert_allclose(means.turn, along.imag, atol=1e-14)
+
+
 def test_phase_and_its_error_against_a_jackknife():
     samples = sample("U(1)", n_networks=400)
     means = summary(samples)

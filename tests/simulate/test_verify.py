@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import simulate.__main__ as command_line
 import simulate.sampling
@@ -16,6 +17,7 @@ from simulate.blocks import PartialResultWarning
 from simulate.plots import deviations, layers, overview, phases, sweep
 from simulate.report import comma_separated, table
 from simulate.verify import Case, _seed, pair_of_one_class, verify
+from simulate.verify_full import Identity
 
 CASES = (Case(Ensemble("U(1)"), 16), Case(Ensemble("generic(2)"), 16))
 SMALL = {"n_networks": 64, "cases": CASES, "sigma_w": (1.0, 3.0), "depth": 8, "device": "cpu"}
@@ -38,6 +40,33 @@ def test_the_right_theory_passes(right):
     assert 5.0 < right.limit < 7.0
     assert 5e-6 < right.false_alarm_rate < 1e-4
     assert repr(right).endswith("standard errors: passed)")
+
+
+def test_the_first_image_is_turned_by_a_sixth(right):
+    phases = [row.theory for row in right.comparisons if row.quantity == "phi"]
+    assert len(phases) == 8
+    assert all(0.9 < phase < 1.2 for phase in phases)  # pi/3
+
+
+def test_there_is_a_transient_to_compare(right):
+    for case in CASES:
+        c = [row.theory for row in right.of(case) if row.quantity == "c"]
+        assert c[0] < 0.7 * c[-1]
+
+
+def test_the_rate_of_false_alarms_counts_every_comparison_and_its_skewness(right):
+    """Student's t with 63 degrees of freedom; tails grow by cosh of skewness times the limit's cube over 3."""
+    assert right.limit == pytest.approx(stats.t.isf(1e-5 / (2 * 70), 63), rel=1e-9)
+    skewness = np.array([row.skewness for row in right.comparisons])
+    rate = 2 * stats.t.sf(right.limit, 63) * np.cosh(skewness * right.limit**3 / 3).sum()
+    assert right.false_alarm_rate == pytest.approx(rate, rel=1e-9)
+    assert rate > 1.1e-5
+
+
+def test_one_identity_that_does_not_hold_is_enough_to_fail(right):
+    identities = [Identity("U(1)", "an identity", error, 1.0) for error in (0.5, 2.0)]
+    assert replace(right, identities=identities[:1]).passed
+    assert not replace(right, identities=identities).passed
 
 
 def test_a_wrong_theory_fails(wrong):

@@ -8,7 +8,7 @@ import pytest
 import simulate.jacobians
 import simulate.verify_full as full
 from meanfield import Ensemble
-from simulate import load_images
+from simulate import load_images, sample_collective
 from simulate.report import table
 from simulate.statistics import deviation_limit
 from simulate.verify import Case, pair_of_one_class, verify
@@ -47,6 +47,13 @@ def test_the_right_theory_agrees(symmetry, inputs):
     assert ("N Var phi" in names) == (symmetry != "generic(2)")
     assert len(identities) == (symmetry != "generic(2)")
     assert all(identity.holds for identity in identities)
+
+
+def test_the_scatter_is_unbiased_in_few_networks(inputs):
+    samples = sample_collective(Ensemble("O(3)"), inputs, width=16, depth=2, n_networks=4, device="cpu")
+    found = full._scatter(samples, Ensemble("O(3)"))
+    c = np.trace(samples.gram.values[:, 0, -1, :3, :3], axis1=-2, axis2=-1)
+    assert (found.theory + found.difference).mean() == pytest.approx(16 * np.var(c, ddof=1), rel=1e-9)
 
 
 def test_a_wrong_weight_scale_fails(inputs):
