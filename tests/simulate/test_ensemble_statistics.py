@@ -91,7 +91,7 @@ def test_a_dask_cluster_of_two_processes_gives_the_same_bits():
     options = SIZES | {"n_networks": 5 * BLOCK}
     here = ensemble_statistics(Ensemble("O(3)", "algebraic"), INPUTS, **options)
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         there = ensemble_statistics(Ensemble("O(3)", "algebraic"), INPUTS, **options, executor=client.get_executor())
