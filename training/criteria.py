@@ -1,8 +1,10 @@
 """By what each figure's claim is judged, fixed before it is run: an effect, with its interval over seeds, and a bound.
 
-The intervals are Student's at 95 %, over seeds (independent weights and orders of images), or Welch's where two models
-are compared whose seeds have nothing in common. A check agrees when the whole interval is on the right side of its
-bound, contradicts when it is on the wrong one, and is undecided otherwise, as it is with a single seed.
+The intervals are Student's at 95 %, over seeds, or Welch's where two models are compared whose seeds have nothing in
+common. Deep networks of one symmetry that differ in sigma_w or in their optimiser start from the same random numbers;
+those of two symmetries share the order of images only, so that pairing them by seed, as the first criteria do, is valid
+but makes an interval wider than it need be. A check agrees when the whole interval is on the right side of its bound,
+contradicts when it is on the wrong one, and is undecided otherwise, as it is with a single seed.
 """
 
 from __future__ import annotations
@@ -246,6 +248,32 @@ def learning_rate(table: pd.DataFrame) -> list[Check]:
         Check(f"{text} {largest:g}", lead(paper), ">", 0.10),
         Check(f"{text} {SMALLER:g}", lead(smaller), ">", 0.0),
     ]
+
+
+def own_rate(table: pd.DataFrame) -> list[Check]:
+    """Figure 3 above the transition, where each kind of network has the learning rate that suits it best."""
+    accuracy = last(table, "accuracy")
+    largest = accuracy.learning_rate.max()
+    checks = []
+    for symmetry, generic in PARTNERS.items():
+        if not {symmetry, generic} <= set(accuracy.symmetry):
+            continue
+        ours, other = (_at_own_rate(accuracy[accuracy.symmetry == each]) for each in (symmetry, generic))
+        usual = _over(accuracy, generic, accuracy.learning_rate == largest)
+        text = f"mean accuracy of {generic} at its own learning rates minus at {largest:g}"
+        checks.append(Check(text, _tuple(other - usual), ">", 0.10))
+        text = f"mean accuracy, each at its own learning rates, {symmetry} minus {generic}"
+        checks.append(Check(text, _tuple(ours), ">", 0.0, minus=_tuple(other)))
+    return checks
+
+
+def _at_own_rate(accuracy: pd.DataFrame) -> pd.Series:
+    """Each seed's mean over sigma_w, at every one with the learning rate that is best for the other seeds."""
+    at = [
+        _best_of_others(rows.pivot(index="seed", columns="learning_rate", values="value"))
+        for _, rows in accuracy.groupby("sigma_w")
+    ]
+    return pd.concat(at, axis=1).mean(axis=1, skipna=False)
 
 
 def relative_gradient(rows: pd.DataFrame) -> pd.Series:

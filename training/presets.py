@@ -211,6 +211,7 @@ _learning_rate = replace(
     epsilons=(ADAM_EPS,),
     learning_rates=(1e-3, 1e-4, 1e-5),
 )
+_own_rate = replace(_figure3, sigma_w=(1.2, 1.6, 2.2), learning_rates=(1e-3, 3e-4, 1e-4, 3e-5), order_networks=0)
 
 
 def _small(full: Preset, **changes: Any) -> Preset:
@@ -268,5 +269,10 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "quick": _small(_learning_rate, sigma_w=(EDGE,), learning_rates=(1e-3, 1e-4), epochs=6),
         "cpu": replace(_learning_rate, seeds=3, epochs=1),
         "paper": _learning_rate,
+    },
+    "own_rate": {
+        "quick": _small(_own_rate, symmetries=PAIRS[:2], sigma_w=(1.2,), learning_rates=(1e-3, 1e-4), epochs=6),
+        "cpu": replace(_own_rate, seeds=3, epochs=2),
+        "paper": _own_rate,
     },
 }

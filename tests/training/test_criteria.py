@@ -243,3 +243,40 @@ def test_learning_rate():
     # generic ones train at the paper's rate only, and better, everywhere but where they are asked
     other = of(lambda s, w, rate: 0.8 if (s == "generic(2)" and rate == 1e-3) or w < 1 or rate == 1e-5 else 0.1)
     assert verdicts("learning_rate", other) == ["contradicts", "contradicts", "undecided"]
+
+
+def by_rate(accuracy, symmetries, rates=(1e-3, 1e-4), grid=(1.2, 2.2)):
+    """Rows of three seeds: `accuracy` has (symmetry, sigma_w, rate)."""
+    parts = [
+        table(lambda s, _d, w, *_, r=rate: accuracy(s, w, r), symmetries, sigma_w=grid).assign(learning_rate=rate)
+        for rate in rates
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_own_rate():
+    # generic networks train with small steps at 1.2 and nowhere else, others with steps that depend on sigma_w
+    def claimed(symmetry, sigma_w, rate):
+        if symmetry.startswith("generic"):
+            return 0.5 if (sigma_w, rate) == (1.2, 1e-4) else 0.1
+        return 0.8 if (rate == 1e-3) == (sigma_w == 2.2) else 0.1
+
+    checks = criteria.own_rate(by_rate(claimed, PAIRS))
+    assert [check.verdict for check in checks] == ["agrees"] * 4
+    assert [check.mean for check in checks] == pytest.approx([0.2, 0.5, 0.2, 0.5])
+    assert [len(check.minus) for check in checks] == [0, 3, 0, 3]
+    assert len(criteria.own_rate(by_rate(claimed, PAIRS[:2]))) == 2
+    # nothing is gained by another rate, and generic ones are ahead at theirs
+    other = by_rate(lambda s, w, rate: 0.8 if s.startswith("generic") else 0.7 * (rate == 1e-4), PAIRS)
+    assert verdicts("own_rate", other) == ["contradicts"] * 4
+
+
+def test_own_rates_are_not_chosen_by_the_seed_that_is_judged():
+    rates = (1e-3, 1e-4, 1e-5)
+    rows = by_rate(lambda *_: 0.1, PAIRS[:2], rates)
+    rows.value = 0.1
+    lucky = dict(zip(range(3), rates, strict=True))  # each seed is best at another rate
+    rows.loc[rows.learning_rate == rows.seed.map(lucky), "value"] = 0.9
+    _, lead = criteria.own_rate(rows)
+    assert lead.values == lead.minus == pytest.approx((0.1, 0.1, 0.1))
+    assert criteria.own_rate(rows[rows.seed == 0])[1].verdict == "undecided"

@@ -46,6 +46,7 @@ SIZES = {
     "epsilon": {"width": 4, "depths": (3,), "sigma_w": (0.76, 1.5)},
     "rotation": {"width": 4, "depths": (3,)},
     "learning_rate": {"width": 4, "depths": (3,)},
+    "own_rate": {"width": 4, "depths": (3,)},
 }
 
 
