@@ -129,7 +129,7 @@ _DEEP: dict[str, Experiment] = {
         "generic(4) above 0 (Welch's intervals). Written after `learning_rate`, with three seeds of U(1) and "
         "generic(2) and one epoch",
         criteria.own_rate,
-        tuple(partial(plots.plot_rotation, symmetry=each) for each in PRESETS["own_rate"]["paper"].symmetries),
+        tuple(partial(plots.plot_own_rate, symmetries=pair) for pair in criteria.PARTNERS.items()),
         PRESETS["own_rate"],
         describe,
     ),

@@ -100,6 +100,31 @@ def plot_rotation(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
     return ax
 
 
+def plot_own_rate(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Axes:
+    """Test accuracy of some symmetries at the end against sigma_w, with the learning rate that is best on the mean.
+
+    Next to each point is that rate. Thin, the accuracy at the largest rate of all.
+    """
+    rows = last(frame(result).query("symmetry in @symmetries"), "accuracy")
+    for symmetry, own in rows.groupby("symmetry", sort=False):
+        means = own.groupby(["sigma_w", "learning_rate"]).value.mean().unstack()
+        best, largest = means.idxmax(axis=1), means.columns.max()
+        color, style = COLOURS[symmetry], "--" if symmetry.startswith("generic") else "-"
+        top = means.max(axis=1)
+        ax.plot(top.index, top, style, color=color, label=f"{symmetry}, own rate")
+        ax.plot(top.index, means[largest], style, color=color, lw=0.6, label=f"{symmetry}, {largest:g}")
+        chosen = own[own.learning_rate == own.sigma_w.map(best)]
+        ax.plot(chosen.sigma_w, chosen.value, "o", mfc="none", ms=4.0, color=color, alpha=0.8)
+        for sigma_w, rate in best.items():
+            at = sigma_w, top[sigma_w] + 0.03
+            ax.annotate(f"{rate:g}", at, ha="center", fontsize="x-small", color=color)
+    ax.set_ylim(0.0, 1.0)
+    ax.set_xlabel(SIGMA_LABEL)
+    ax.set_ylabel("test accuracy")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
 def plot_depth(result: xr.Dataset, ax: Axes) -> Axes:
     """Figure 4: test accuracy at the end against the number of layers; dotted, the depth scale xi_Delta in theory."""
     _accuracy(result, ax, "depth", list(COLOURS))

@@ -271,7 +271,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "paper": _learning_rate,
     },
     "own_rate": {
-        "quick": _small(_own_rate, symmetries=PAIRS[:2], sigma_w=(1.2,), learning_rates=(1e-3, 1e-4), epochs=6),
+        "quick": _small(_own_rate, width=32, sigma_w=(1.2,), learning_rates=(1e-3, 1e-4), epochs=6),
         "cpu": replace(_own_rate, seeds=3, epochs=2),
         "paper": _own_rate,
     },
