@@ -25,22 +25,26 @@ EXAMPLES = 64  # sequences over which recall is averaged
 PENALTIES = np.logspace(-2.0, 4.0, 7)  # of the ridge regression, chosen by leave-one-out among the examples
 
 
-def trained_model(result: xr.Dataset) -> tuple[SequenceModel, CopyTask]:
-    """The model and the task of a result of Figure 12.
+def trained_model(result: xr.Dataset, seed: int | None = None) -> tuple[SequenceModel, CopyTask]:
+    """The model of one seed, of the first if left out, and the task of a result of Figure 12.
 
     Raises
     ------
     ValueError
-        When the result has no trained weights of a grid.
+        When the result has no trained weights of a grid, or none of that seed.
     """
     kept = weights(result)
     if "layer.kernel" not in kept:
         raise ValueError(f"result must have trained weights of a grid, got those of {', '.join(kept) or 'nothing'}")
-    size, (part,) = int(frame(result).hidden_size.iloc[0]), result.attrs["settings"]["parts"]
+    rows, (part,) = frame(result), result.attrs["settings"]["parts"]
+    size, seeds = int(rows.hidden_size.iloc[0]), rows.seed.unique().tolist()
+    if seed is not None and seed not in seeds:
+        raise ValueError(f"seed must be one of {', '.join(map(str, seeds))}, got {seed!r}")
+    number = 0 if seed is None else seeds.index(seed)
     model = Setting(GRID, size, channels=kept["layer.kernel"].shape[2]).build(TOKENS, every_step=True)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(torch.from_numpy(kept[name][0]))
+            parameter.copy_(torch.from_numpy(kept[name][number]))
     return model, CopyTask(part["max_delay"], part["fixed_delay"])
 
 

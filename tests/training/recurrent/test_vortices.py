@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.stats import ortho_group
 
 from training import runner, table
+from training.experiments import run_experiment
 from training.recurrent import CopyTask, Setting, Training, stack, unstack
 from training.recurrent.convolutional import ConvolutionalRNN
 from training.recurrent.job import Job
@@ -23,7 +24,7 @@ from training.recurrent.plots import (
     versus_parameters,
     vortex_counts,
 )
-from training.recurrent.presets import Size
+from training.recurrent.presets import PRESETS, Size
 from training.recurrent.trained_vortices import counts, decode, recall, states, trained_model
 from training.recurrent.vortices import census, pair_distances, winding_numbers
 
@@ -335,6 +336,23 @@ def test_a_trained_model_is_made_from_its_result(small_grid, tmp_path):
     (tmp_path / "grid.npz").write_bytes((tmp_path / "grid.npz").read_bytes()[:200])
     with pytest.raises(ValueError, match=r"grid.npz must be a whole file of numpy arrays"):
         table.read(tmp_path / "grid.csv")
+
+
+def test_models_of_every_seed_are_in_the_result(tmp_path):
+    """Three, which a CPU trains in two stacks: each has its own weights, and is asked for by its seed."""
+    result = run_experiment("figure12", "quick", out=tmp_path / "out.csv")
+    again = table.read(tmp_path / "out.csv")
+    (part,) = result.attrs["settings"]["parts"]
+    x, _ = CopyTask(part["max_delay"], fixed=True).batch(5, 2, [1])
+    for job in PRESETS["figure12"]["quick"].jobs(None, "cpu"):
+        for setting, trained in zip(job.settings, unstack(job.start().run().model), strict=True):
+            model, _ = trained_model(again, setting.seed)
+            torch.testing.assert_close(model(x[0]), trained(x[0]), rtol=1e-4, atol=1e-5)
+    first, other = (trained_model(again, seed)[0](x[0]) for seed in (None, 2))
+    torch.testing.assert_close(first, trained_model(again, 0)[0](x[0]), rtol=0.0, atol=0.0)
+    assert (first - other).abs().max() > 0.1
+    with pytest.raises(ValueError, match="seed must be one of 0, 1, 2, got 7"):
+        trained_model(again, 7)
 
 
 def test_recall_counts_right_answers(small_grid):
