@@ -154,7 +154,10 @@ def _report(result: FixedPoint, failed: np.ndarray) -> None:
             f"c* of activation {name} at sigma_w = {at} is too small to be found: "
             f"sigma_w^2 c* is below {np.exp(_LOWEST):.0e}, or rounding hides it next to the transition"
         )
-    raise RuntimeError(f"the search for c* at sigma_w = {at} stopped before it converged")
+    raise RuntimeError(
+        f"the search for c* of activation {name} at sigma_w = {at} stopped before it converged; next to the transition "
+        "f must keep its digits at small r, as -expm1(-r) does and 1 - exp(-r) does not"
+    )
 
 
 def _why_none(result: FixedPoint) -> str:

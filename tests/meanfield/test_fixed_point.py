@@ -200,6 +200,13 @@ def test_a_sweep_marks_what_a_single_call_raises():
     assert np.isnan(point.stable[2:]).all()
 
 
+def test_digits_lost_by_a_user_s_activation_are_named():
+    """1 - exp(-r) is nothing but rounding at r = 1e-16, and what is asked at the transition is lost in it."""
+    with pytest.raises(RuntimeError, match=r"keep its digits at small r, as -expm1\(-r\) does"):
+        fixed_point(1.0, "U(1)", lambda r: 1.0 - np.exp(-r))
+    assert fixed_point(1.0, "U(1)", lambda r: -np.expm1(-r)).c == 0.0
+
+
 def test_a_search_that_stops_early_is_reported(monkeypatch):
     from meanfield import fixed_points
 
