@@ -25,7 +25,8 @@ from training.recurrent.plots import (
     vortex_counts,
 )
 from training.recurrent.presets import PRESETS, Size
-from training.recurrent.trained_vortices import counts, decode, recall, states, trained_model
+from training.recurrent.trained_vortices import counts, states, trained_model
+from training.recurrent.vortex_memory import TWISTS, after_twists, decode, field_of_angles, recall
 from training.recurrent.vortices import census, pair_distances, winding_numbers
 
 from .equations import phi
@@ -378,20 +379,30 @@ def test_recall_of_a_turned_state(small_grid):
     assert straight.angle.attrs["units"] == "rad"
 
 
-def test_decoding_reads_what_is_there_and_nothing_else(small_grid):
-    """Where the first symbol sets all phases for good, phases and windings tell it, and saturated magnitudes do not."""
+@pytest.fixture
+def lasting(small_grid):
+    """A grid whose phases are set by the first symbol, for good."""
     model, task = trained_model(small_grid[0])
-    layer = model.layer
     phase = torch.rand((2, 4, 4, 10), generator=torch.Generator().manual_seed(1)) * 2.0 * np.pi
     with torch.no_grad():
-        layer.encoder.copy_(torch.stack([phase.cos(), phase.sin()]).flatten(0, 3))
-        layer.encoder[:, 0] = 0.0  # blank
-        layer.kernel.zero_()
+        model.layer.encoder.copy_(torch.stack([phase.cos(), phase.sin()]).flatten(0, 3))
+        model.layer.encoder[:, 0] = 0.0  # blank
+        model.layer.kernel.zero_()
+        model.layer.kernel[0, :, :, 1, 1] = 30.0 * torch.eye(2)  # whatever comes later turns h by at most 1/30
+    return model, task
+
+
+def test_decoding_reads_what_is_there_and_nothing_else(lasting):
+    """Where the first symbol sets all phases for good, phases and windings tell it, and saturated magnitudes do not."""
+    model, task = lasting
+    kernel = model.layer.kernel.detach().clone()
+    with torch.no_grad():
+        model.layer.kernel.zero_()
     forgetful = decode(model, task, 400)
     assert forgetful.dims == ("part", "position")
     assert (forgetful < 0.3).all()
     with torch.no_grad():
-        layer.kernel[0, :, :, 1, 1] = 30.0 * torch.eye(2)  # whatever comes later turns h by at most 1/30
+        model.layer.kernel.copy_(kernel)
     found = decode(model, task, 400)
     assert found.part.values.tolist() == ["winding numbers", "phases", "magnitudes"]
     assert (found.sel(part=["winding numbers", "phases"])[:, 0] > 0.9).all()
@@ -399,3 +410,60 @@ def test_decoding_reads_what_is_there_and_nothing_else(small_grid):
     assert (found.sel(part="winding numbers")[1:] < 0.5).all()
     with pytest.raises(ValueError, match="examples must be an integer >= 8, got 3"):
         decode(model, task, 3)
+
+
+def test_without_a_twist_all_is_left(lasting):
+    model, task = lasting
+    left = after_twists(model, task, [0.0], examples=400)
+    assert left.dims == ("twist", "size", "part")
+    assert left.twist.values.tolist() == list(TWISTS)
+    assert left["size"].attrs["units"] == "rad"
+    told = decode(model, task, 400).mean("position")
+    for kind in TWISTS:
+        own = left.sel(twist=kind).isel(size=0)
+        np.testing.assert_allclose(own.drop_sel(part="readout"), told)
+    # of the same sequences, of which there are more
+    assert own.sel(part="readout") == pytest.approx(float(recall(model, task, [0.0])[0]), abs=0.05)
+
+
+def test_what_a_turn_of_all_phases_leaves(lasting):
+    """Winding numbers and magnitudes, to the last one; what reads phases along fixed directions loses them."""
+    model, task = lasting
+    left = after_twists(model, task, [0.0, 2.0], ("alike", "rough"), examples=400)
+    alike, rough = left.sel(twist="alike"), left.sel(twist="rough")
+    kept = ["winding numbers", "magnitudes"]
+    np.testing.assert_array_equal(alike.sel(size=2.0, part=kept), alike.sel(size=0.0, part=kept))
+    lost = left.sel(part="phases").diff("size")
+    assert (lost < -0.03).all()  # one of ten symbols was there to be lost
+    assert rough.sel(part="winding numbers").diff("size") < -0.03
+
+
+@pytest.mark.parametrize("kind", TWISTS)
+def test_fields_of_angles(kind):
+    """Gaussian of variance 1 at each site; equal everywhere, of the four longest waves, or independent."""
+    n, side = 4000, 6
+    field = field_of_angles(kind, n, side, seed=5).expand(n, side, side).numpy()
+    np.testing.assert_allclose((field**2).mean(0), 1.0, atol=5.0 * np.sqrt(2.0 / n))
+    np.testing.assert_allclose(field.mean(0), 0.0, atol=5.0 / np.sqrt(n))
+    power = (np.abs(np.fft.fft2(field)) ** 2).mean(0) / side**4
+    longest = np.zeros((side, side))
+    longest[[1, -1, 0, 0], [0, 0, 1, -1]] = 0.25
+    expected = {
+        "alike": np.eye(1, side**2).reshape(side, side),
+        "smooth": longest,
+        "rough": np.full_like(power, 1 / 36),
+    }
+    np.testing.assert_allclose(power, expected[kind], atol=6.0 * np.sqrt(2.0 / n) * expected[kind].max())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, t: after_twists(m, t, [-1.0]), "sizes must be >= 0"),
+        (lambda m, t: after_twists(m, t, [1.0], ("wild",)), "kinds must be of alike, smooth, rough, got 'wild'"),
+        (lambda m, t: after_twists(m, t, [1.0], examples=3), "examples must be an integer >= 8, got 3"),
+    ],
+)
+def test_twists_that_are_refused(small_grid, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(*trained_model(small_grid[0]))
