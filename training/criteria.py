@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from meanfield.symmetry import as_symmetry
+
 from .stack import Shape
 from .vanishing import first_gradients
 
@@ -248,6 +250,37 @@ def learning_rate(table: pd.DataFrame) -> list[Check]:
         Check(f"{text} {largest:g}", lead(paper), ">", 0.10),
         Check(f"{text} {SMALLER:g}", lead(smaller), ">", 0.0),
     ]
+
+
+def collapse(table: pd.DataFrame) -> list[Check]:
+    """What is left of networks after too large steps, and what they learn from there with smaller ones."""
+    accuracy, rank = last(table, "accuracy"), last(table, "rank")
+    largest, smallest = accuracy.learning_rate.max(), accuracy.learning_rate.min()
+    fallen, careful = accuracy.learning_rate == largest, accuracy.learning_rate == smallest
+    at, checks = f"at step {rank.step.iloc[0]}", []
+    for symmetry, generic in PARTNERS.items():
+        if not {symmetry, generic} <= set(accuracy.symmetry):
+            continue
+        k = as_symmetry(symmetry).capsule_dimension
+        left, lost = (
+            _tuple(rank[(rank.symmetry == each) & (rank.learning_rate == largest)].value)
+            for each in (symmetry, generic)
+        )
+        ours, other, trained = (
+            _tuple(_over(accuracy, *each)) for each in ((symmetry, fallen), (generic, fallen), (generic, careful))
+        )
+        checks += [
+            Check(f"effective rank over k {at}, {symmetry}", tuple(value / k for value in left), ">", 0.75, every=True),
+            Check(f"effective rank {at}, {generic}", lost, "<", 1.5, every=True),
+            Check(
+                f"mean accuracy of {generic}, learning rate {smallest:g} only minus {largest:g} first",
+                tuple(np.subtract(trained, other)),
+                ">",
+                0.30,
+            ),
+            Check(f"mean accuracy, {largest:g} first, {symmetry} minus {generic}", ours, ">", 0.30, minus=other),
+        ]
+    return checks
 
 
 def own_rate(table: pd.DataFrame) -> list[Check]:

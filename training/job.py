@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from meanfield.checks import whole_number
+from meanfield.checks import real_array, whole_number
 from simulate.devices import as_device, matrix_products
 
 from . import checkpoint, measure
@@ -76,6 +76,7 @@ class Job:
     epochs : times that each train image is seen
     batch : images in a step
     measures : of `MEASURES`, taken at the steps `at` (0: before training; steps past the end are ignored)
+    switch : step, and the learning rate with which all models go on from there, with a new Adam
     device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
     """
 
@@ -86,6 +87,7 @@ class Job:
     batch: int = BATCH
     measures: tuple[str, ...] = ()
     at: tuple[int, ...] = ()
+    switch: tuple[int, float] | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -94,6 +96,9 @@ class Job:
         for name in self.measures:
             if name not in MEASURES:
                 raise ValueError(f"measures must be of {', '.join(MEASURES)}, got {name!r}")
+        if self.switch is not None:
+            whole_number("switch", self.switch[0], 1)
+            real_array("switch", self.switch[1], minimum=0.0)
 
     def steps(self, images: int) -> int:
         """Steps in all, with so many train images."""
@@ -156,6 +161,8 @@ class Training:
     @matrix_products(tf32=False)
     def advance(self) -> None:
         """One step of all models."""
+        if self.job.switch is not None and self.step == self.job.switch[0]:
+            self._adam.restart(self.job.switch[1])
         epoch, number = divmod(self.step, self._in_epoch)
         if number == 0 or self._order is None:
             self._order = self._permutations(epoch)

@@ -280,3 +280,42 @@ def test_own_rates_are_not_chosen_by_the_seed_that_is_judged():
     _, lead = criteria.own_rate(rows)
     assert lead.values == lead.minus == pytest.approx((0.1, 0.1, 0.1))
     assert criteria.own_rate(rows[rows.seed == 0])[1].verdict == "undecided"
+
+
+def fallen(ours, other, careful):
+    """(rank at the switch, accuracy at the end) after large steps, of U(1) or O(4) and of generic ones; without them.
+
+    Ranks before the switch and with small steps, and accuracies before the end, are those of nobody.
+    """
+    parts = []
+    for rate in (1e-3, 1e-4):
+
+        def accuracy(symmetry, *_, rate=rate):
+            return careful if rate == 1e-4 else (other if symmetry.startswith("generic") else ours)[1]
+
+        def rank(symmetry, _d, _w, _q, step, _l, rate=rate):
+            own = other[0] if symmetry.startswith("generic") else ours[0] * {"U(1)": 2, "O(4)": 4}[symmetry]
+            return own if rate == 1e-3 and step else 20.0 - 19.5 * (not step)
+
+        grid = {"sigma_w": (1.06, 1.5)}
+        both = (
+            table(accuracy, PAIRS, steps=(10, 30), **grid),
+            table(rank, PAIRS, quantities=("rank",), steps=(0, 20), **grid),
+        )
+        parts.append(pd.concat(both).assign(learning_rate=rate))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_collapse():
+    rows = fallen((1.0, 0.6), (1.0, 0.1), 0.7)
+    checks = criteria.collapse(rows)
+    assert [check.verdict for check in checks] == ["agrees"] * 8
+    assert [check.mean for check in checks[:4]] == pytest.approx([1.0005, 1.001, 0.6, 0.5])
+    assert "at step 20" in checks[0].text
+    assert len(criteria.collapse(rows[rows.symmetry.isin(PAIRS[:2])])) == 4
+    # ranks fall below the floor, or not; all recover, or nothing trains with small steps only
+    assert verdicts("collapse", fallen((0.7, 0.6), (3.0, 0.6), 0.7)) == ["contradicts"] * 8
+    assert verdicts("collapse", fallen((1.0, 0.1), (1.0, 0.1), 0.1))[2:4] == ["contradicts"] * 2
+    # one network of all is enough
+    rows.loc[(rows.symmetry == "generic(2)") & (rows.quantity == "rank") & (rows.seed == 1), "value"] = 1.6
+    assert verdicts("collapse", rows) == ["agrees", "contradicts", *["agrees"] * 6]

@@ -47,6 +47,7 @@ SIZES = {
     "rotation": {"width": 4, "depths": (3,)},
     "learning_rate": {"width": 4, "depths": (3,)},
     "own_rate": {"width": 4, "depths": (3,)},
+    "collapse": {"width": 4, "depths": (3,), "switch": (1, 1e-4), "steps": (0, 1)},
 }
 
 
