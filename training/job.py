@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from meanfield.checks import real_array, whole_number
+from meanfield.checks import real_number, whole_number
 from simulate.devices import as_device, matrix_products
 
 from . import checkpoint, measure
@@ -26,6 +26,8 @@ NO_LAYER = -1
 
 class Row(NamedTuple):
     """One number of a result. Training means (`loss`) are over the epoch that ends at `step`.
+
+    `learning_rate` is the first, where the job has another one later.
 
     `epsilon` is Adam's. `diverged` is 1 for a model with parameters that are no longer finite: what else is said of it
     may be NaN.
@@ -97,8 +99,8 @@ class Job:
             if name not in MEASURES:
                 raise ValueError(f"measures must be of {', '.join(MEASURES)}, got {name!r}")
         if self.switch is not None:
-            whole_number("switch", self.switch[0], 1)
-            real_array("switch", self.switch[1], minimum=0.0)
+            whole_number("switch step", self.switch[0], 1)
+            real_number("switch learning rate", self.switch[1], minimum=0.0)
 
     def steps(self, images: int) -> int:
         """Steps in all, with so many train images."""
@@ -124,9 +126,12 @@ class Job:
         Raises
         ------
         ValueError
-            When the images do not fit the shape; as :func:`training.data.load`.
+            When the images do not fit the shape, or the job ends before its switch; as :func:`training.data.load`.
         """
         data = load(self.source)
+        steps = self.steps(len(data.train))
+        if self.switch is not None and self.switch[0] >= steps:
+            raise ValueError(f"switch step must be below the {steps} steps of the job, got {self.switch[0]}")
         if data.features != self.shape.features:
             raise ValueError(f"shape must have {data.features} features for {data!r}, got {self.shape.features}")
         return Training(self, data)

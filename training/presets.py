@@ -141,7 +141,7 @@ def describe(settings: dict) -> str:
         ("learning_rates", "learning rates", LEARNING_RATE),
     ):
         values = settings.get(name, [usual])  # results may be older than the field
-        if list(values) != [usual]:
+        if list(values) != [usual] or (name == "learning_rates" and settings.get("switch")):
             points += f", {told} {', '.join(f'{each:g}' for each in values)}"
     if settings.get("switch"):
         step, rate = settings["switch"]

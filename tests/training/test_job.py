@@ -258,14 +258,19 @@ def test_killed_at_random_moments_and_resumed(job, tmp_path):
         ({"epochs": -1}, "epochs must be an integer >= 0, got -1"),
         ({"batch": 0}, "batch must be an integer >= 1, got 0"),
         ({"measures": ("accuracy",)}, "measures must be of rank_at_readout, .*, got 'accuracy'"),
-        ({"switch": (0, 1e-4)}, "switch must be an integer >= 1, got 0"),
-        ({"switch": (3, -1e-4)}, "switch must be >= 0"),
+        ({"switch": (0, 1e-4)}, "switch step must be an integer >= 1, got 0"),
+        ({"switch": (3, -1e-4)}, "switch learning rate must be >= 0"),
     ],
     ids=["epochs", "batch", "measures", "switch at", "switch to"],
 )
 def test_bad_jobs(job, change, message):
     with pytest.raises(ValueError, match=message):
         replace(job, **change)
+
+
+def test_a_switch_after_the_end(job):
+    with pytest.raises(ValueError, match="switch step must be below the 8 steps of the job, got 8"):
+        replace(job, switch=(8, 1e-4)).start()
 
 
 def test_a_shape_that_does_not_fit_the_images(job):
