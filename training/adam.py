@@ -28,6 +28,12 @@ class Adam:
         settings = [{"params": own, "lr": rate, "eps": epsilon} for (rate, epsilon), own in groups.items()]
         self.optimiser = torch.optim.Adam(settings, betas=ADAM_BETAS, fused=True)
 
+    def restart(self, learning_rate: float) -> None:
+        """Go on with another learning rate for all models, and with moments of gradients to come only."""
+        self.optimiser.state.clear()
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate
+
     def step(self) -> None:
         """Clip each model's gradient, and change its parameters."""
         for model, gradient in zip(self._stack.models, self._stack.gradients, strict=True):

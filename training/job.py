@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from meanfield.checks import whole_number
+from meanfield.checks import real_number, whole_number
 from simulate.devices import as_device, matrix_products
 
 from . import checkpoint, measure
@@ -26,6 +26,8 @@ NO_LAYER = -1
 
 class Row(NamedTuple):
     """One number of a result. Training means (`loss`) are over the epoch that ends at `step`.
+
+    `learning_rate` is the first, where the job has another one later.
 
     `epsilon` is Adam's. `diverged` is 1 for a model with parameters that are no longer finite: what else is said of it
     may be NaN.
@@ -76,6 +78,7 @@ class Job:
     epochs : times that each train image is seen
     batch : images in a step
     measures : of `MEASURES`, taken at the steps `at` (0: before training; steps past the end are ignored)
+    switch : step, and the learning rate with which all models go on from there, with a new Adam
     device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
     """
 
@@ -86,6 +89,7 @@ class Job:
     batch: int = BATCH
     measures: tuple[str, ...] = ()
     at: tuple[int, ...] = ()
+    switch: tuple[int, float] | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -94,6 +98,9 @@ class Job:
         for name in self.measures:
             if name not in MEASURES:
                 raise ValueError(f"measures must be of {', '.join(MEASURES)}, got {name!r}")
+        if self.switch is not None:
+            whole_number("switch step", self.switch[0], 1)
+            real_number("switch learning rate", self.switch[1], minimum=0.0)
 
     def steps(self, images: int) -> int:
         """Steps in all, with so many train images."""
@@ -119,9 +126,12 @@ class Job:
         Raises
         ------
         ValueError
-            When the images do not fit the shape; as :func:`training.data.load`.
+            When the images do not fit the shape, or the job ends before its switch; as :func:`training.data.load`.
         """
         data = load(self.source)
+        steps = self.steps(len(data.train))
+        if self.switch is not None and self.switch[0] >= steps:
+            raise ValueError(f"switch step must be below the {steps} steps of the job, got {self.switch[0]}")
         if data.features != self.shape.features:
             raise ValueError(f"shape must have {data.features} features for {data!r}, got {self.shape.features}")
         return Training(self, data)
@@ -156,6 +166,8 @@ class Training:
     @matrix_products(tf32=False)
     def advance(self) -> None:
         """One step of all models."""
+        if self.job.switch is not None and self.step == self.job.switch[0]:
+            self._adam.restart(self.job.switch[1])
         epoch, number = divmod(self.step, self._in_epoch)
         if number == 0 or self._order is None:
             self._order = self._permutations(epoch)

@@ -100,6 +100,24 @@ def plot_rotation(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
     return ax
 
 
+def plot_collapse(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Axes:
+    """Test accuracy of some symmetries at the end against sigma_w, for each first learning rate.
+
+    Dotted, with crosses for seeds: the larger one.
+    """
+    rows = last(frame(result).query("symmetry in @symmetries"), "accuracy")
+    for (symmetry, rate), own in rows.groupby(["symmetry", "learning_rate"], sort=False):
+        mean, color = own.groupby("sigma_w").value.mean(), COLOURS[symmetry]
+        style, marker = (":", "x") if rate == rows.learning_rate.max() else ("-", "o")
+        ax.plot(mean.index, mean, style, color=color, label=f"{symmetry}, {rate:g} first")
+        ax.plot(own.sigma_w, own.value, marker, mfc="none", ms=4.0, color=color, alpha=0.8)
+    ax.set_ylim(0.0, 1.0)
+    ax.set_xlabel(SIGMA_LABEL)
+    ax.set_ylabel("test accuracy")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
 def plot_own_rate(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Axes:
     """Test accuracy of some symmetries at the end against sigma_w, with the learning rate that is best on the mean.
 

@@ -34,6 +34,7 @@ class Preset:
     measures, steps : what `training.job` measures, and after which steps
     order_networks : networks for the order parameter; 0 leaves it out
     epsilons, learning_rates : Adam's, every one with every sigma_w
+    switch : as `training.job` has it: a step, and the learning rate from there on
     """
 
     data: str
@@ -52,6 +53,7 @@ class Preset:
     order_networks: int = 0
     epsilons: tuple[float, ...] = (ADAM_EPS,)
     learning_rates: tuple[float, ...] = (LEARNING_RATE,)
+    switch: tuple[int, float] | None = None
 
     def jobs(self, data_dir: str | None, device: str) -> list[Job]:
         """The stacks to train; `device` is ``"cpu"`` or ``"cuda:i"``."""
@@ -72,7 +74,8 @@ class Preset:
                 at_once = ON_CPU if device == "cpu" else len(models)
                 for first in range(0, len(models), at_once):
                     share = tuple(models[first : first + at_once])
-                    jobs.append(Job(source, shape, share, self.epochs, self.batch, self.measures, self.steps, device))
+                    measured = self.measures, self.steps
+                    jobs.append(Job(source, shape, share, self.epochs, self.batch, *measured, self.switch, device))
         return jobs
 
     def table(self, rows: list[Row], device: str) -> list[Row]:
@@ -138,8 +141,11 @@ def describe(settings: dict) -> str:
         ("learning_rates", "learning rates", LEARNING_RATE),
     ):
         values = settings.get(name, [usual])  # results may be older than the field
-        if list(values) != [usual]:
+        if list(values) != [usual] or (name == "learning_rates" and settings.get("switch")):
             points += f", {told} {', '.join(f'{each:g}' for each in values)}"
+    if settings.get("switch"):
+        step, rate = settings["switch"]
+        points += f" for {counted(step, 'step')}, then {rate:g}"
     length = f"{counted(settings['seeds'], 'seed')}, {counted(settings['epochs'], 'epoch')}"
     return f"{settings['data']}, {width}, L = {depths}{points}, {length}"
 
@@ -211,6 +217,15 @@ _learning_rate = replace(
     epsilons=(ADAM_EPS,),
     learning_rates=(1e-3, 1e-4, 1e-5),
 )
+_collapse = replace(
+    _figure3,
+    sigma_w=(EDGE, 1.5, 2.0),
+    learning_rates=(1e-3, 1e-4),
+    switch=(100, 1e-4),
+    measures=("jacobian", "rank_at_readout"),
+    steps=(0, 100),
+    order_networks=0,
+)
 _own_rate = replace(_figure3, sigma_w=(1.2, 1.6, 2.2), learning_rates=(1e-3, 3e-4, 1e-4, 3e-5), order_networks=0)
 
 
@@ -269,6 +284,11 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "quick": _small(_learning_rate, sigma_w=(EDGE,), learning_rates=(1e-3, 1e-4), epochs=6),
         "cpu": replace(_learning_rate, seeds=3, epochs=1),
         "paper": _learning_rate,
+    },
+    "collapse": {
+        "quick": _small(_collapse, width=32, sigma_w=(1.5,), switch=(40, 1e-4), steps=(0, 40), epochs=6),
+        "cpu": replace(_collapse, seeds=3, epochs=1),
+        "paper": _collapse,
     },
     "own_rate": {
         "quick": _small(_own_rate, width=32, sigma_w=(1.2,), learning_rates=(1e-3, 1e-4), epochs=6),

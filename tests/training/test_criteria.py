@@ -265,7 +265,6 @@ def test_own_rate():
     assert [check.verdict for check in checks] == ["agrees"] * 4
     assert [check.mean for check in checks] == pytest.approx([0.2, 0.5, 0.2, 0.5])
     assert [len(check.minus) for check in checks] == [0, 3, 0, 3]
-    assert len(criteria.own_rate(by_rate(claimed, PAIRS[:2]))) == 2
     # nothing is gained by another rate, and generic ones are ahead at theirs
     other = by_rate(lambda s, w, rate: 0.8 if s.startswith("generic") else 0.7 * (rate == 1e-4), PAIRS)
     assert verdicts("own_rate", other) == ["contradicts"] * 4
@@ -273,10 +272,57 @@ def test_own_rate():
 
 def test_own_rates_are_not_chosen_by_the_seed_that_is_judged():
     rates = (1e-3, 1e-4, 1e-5)
-    rows = by_rate(lambda *_: 0.1, PAIRS[:2], rates)
+    rows = by_rate(lambda *_: 0.1, PAIRS, rates)
     rows.value = 0.1
     lucky = dict(zip(range(3), rates, strict=True))  # each seed is best at another rate
     rows.loc[rows.learning_rate == rows.seed.map(lucky), "value"] = 0.9
-    _, lead = criteria.own_rate(rows)
+    _, lead, *_ = criteria.own_rate(rows)
     assert lead.values == lead.minus == pytest.approx((0.1, 0.1, 0.1))
     assert criteria.own_rate(rows[rows.seed == 0])[1].verdict == "undecided"
+
+
+def fallen(ours, other, careful, start=20.0):
+    """(rank over k at the switch, accuracy at the end) after large steps, of U(1) or O(4) and, k = 1, of generic ones.
+
+    With small steps all end at `careful`. Ranks with small steps, and accuracies before the end, are those of nobody.
+    """
+    parts = []
+    for rate in (1e-3, 1e-4):
+
+        def accuracy(symmetry, _d, _w, _q, step, _l, rate=rate):
+            after = other[1] if symmetry.startswith("generic") else ours[1]
+            return (after if rate == 1e-3 else careful) if step == 30 else 0.45
+
+        def rank(symmetry, _d, _w, _q, step, _l, rate=rate):
+            if not step:
+                return start
+            k = {"U(1)": 2, "O(4)": 4}.get(symmetry, 1)
+            return k * (other if k == 1 else ours)[0] if rate == 1e-3 else 30.0 - 29.0 * (k > 1)
+
+        grid = {"sigma_w": (1.06, 1.5)}
+        both = (
+            table(accuracy, PAIRS, steps=(10, 30), **grid),
+            table(rank, PAIRS, quantities=("rank",), steps=(0, 20), **grid),
+        )
+        parts.append(pd.concat(both).assign(learning_rate=rate))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_collapse():
+    rows = fallen((1.0, 0.6), (1.0, 0.1), 0.7)
+    checks = criteria.collapse(rows)
+    assert [check.verdict for check in checks] == ["agrees"] * 12
+    # the helper adds 0.001 for each seed
+    assert [check.mean for check in checks[:6]] == pytest.approx([0.1, 1.0005, 1.001, 0.101, 0.6, 0.5], abs=1e-4)
+    assert checks[0].text == "effective rank at step 20 over that at step 0, U(1)"
+    assert [len(check.values) for check in checks[:6]] == [6, 6, 6, 6, 3, 3]
+    # all fall below the floor, none of the generic ones to one direction, and all recover
+    assert verdicts("collapse", fallen((0.7, 0.6), (3.0, 0.6), 0.7, start=2.0)) == ["contradicts"] * 12
+    # nothing trains with small steps either
+    assert verdicts("collapse", fallen((1.0, 0.1), (1.0, 0.1), 0.1))[3:6] == ["agrees", *["contradicts"] * 2]
+    # one network of all is enough
+    lucky = (rows.symmetry == "generic(2)") & (rows.seed == 1) & (rows.sigma_w == 1.5) & (rows.learning_rate == 1e-3)
+    rows.loc[lucky & (rows.quantity == "rank"), "value"] = 1.6
+    assert verdicts("collapse", rows) == ["agrees", "agrees", "contradicts", *["agrees"] * 9]
+    rows.loc[lucky & (rows.quantity == "accuracy"), "value"] = 0.21
+    assert verdicts("collapse", rows)[2:4] == ["contradicts"] * 2

@@ -23,7 +23,7 @@ from training.commands import Name, PresetName, as_executor
 from training.data import load
 from training.experiments import EXPERIMENTS, run_experiment
 from training.job import Row
-from training.presets import PRESETS, fixed_variance_sigma_w
+from training.presets import PRESETS, describe, fixed_variance_sigma_w
 from training.runner import Interrupted
 from training.stack import Shape
 from training.work import claimed
@@ -47,6 +47,7 @@ SIZES = {
     "rotation": {"width": 4, "depths": (3,)},
     "learning_rate": {"width": 4, "depths": (3,)},
     "own_rate": {"width": 4, "depths": (3,)},
+    "collapse": {"width": 4, "depths": (3,), "switch": (1, 1e-4), "steps": (0, 1)},
 }
 
 
@@ -108,6 +109,17 @@ def test_cpu_presets_keep_width_depth_and_the_whole_test_set():
         kept = ("data", "symmetries", "width", "components", "batch", "test", "measures", "order_networks")
         assert [getattr(cpu, key) for key in kept] == [getattr(paper, key) for key in kept]
         assert set(cpu.depths) <= set(paper.depths)
+
+
+def test_a_preset_s_switch_reaches_its_jobs():
+    for size in PRESETS["collapse"].values():
+        assert {job.switch for job in replace(size, data="digits").jobs(None, "cpu")} == {size.switch}
+        assert size.switch[0] == size.steps[-1]  # what is left is measured there
+    told = describe(PRESETS["collapse"]["paper"].settings)
+    assert "learning rates 0.001, 0.0001 for 100 steps, then 0.0001, 5 seeds, 5 epochs" in told
+    assert "learning rates 0.001 for 9 steps, then 0.1, " in describe(
+        replace(PRESETS["figure3"]["cpu"], switch=(9, 0.1)).settings
+    )
 
 
 def test_weights_of_a_fixed_variance():

@@ -174,8 +174,30 @@ def test_adam_by_hand():
     assert stack.parameters.isfinite().all()
 
 
-def test_going_on_after_every_step(job, tmp_path):
+def test_a_switch_is_a_new_adam_with_another_rate(job):
+    """The same as to train, to hand the parameters on, and to train them from there."""
+    job = replace(job, measures=(), at=())
+    switched = replace(job, switch=(3, 2e-3)).start()
+    first = job.start()
+    for _ in range(3):
+        switched.advance()
+        first.advance()
+    assert torch.equal(switched.stack.parameters, first.stack.parameters)
+    second = replace(job, models=tuple(replace(model, learning_rate=2e-3) for model in MODELS)).start()
+    second.stack.parameters.copy_(first.stack.parameters)
+    second.step = 3
+    for _ in range(4):
+        switched.advance()
+        second.advance()
+        first.advance()
+    assert torch.equal(switched.stack.parameters, second.stack.parameters)
+    assert not torch.equal(switched.stack.parameters, first.stack.parameters)
+
+
+@pytest.mark.parametrize("switch", [None, (3, 2e-3)], ids=["one rate", "a switch"])
+def test_going_on_after_every_step(job, switch, tmp_path):
     """Interrupted at once, and then again and again one step further on."""
+    job = replace(job, switch=switch)
     straight, checkpoint = run(job), tmp_path / "work" / "stack.pt"
     done = []
     with pytest.raises(Interrupted):
@@ -236,12 +258,19 @@ def test_killed_at_random_moments_and_resumed(job, tmp_path):
         ({"epochs": -1}, "epochs must be an integer >= 0, got -1"),
         ({"batch": 0}, "batch must be an integer >= 1, got 0"),
         ({"measures": ("accuracy",)}, "measures must be of rank_at_readout, .*, got 'accuracy'"),
+        ({"switch": (0, 1e-4)}, "switch step must be an integer >= 1, got 0"),
+        ({"switch": (3, -1e-4)}, "switch learning rate must be >= 0"),
     ],
-    ids=["epochs", "batch", "measures"],
+    ids=["epochs", "batch", "measures", "switch at", "switch to"],
 )
 def test_bad_jobs(job, change, message):
     with pytest.raises(ValueError, match=message):
         replace(job, **change)
+
+
+def test_a_switch_after_the_end(job):
+    with pytest.raises(ValueError, match="switch step must be below the 8 steps of the job, got 8"):
+        replace(job, switch=(8, 1e-4)).start()
 
 
 def test_a_shape_that_does_not_fit_the_images(job):
