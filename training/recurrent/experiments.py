@@ -46,10 +46,7 @@ def plot_parameters(result: xr.Dataset, ax: Axes) -> Axes:
 
 
 def plot_vortices(result: xr.Dataset, ax: Axes, quantity: str = "positive") -> Axes:
-    """Vortices of a channel along a test sequence, of each seed's model, after training (lines) and before (dotted).
-
-    A mean over its channels.
-    """
+    """Vortices along a test sequence, means over channels, of each seed's model: after training, and dotted before."""
     table = frame(result)
     own = table[(table.quantity == quantity) & (table.channel != NOWHERE)]
     for color, (seed, of_seed) in enumerate(own.groupby("seed")):

@@ -32,6 +32,8 @@ def trained_model(result: xr.Dataset, seed: int | None = None) -> tuple[Sequence
     size, seeds = int(rows.hidden_size.iloc[0]), rows.seed.unique().tolist()
     if seed is not None and seed not in seeds:
         raise ValueError(f"seed must be one of {', '.join(map(str, seeds))}, got {seed!r}")
+    if len(kept["layer.kernel"]) != len(seeds):
+        raise ValueError(f"result must have weights of its {len(seeds)} seeds, got {len(kept['layer.kernel'])} models")
     number = 0 if seed is None else seeds.index(seed)
     model = Setting(GRID, size, channels=kept["layer.kernel"].shape[2]).build(TOKENS, every_step=True)
     with torch.no_grad():

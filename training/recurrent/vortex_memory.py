@@ -49,7 +49,7 @@ def decode(model: SequenceModel, task: CopyTask, examples: int = 2000, seed: int
 def after_twists(
     model: SequenceModel,
     task: CopyTask,
-    sizes,
+    angles,
     kinds: Sequence[str] = TWISTS,
     examples: int = 2000,
     seed: int = SEED,
@@ -58,38 +58,37 @@ def after_twists(
 
     The field is the same in all channels, and another for each sequence: one angle (``"alike"``), the longest waves of
     the grid in both directions (``"smooth"``), or an angle for every site (``"rough"``), Gaussian all. Magnitudes stay
-    as they are at that moment. The first is a symmetry: it changes no later magnitude and no winding number. What is
-    left is read at the end of the delay by the decoders of :func:`decode`, which know undisturbed states only, and
-    afterwards by the network's own readout.
+    as they are at that moment. The first is a symmetry: as long as the input is zero it changes no magnitude and no
+    winding number. What is left is read at the end of the delay by the decoders of :func:`decode`, which know
+    undisturbed states only, and afterwards by the network's own readout.
 
     Parameters
     ----------
-    sizes : real array >= 0, root mean square of the angles, radians
+    angles : real array >= 0, their root mean square, radians
     kinds : of `TWISTS`
     examples : sequences that decoders are fitted to; a quarter as many others are disturbed
 
     Returns
     -------
-    xarray.DataArray by `twist`, `size` and `part` (winding numbers, phases, magnitudes, readout)
+    xarray.DataArray by `twist`, `angle` and `part` (winding numbers, phases, magnitudes, readout)
     """
-    angles = real_array("sizes", sizes, minimum=0.0).ravel()
-    for kind in kinds:
-        if kind not in TWISTS:
-            raise ValueError(f"kinds must be of {', '.join(TWISTS)}, got {kind!r}")
+    turns = real_array("angles", angles, minimum=0.0).ravel()
+    if not kinds or not set(kinds) <= set(TWISTS):
+        raise ValueError(f"kinds must be some of {', '.join(TWISTS)}, got {kinds!r}")
     decoder, shares = _fitted(model, task, examples, seed), []
     for kind in kinds:
-        for angle in angles:
+        for angle in turns:
             turn = float(angle) * field_of_angles(kind, examples // 4, single_grid(model).side, seed)
             found = _Delayed.of(model, task, examples // 4, seed, turn=turn)
             shares.append([*(decoder.right(part, found).mean() for part in found.parts), found.recalled])
     return xr.DataArray(
-        np.reshape(shares, (len(kinds), angles.size, -1)),
+        np.reshape(shares, (len(kinds), turns.size, -1)),
         {
             "twist": list(kinds),
-            "size": ("size", angles, {"long_name": "turn of the phases, root mean square", "units": "rad"}),
+            "angle": ("angle", turns, {"long_name": "turn of the phases, root mean square", "units": "rad"}),
             "part": [*found.parts, "readout"],
         },
-        ("twist", "size", "part"),
+        ("twist", "angle", "part"),
         attrs={"long_name": "share of symbols left"},
     )
 
@@ -163,16 +162,16 @@ class _Delayed:
         """Run `count` of them; `turn` (count, side, side) is added to the phases after the last symbol."""
         layer, go = single_grid(model), MEMORY + task.max_delay
         x, targets = (part[0] for part in task.batch(0, count, [seed], split=split))
-        last, answers = [], []
+        asked, last, answers = targets[:, MEMORY:], [], []
         # a layer keeps the states of all steps, which are many for all sequences at once
         for number, some in enumerate(x.split(EXAMPLES)):
             _, state = layer(some[:, :MEMORY])
             if turn is not None:
                 state = _turned(layer, state, turn[number * EXAMPLES :][: len(some)])
-            _, state = layer(some[:, MEMORY:go], state)
+            during, state = layer(some[:, MEMORY:go], state)
             last.append(state[0])
-            output, _ = layer(some[:, go:], state)
-            answers.append(affine(output, model.readout_weight, model.readout_bias).argmax(-1))
+            outputs = torch.cat([during, layer(some[:, go:], state)[0]], 1)
+            answers.append(affine(outputs, model.readout_weight, model.readout_bias).argmax(-1))
         states = layer.grid(torch.cat(last)).numpy()
         phase = np.angle(states)
         parts = {
@@ -180,7 +179,7 @@ class _Delayed:
             "phases": np.stack([np.cos(phase), np.sin(phase)], 1),
             "magnitudes": np.abs(states),
         }
-        right = (torch.cat(answers) == targets[:, go:])[targets[:, go:] != BLANK]
+        right = (torch.cat(answers) == asked)[asked != BLANK]
         features = {name: part.reshape(count, -1).astype(float) for name, part in parts.items()}
         return cls(features, x[:, :MEMORY].argmax(-1).numpy(), right.double().mean().item())
 

@@ -178,11 +178,15 @@ def test_lasting_pairs_of_several_seeds():
     assert sorted(more.values) == pytest.approx([0.15, 0.2, 0.25])
     assert verdicts((loss, told, least, more)) == ["agrees"] * 4
     assert more.half_width == pytest.approx(4.302652730 * 0.05 / 3**0.5, rel=1e-6)  # Student's, of two degrees
-    assert loss.text == "test cross-entropy, on the mean 1e-05"
+    assert loss.text == "test cross-entropy, largest 1e-05"
     scattered = pd.concat([rows[rows.seed > 2], grid(1.0, 0.1, (0.2, -0.1), before=(0.125, 0.05))])
     assert verdicts(lasting_pairs(scattered)) == ["undecided"] * 4
     late = scattered.assign(step=scattered.step.replace(100, 1_000_000))
     assert verdicts(lasting_pairs(late))[0] == "contradicts"
+    late.loc[(late.quantity == "test_loss") & (late.seed == 3), "value"] = math.nan
+    assert verdicts(lasting_pairs(late))[0] == "contradicts"
+    hidden = (rows.channel == 1) & (rows.seed == 4) & (rows.step > 0) & rows.quantity.isin(["kept", "chance"])
+    assert verdicts(lasting_pairs(rows[~hidden])) == ["agrees", "agrees", "undecided", "undecided"]
 
 
 def test_an_untrained_grid_does_not_bear_the_claim_out():

@@ -354,6 +354,8 @@ def test_models_of_every_seed_are_in_the_result(tmp_path):
     assert (first - other).abs().max() > 0.1
     with pytest.raises(ValueError, match="seed must be one of 0, 1, 2, got 7"):
         trained_model(again, 7)
+    with pytest.raises(ValueError, match="result must have weights of its 2 seeds, got 3 models"):
+        trained_model(again.isel(row=again.seed.values > 0))
 
 
 def test_recall_counts_right_answers(small_grid):
@@ -414,16 +416,27 @@ def test_decoding_reads_what_is_there_and_nothing_else(lasting):
 
 def test_without_a_twist_all_is_left(lasting):
     model, task = lasting
-    left = after_twists(model, task, [0.0], examples=400)
-    assert left.dims == ("twist", "size", "part")
+    left = after_twists(model, task, [0.0], examples=256)
+    assert left.dims == ("twist", "angle", "part")
     assert left.twist.values.tolist() == list(TWISTS)
-    assert left["size"].attrs["units"] == "rad"
-    told = decode(model, task, 400).mean("position")
+    assert left.angle.attrs["units"] == "rad"
+    told = decode(model, task, 256).mean("position")
     for kind in TWISTS:
-        own = left.sel(twist=kind).isel(size=0)
+        own = left.sel(twist=kind).isel(angle=0)
         np.testing.assert_allclose(own.drop_sel(part="readout"), told)
-    # of the same sequences, of which there are more
-    assert own.sel(part="readout") == pytest.approx(float(recall(model, task, [0.0])[0]), abs=0.05)
+        np.testing.assert_array_equal(own.sel(part="readout"), recall(model, task, [0.0])[0])
+
+
+def test_a_readout_that_reads_phases_loses_them_by_any_twist(lasting):
+    """One that always names the first symbol is right a tenth of the time, and otherwise by chance."""
+    model, task = lasting
+    with torch.no_grad():
+        model.readout_weight.copy_(model.layer.encoder[:, : model.readout_weight.shape[0]].T)
+        model.readout_bias.zero_()
+    left = after_twists(model, task, [0.0, 3.0], examples=2000).sel(part="readout")
+    expected, error = 0.1 + 0.9 / 8, np.sqrt(9 / 8 * 7 / 8) / 10 / np.sqrt(500)  # nine others, 500 sequences
+    assert (abs(left.sel(angle=0.0) - expected) < 4.0 * error).all()
+    assert (left.sel(angle=3.0) < expected - 0.04).all()
 
 
 def test_what_a_turn_of_all_phases_leaves(lasting):
@@ -432,10 +445,10 @@ def test_what_a_turn_of_all_phases_leaves(lasting):
     left = after_twists(model, task, [0.0, 2.0], ("alike", "rough"), examples=400)
     alike, rough = left.sel(twist="alike"), left.sel(twist="rough")
     kept = ["winding numbers", "magnitudes"]
-    np.testing.assert_array_equal(alike.sel(size=2.0, part=kept), alike.sel(size=0.0, part=kept))
-    lost = left.sel(part="phases").diff("size")
+    np.testing.assert_array_equal(alike.sel(angle=2.0, part=kept), alike.sel(angle=0.0, part=kept))
+    lost = left.sel(part="phases").diff("angle")
     assert (lost < -0.03).all()  # one of ten symbols was there to be lost
-    assert rough.sel(part="winding numbers").diff("size") < -0.03
+    assert rough.sel(part="winding numbers").diff("angle") < -0.03
 
 
 @pytest.mark.parametrize("kind", TWISTS)
@@ -459,8 +472,11 @@ def test_fields_of_angles(kind):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m, t: after_twists(m, t, [-1.0]), "sizes must be >= 0"),
-        (lambda m, t: after_twists(m, t, [1.0], ("wild",)), "kinds must be of alike, smooth, rough, got 'wild'"),
+        (lambda m, t: after_twists(m, t, [-1.0]), "angles must be >= 0"),
+        (
+            lambda m, t: after_twists(m, t, [1.0], ("wild",)),
+            r"kinds must be some of alike, smooth, rough, got \('wild',\)",
+        ),
         (lambda m, t: after_twists(m, t, [1.0], examples=3), "examples must be an integer >= 8, got 3"),
     ],
 )
