@@ -79,7 +79,7 @@ def plot_epsilon(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
     return ax
 
 
-def plot_rotation(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
+def plot_rates(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
     """Test accuracy of one symmetry at the end against the learning rate, for each sigma_w.
 
     Dotted, for U(1), the learning rate at which one step can turn the output by half a turn, by theory.
