@@ -35,9 +35,10 @@ It means that sigma_w falls as k grows. For U(1) the complex weight is given the
 **Optimiser.** Adam at 1e-3 and batches of 256 are the paper's; its betas and eps are PyTorch's. The text names no
 epsilon, and 1e-8 is not neutral: below the transition the first gradients of 100 layers are far smaller
 (`training.vanishing`; the experiment ``epsilon``). Nor is 1e-3: one step of it can turn the phase of a deep U(1)
-network by several radians (`training.rotation`; the experiment ``rotation``). There is no weight decay, and, since
-Appendix D.1 mentions none, no gradient clipping; where clipping is asked for it is by the global norm of one model's
-gradient. The order of images is drawn anew each epoch from the model's seed, and the last, smaller batch counts.
+network by several radians (`training.rotation`; the experiment ``rotation``), and generic networks collapse at it that
+train with less (``learning_rate``, ``own_rate``, ``collapse``). There is no weight decay, and, since Appendix D.1
+mentions none, no gradient clipping; where clipping is asked for it is by the global norm of one model's gradient. The
+order of images is drawn anew each epoch from the model's seed, and the last, smaller batch counts.
 
 **Order parameter.** Figure 3 takes c* from Eq. (6) and Figure 11 from Eq. (8). Both are given for both: c of 100
 networks at initialisation, averaged over the last 30 layers, beside the fixed point. "Averaged over 100 instantiations"

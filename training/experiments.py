@@ -106,7 +106,7 @@ _DEEP: dict[str, Experiment] = {
         "largest learning rate, above 0.15; O(2) minus U(1) at the largest learning rate above 0.15. Written after "
         "trials with three seeds at sigma_w = 0.7 and 1.5, in smaller batches",
         criteria.rotation,
-        tuple(partial(plots.plot_rotation, symmetry=each) for each in PRESETS["rotation"]["paper"].symmetries),
+        tuple(partial(plots.plot_rates, symmetry=each) for each in PRESETS["rotation"]["paper"].symmetries),
         PRESETS["rotation"],
         describe,
     ),
@@ -118,7 +118,7 @@ _DEEP: dict[str, Experiment] = {
         f"{criteria.SMALLER:g} minus 1e-3, above 0.15; mean at sigma_w > 1, U(1) minus generic(2), above 0.10 at 1e-3 "
         f"and above 0 at {criteria.SMALLER:g}. Written after trials with two seeds of generic(2) on digits",
         criteria.learning_rate,
-        tuple(partial(plots.plot_rotation, symmetry=each) for each in PRESETS["learning_rate"]["paper"].symmetries),
+        tuple(partial(plots.plot_rates, symmetry=each) for each in PRESETS["learning_rate"]["paper"].symmetries),
         PRESETS["learning_rate"],
         describe,
     ),

@@ -79,7 +79,7 @@ def plot_epsilon(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
     return ax
 
 
-def plot_rotation(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
+def plot_rates(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
     """Test accuracy of one symmetry at the end against the learning rate, for each sigma_w.
 
     Dotted, for U(1), the learning rate at which one step can turn the output by half a turn, by theory.
@@ -133,8 +133,9 @@ def plot_own_rate(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Ax
         ax.plot(top.index, means[largest], style, color=color, lw=0.6, label=f"{symmetry}, {largest:g}")
         chosen = own[own.learning_rate == own.sigma_w.map(best)]
         ax.plot(chosen.sigma_w, chosen.value, "o", mfc="none", ms=4.0, color=color, alpha=0.8)
+        shift = -0.08 if symmetry.startswith("generic") else 0.04
         for sigma_w, rate in best.items():
-            at = sigma_w, top[sigma_w] + 0.03
+            at = sigma_w, top[sigma_w] + shift
             ax.annotate(f"{rate:g}", at, ha="center", fontsize="x-small", color=color)
     ax.set_ylim(0.0, 1.0)
     ax.set_xlabel(SIGMA_LABEL)
