@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from meanfield.files import require_writable
@@ -186,7 +187,8 @@ def run_experiment(
     xarray.Dataset
         A table over ``row``: see :class:`training.job.Row` and :class:`training.recurrent.rows.Row`. Rows of `c`,
         `c_se` and `c_star`, the order parameter at initialisation, have seed -1. Trained weights, of experiments that
-        keep them, are variables of their own: see :func:`training.table.weights`.
+        keep them (of one shape, in the order of the seeds), are variables of their own: see
+        :func:`training.table.weights`.
 
     Raises
     ------
@@ -214,7 +216,7 @@ def run_experiment(
     with claimed(work) as own:
         outcomes = run_all(jobs, work, executor, deadline, step)
         rows = size.table([row for outcome in outcomes for row in outcome.rows], place)
-        weights = {name: array for outcome in outcomes for name, array in outcome.arrays.items()}
+        weights = {name: np.concatenate([each.arrays[name] for each in outcomes]) for name in outcomes[0].arrays}
         where = {**size.images(data_dir), "device": place, **own.calls, **provenance()}
         result = as_dataset(rows, _told(name, preset) | where, weights)
         if out is not None:

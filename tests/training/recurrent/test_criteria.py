@@ -137,12 +137,12 @@ def test_as_large():
     assert check.verdict == "contradicts"
 
 
-def grid(loss, read_off, beyond, *, before=(0.125, 0.0)):
+def grid(loss, read_off, beyond, *, before=(0.125, 0.0), seed=0):
     """So much kept beyond chance in each channel, at steps 8 to 13; symbols end with 9, the delay with 12.
 
     `before` training so much is read off, and kept beyond chance in both channels.
     """
-    setting = Setting("grid RNN", 16, channels=2)
+    setting = Setting("grid RNN", 16, seed, channels=2)
     rows = [row("a task", setting, 9, 100, "test_loss", loss)]
     for step in (0, 100):
         rows.append(row("a task", setting, 9, step, "read_off", read_off if step else before[0], -1, 12))
@@ -166,6 +166,27 @@ def test_lasting_pairs():
     assert verdicts(lasting_pairs(whole)) == ["contradicts"] * 4
     empty = short[~short.quantity.isin(["kept", "chance"])]  # without a single vortex
     assert verdicts(lasting_pairs(empty)) == ["undecided", "contradicts", "undecided", "undecided"]
+
+
+def test_lasting_pairs_of_several_seeds():
+    """Intervals over seeds, of each seed's own least channel and own gain; one unsolved seed is enough to fail."""
+    sizes = (1e-5, 0.5, (0.3, 0.2), 0.125), (1e-5, 0.6, (0.1, 0.3), 0.2), (1e-5, 0.4, (0.2, 0.4), 0.1)
+    rows = pd.concat([grid(*some, before=(told, 0.05), seed=4 - n) for n, (*some, told) in enumerate(sizes)])
+    loss, told, least, more = lasting_pairs(rows)
+    assert sorted(told.values) == pytest.approx([0.3, 0.375, 0.4])
+    assert sorted(least.values) == pytest.approx([0.1, 0.2, 0.2])
+    assert sorted(more.values) == pytest.approx([0.15, 0.2, 0.25])
+    assert verdicts((loss, told, least, more)) == ["agrees"] * 4
+    assert more.half_width == pytest.approx(4.302652730 * 0.05 / 3**0.5, rel=1e-6)  # Student's, of two degrees
+    assert loss.text == "test cross-entropy, largest 1e-05"
+    scattered = pd.concat([rows[rows.seed > 2], grid(1.0, 0.1, (0.2, -0.1), before=(0.125, 0.05))])
+    assert verdicts(lasting_pairs(scattered)) == ["undecided"] * 4
+    late = scattered.assign(step=scattered.step.replace(100, 1_000_000))
+    assert verdicts(lasting_pairs(late))[0] == "contradicts"
+    late.loc[(late.quantity == "test_loss") & (late.seed == 3), "value"] = math.nan
+    assert verdicts(lasting_pairs(late))[0] == "contradicts"
+    hidden = (rows.channel == 1) & (rows.seed == 4) & (rows.step > 0) & rows.quantity.isin(["kept", "chance"])
+    assert verdicts(lasting_pairs(rows[~hidden])) == ["agrees", "agrees", "undecided", "undecided"]
 
 
 def test_an_untrained_grid_does_not_bear_the_claim_out():

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.stats import ortho_group
 
 from training import runner, table
+from training.experiments import run_experiment
 from training.recurrent import CopyTask, Setting, Training, stack, unstack
 from training.recurrent.convolutional import ConvolutionalRNN
 from training.recurrent.job import Job
@@ -23,8 +24,9 @@ from training.recurrent.plots import (
     versus_parameters,
     vortex_counts,
 )
-from training.recurrent.presets import Size
-from training.recurrent.trained_vortices import counts, decode, recall, states, trained_model
+from training.recurrent.presets import PRESETS, Size
+from training.recurrent.trained_vortices import counts, states, trained_model
+from training.recurrent.vortex_memory import TWISTS, after_twists, decode, field_of_angles, recall
 from training.recurrent.vortices import census, pair_distances, winding_numbers
 
 from .equations import phi
@@ -337,6 +339,25 @@ def test_a_trained_model_is_made_from_its_result(small_grid, tmp_path):
         table.read(tmp_path / "grid.csv")
 
 
+def test_models_of_every_seed_are_in_the_result(tmp_path):
+    """Three, which a CPU trains in two stacks: each has its own weights, and is asked for by its seed."""
+    result = run_experiment("figure12", "quick", out=tmp_path / "out.csv")
+    again = table.read(tmp_path / "out.csv")
+    (part,) = result.attrs["settings"]["parts"]
+    x, _ = CopyTask(part["max_delay"], fixed=True).batch(5, 2, [1])
+    for job in PRESETS["figure12"]["quick"].jobs(None, "cpu"):
+        for setting, trained in zip(job.settings, unstack(job.start().run().model), strict=True):
+            model, _ = trained_model(again, setting.seed)
+            torch.testing.assert_close(model(x[0]), trained(x[0]), rtol=1e-4, atol=1e-5)
+    first, other = (trained_model(again, seed)[0](x[0]) for seed in (None, 2))
+    torch.testing.assert_close(first, trained_model(again, 0)[0](x[0]), rtol=0.0, atol=0.0)
+    assert (first - other).abs().max() > 0.1
+    with pytest.raises(ValueError, match="seed must be one of 0, 1, 2, got 7"):
+        trained_model(again, 7)
+    with pytest.raises(ValueError, match="result must have weights of its 2 seeds, got 3 models"):
+        trained_model(again.isel(row=again.seed.values > 0))
+
+
 def test_recall_counts_right_answers(small_grid):
     """With a readout that names one symbol always, the share is how often that symbol was to be recalled."""
     model, task = trained_model(small_grid[0])
@@ -360,20 +381,30 @@ def test_recall_of_a_turned_state(small_grid):
     assert straight.angle.attrs["units"] == "rad"
 
 
-def test_decoding_reads_what_is_there_and_nothing_else(small_grid):
-    """Where the first symbol sets all phases for good, phases and windings tell it, and saturated magnitudes do not."""
+@pytest.fixture
+def lasting(small_grid):
+    """A grid whose phases are set by the first symbol, for good."""
     model, task = trained_model(small_grid[0])
-    layer = model.layer
     phase = torch.rand((2, 4, 4, 10), generator=torch.Generator().manual_seed(1)) * 2.0 * np.pi
     with torch.no_grad():
-        layer.encoder.copy_(torch.stack([phase.cos(), phase.sin()]).flatten(0, 3))
-        layer.encoder[:, 0] = 0.0  # blank
-        layer.kernel.zero_()
+        model.layer.encoder.copy_(torch.stack([phase.cos(), phase.sin()]).flatten(0, 3))
+        model.layer.encoder[:, 0] = 0.0  # blank
+        model.layer.kernel.zero_()
+        model.layer.kernel[0, :, :, 1, 1] = 30.0 * torch.eye(2)  # whatever comes later turns h by at most 1/30
+    return model, task
+
+
+def test_decoding_reads_what_is_there_and_nothing_else(lasting):
+    """Where the first symbol sets all phases for good, phases and windings tell it, and saturated magnitudes do not."""
+    model, task = lasting
+    kernel = model.layer.kernel.detach().clone()
+    with torch.no_grad():
+        model.layer.kernel.zero_()
     forgetful = decode(model, task, 400)
     assert forgetful.dims == ("part", "position")
     assert (forgetful < 0.3).all()
     with torch.no_grad():
-        layer.kernel[0, :, :, 1, 1] = 30.0 * torch.eye(2)  # whatever comes later turns h by at most 1/30
+        model.layer.kernel.copy_(kernel)
     found = decode(model, task, 400)
     assert found.part.values.tolist() == ["winding numbers", "phases", "magnitudes"]
     assert (found.sel(part=["winding numbers", "phases"])[:, 0] > 0.9).all()
@@ -381,3 +412,74 @@ def test_decoding_reads_what_is_there_and_nothing_else(small_grid):
     assert (found.sel(part="winding numbers")[1:] < 0.5).all()
     with pytest.raises(ValueError, match="examples must be an integer >= 8, got 3"):
         decode(model, task, 3)
+
+
+def test_without_a_twist_all_is_left(lasting):
+    model, task = lasting
+    left = after_twists(model, task, [0.0], examples=256)
+    assert left.dims == ("twist", "angle", "part")
+    assert left.twist.values.tolist() == list(TWISTS)
+    assert left.angle.attrs["units"] == "rad"
+    told = decode(model, task, 256).mean("position")
+    for kind in TWISTS:
+        own = left.sel(twist=kind).isel(angle=0)
+        np.testing.assert_allclose(own.drop_sel(part="readout"), told)
+        np.testing.assert_array_equal(own.sel(part="readout"), recall(model, task, [0.0])[0])
+
+
+def test_a_readout_that_reads_phases_loses_them_by_any_twist(lasting):
+    """One that always names the first symbol is right a tenth of the time, and otherwise by chance."""
+    model, task = lasting
+    with torch.no_grad():
+        model.readout_weight.copy_(model.layer.encoder[:, : model.readout_weight.shape[0]].T)
+        model.readout_bias.zero_()
+    left = after_twists(model, task, [0.0, 3.0], examples=2000).sel(part="readout")
+    expected, error = 0.1 + 0.9 / 8, np.sqrt(9 / 8 * 7 / 8) / 10 / np.sqrt(500)  # nine others, 500 sequences
+    assert (abs(left.sel(angle=0.0) - expected) < 4.0 * error).all()
+    assert (left.sel(angle=3.0) < expected - 0.04).all()
+
+
+def test_what_a_turn_of_all_phases_leaves(lasting):
+    """Winding numbers and magnitudes, to the last one; what reads phases along fixed directions loses them."""
+    model, task = lasting
+    left = after_twists(model, task, [0.0, 2.0], ("alike", "rough"), examples=400)
+    alike, rough = left.sel(twist="alike"), left.sel(twist="rough")
+    kept = ["winding numbers", "magnitudes"]
+    np.testing.assert_array_equal(alike.sel(angle=2.0, part=kept), alike.sel(angle=0.0, part=kept))
+    lost = left.sel(part="phases").diff("angle")
+    assert (lost < -0.03).all()  # one of ten symbols was there to be lost
+    assert rough.sel(part="winding numbers").diff("angle") < -0.03
+
+
+@pytest.mark.parametrize("kind", TWISTS)
+def test_fields_of_angles(kind):
+    """Gaussian of variance 1 at each site; equal everywhere, of the four longest waves, or independent."""
+    n, side = 4000, 6
+    field = field_of_angles(kind, n, side, seed=5).expand(n, side, side).numpy()
+    np.testing.assert_allclose((field**2).mean(0), 1.0, atol=5.0 * np.sqrt(2.0 / n))
+    np.testing.assert_allclose(field.mean(0), 0.0, atol=5.0 / np.sqrt(n))
+    power = (np.abs(np.fft.fft2(field)) ** 2).mean(0) / side**4
+    longest = np.zeros((side, side))
+    longest[[1, -1, 0, 0], [0, 0, 1, -1]] = 0.25
+    expected = {
+        "alike": np.eye(1, side**2).reshape(side, side),
+        "smooth": longest,
+        "rough": np.full_like(power, 1 / 36),
+    }
+    np.testing.assert_allclose(power, expected[kind], atol=6.0 * np.sqrt(2.0 / n) * expected[kind].max())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, t: after_twists(m, t, [-1.0]), "angles must be >= 0"),
+        (
+            lambda m, t: after_twists(m, t, [1.0], ("wild",)),
+            r"kinds must be some of alike, smooth, rough, got \('wild',\)",
+        ),
+        (lambda m, t: after_twists(m, t, [1.0], examples=3), "examples must be an integer >= 8, got 3"),
+    ],
+)
+def test_twists_that_are_refused(small_grid, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(*trained_model(small_grid[0]))
