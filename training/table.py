@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ LONG_NAMES = {
 
 
 COLUMNS = (Row._fields, RecurrentRow._fields)
+FLOATS = ("sigma_w", "learning_rate", "epoch", "value", "epsilon")
 TEXTS = {"symmetry", "task", "model", "kind", "recurrent", "encoder", "activation", "quantity"}
 
 
@@ -90,7 +92,7 @@ def read(path: str | Path) -> xr.Dataset:
     raw = Path(path).read_bytes()
     try:
         first, _, rest = raw.decode().partition("\n")
-        attributes, table = dict(json.loads(first.removeprefix("# "))), pd.read_csv(StringIO(rest))
+        attributes, table = dict(json.loads(first.removeprefix("# "))), _exactly(rest)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} must be a result of training, got a file that begins with {raw[:60]!r}") from error
     if not rest.endswith("\n"):
@@ -99,6 +101,15 @@ def read(path: str | Path) -> xr.Dataset:
         table["epsilon"] = ADAM_EPS
     _check(path, table, attributes.pop("rows", len(table)))  # results may be older than their count
     return _labelled(table, attributes, _weights_beside(Path(path)))
+
+
+def _exactly(text: str) -> pd.DataFrame:
+    """CSV as a table, with floats as Python reads them: the parser of pandas before 3.1 is wrong in the last digits."""
+    table = pd.read_csv(StringIO(text), dtype=dict.fromkeys(FLOATS, object))
+    for name in table.columns.intersection(FLOATS):
+        with suppress(ValueError):  # no number, which is said later
+            table[name] = table[name].to_numpy(object).astype(float)
+    return table
 
 
 def _check(path: str | Path, table: pd.DataFrame, rows: int) -> None:
