@@ -93,6 +93,7 @@ def _angular_average() -> Step:
     # Term m of the exponential series against term m of the series of the Bessel function.
     term = sphere_moment(_m) / factorial(2 * _m + 1)
     bessel = gamma(D / 2) / (2 ** (2 * _m + 1) * factorial(_m) * gamma(_m + 1 + D / 2))
+    quotient = (term / bessel).rewrite(gamma)
     total = simplify(summation(kappa ** (2 * _m + 1) * bessel, (_m, 0, oo)) / angular_average(kappa))
     return Step(
         "47a",
@@ -108,7 +109,7 @@ def _angular_average() -> Step:
                 simplify(powsimp(expand(by_parts.subs(cos(omega), sqrt(1 - sin(omega) ** 2))))),
             ),
             Check("and so does the formula, hence it holds for every $m$", simplify(expand_func(ratio))),
-            Check("term $m$ of both series", gammasimp(expand_func(gammasimp((term / bessel).rewrite(gamma)))) - 1),
+            Check("term $m$ of both series", powsimp(gammasimp(expand_func(gammasimp(quotient)))) - 1),
             Check("the sum is the Bessel function", total - 1),
         ),
     )
