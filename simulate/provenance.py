@@ -8,13 +8,15 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("goldstone-propagation", "numpy", "torch", "xarray")
+import torch
+
+PACKAGES = ("goldstone-propagation", "numpy", "xarray")
 UNKNOWN = "unknown"
 PATIENCE = 20.0  # seconds for one answer of git
 
 
 def provenance() -> dict[str, str]:
-    """Versions of what computed a result, and the :func:`commit` of this code."""
+    """Versions of what computed a result, the :func:`processor`, and the :func:`commit` of this code."""
     return dict(_found())
 
 
@@ -22,7 +24,19 @@ def provenance() -> dict[str, str]:
 def _found() -> dict[str, str]:
     # once for a process: it asks git, and the code that runs is the code that was loaded
     versions = {f"version_{name.replace('-', '_')}": version(name) for name in PACKAGES}
-    return {"version_python": platform.python_version(), **versions, "commit": commit()}
+    # torch's own word has the build, which the installed package's may lack
+    versions |= {"version_python": platform.python_version(), "version_torch": str(torch.__version__)}
+    return versions | {"processor": processor(), "commit": commit()}
+
+
+def processor() -> str:
+    """The name of the CPU, where the system tells it, or its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def commit() -> str:

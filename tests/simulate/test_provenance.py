@@ -37,7 +37,7 @@ def checkout(tmp_path, monkeypatch):
 
 def test_versions_are_named():
     found = provenance()
-    assert {"version_python", "version_numpy", "version_torch", "version_xarray", "commit"} <= found.keys()
+    assert {"version_python", "version_numpy", "version_torch", "version_xarray", "processor", "commit"} <= found.keys()
     assert all(isinstance(value, str) for value in found.values())
 
 
