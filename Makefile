@@ -7,11 +7,12 @@ DATA_DIR ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test lint unit lab notebooks bench bench-peers clean
+.PHONY: help verify test oldest lint unit lab notebooks bench bench-peers clean
 
 help:
 	@echo "make verify     theory against sampled random networks: a table and a figure (DATA_DIR=folder for MNIST files)"
 	@echo "make test       lint, types and all tests"
+	@echo "make oldest     all tests with the oldest versions that pyproject.toml allows, in an environment of their own"
 	@echo "make lab        JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks in full and keep their outputs"
 	@echo "make bench      the benchmarks, as ratios against what one would use instead"
@@ -35,6 +36,16 @@ unit: $(READY)
 
 test: lint unit
 
+# Old versions are not to blame for warnings of newer ones of what they need, so warnings are no errors here.
+oldest: .venv-oldest/.ready
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest --numprocesses $(JOBS) -o filterwarnings=default
+
+.venv-oldest/.ready: pyproject.toml
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest/bin/python --resolution lowest-direct --editable ".[dev]"
+	@touch $@
+
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
@@ -53,4 +64,4 @@ bench-peers: .venv-peers/.ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache
