@@ -66,6 +66,19 @@ def compare(samples: Sequence[xr.Dataset], ensemble: Ensemble, theory_of: Theory
     ]
 
 
+def complete(samples: xr.Dataset) -> xr.Dataset:
+    """The samples, if they are all that were asked for.
+
+    Raises
+    ------
+    RuntimeError
+        When sampling was stopped before it was finished.
+    """
+    if samples.partial:
+        raise RuntimeError("a verification needs all of its networks, and sampling was stopped")
+    return samples
+
+
 def extrapolated(case: str, quantities: Sequence[Quantity]) -> Iterator[Comparison]:
     """One quantity at widths N/4, N/2, N and 2N, extrapolated to infinite width."""
     estimates = [Estimate.from_samples(quantity.difference) for quantity in quantities]
@@ -153,7 +166,7 @@ def _theory(told: Ensemble, depth: int, *start: np.ndarray) -> tuple[np.ndarray,
         predict. (What is left is the curvature of the theory in the start, a correction of order 1/N like the others.)
     """
     means = np.array([values.mean() for values in start])
-    step = 1e-4 * means[0]
+    step = 1e-4 * (means[0] - np.abs(means[1:]).sum())  # small enough for Delta to stay below c
     # the start itself, and steps up and down in each of its numbers
     steps = np.concatenate([np.zeros((1, means.size)), step * np.eye(means.size), -step * np.eye(means.size)])
     run = told.trajectory(depth, *(means + steps).T)

@@ -70,13 +70,14 @@ def sweep(verification: Verification, ax: Axes) -> Axes:
     for number, case in enumerate(verification.cases):
         rows = [row for row in verification.of(case) if row.quantity in _AT_DEPTH]
         symmetry, activation, at = case.ensemble.symmetry, case.ensemble.activation, [row.sigma_w for row in rows]
-        grid = np.linspace(min(at) - 0.1, max(at) + 0.1, 321)
+        grid = np.linspace(max(min(at) - 0.1, 0.0), max(at) + 0.1, 321)
         start = length_map(1.0, np.sqrt(D_0), symmetry, activation)  # <f^2> of the input layer's preactivations
         near = grid[grid < 1.3]
-        run = trajectory(rows[0].layer, near, c=start, symmetry=symmetry, activation=activation)
+        depth = rows[0].layer
+        run = trajectory(depth, near, c=start, symmetry=symmetry, activation=activation).c[-1] if near.size else near
         for one in (ax, zoom):
             one.plot(grid, fixed_point(grid, symmetry, activation).c, color=f"C{number}", label=f"$c^*$, {symmetry}")
-            one.plot(near, run.c[-1], ":", color=f"C{number}", label=f"$c^{{{rows[0].layer}}}$, {symmetry}")
+            one.plot(near, run, ":", color=f"C{number}", label=f"$c^{{{depth}}}$, {symmetry}")
             _points(one, number, at, [row.measured for row in rows], [row.standard_error for row in rows])
     zoom.tick_params(labelsize="x-small")
     ax.set_xlabel(r"weight scale $\sigma_w$")

@@ -21,7 +21,7 @@ from meanfield import Ensemble
 from meanfield.checks import real_array, whole_number
 
 from .blocks import Progress
-from .compare import Comparison, Theory, compare
+from .compare import Comparison, Theory, compare, complete
 from .data import Images
 from .samplers import function_of
 from .sampling import plane_rotation
@@ -149,22 +149,22 @@ def verify(
     for number, case in enumerate(cases):
         k = case.ensemble.symmetry.capsule_dimension
         samples = [
-            sample(
-                case.ensemble,
-                inputs,
-                width=width,
-                depth=depth,
-                n_networks=n_networks,
-                seed=_seed(seed, number, step),
-                sigma_w=sorted({*scales.ravel().tolist(), case.ensemble.sigma_w}),
-                d_0=D_0,
-                group_elements=np.stack([plane_rotation(k, ANGLE), np.eye(k)]),
-                **run,
+            complete(
+                sample(
+                    case.ensemble,
+                    inputs,
+                    width=width,
+                    depth=depth,
+                    n_networks=n_networks,
+                    seed=_seed(seed, number, step),
+                    sigma_w=sorted({*scales.ravel().tolist(), case.ensemble.sigma_w}),
+                    d_0=D_0,
+                    group_elements=np.stack([plane_rotation(k, ANGLE), np.eye(k)]),
+                    **run,
+                )
             )
             for step, width in enumerate(case.widths)
         ]
-        if any(one.partial for one in samples):
-            raise RuntimeError("a verification needs all of its networks, and sampling was stopped")
         comparisons += compare(samples, case.ensemble, theory_of)
         if full:
             more = (case.ensemble, case.widths, inputs, theory_of, n_networks)

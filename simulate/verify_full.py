@@ -14,7 +14,7 @@ import xarray as xr
 from meanfield import Ensemble, fixed_point, fluctuations, jacobian_trajectory, length_map, phase_diffusion
 
 from .collective import sample_collective
-from .compare import Comparison, Quantity, Theory, extrapolated
+from .compare import Comparison, Quantity, Theory, complete, extrapolated
 from .jacobians import sample_jacobians
 from .observables import cross_block, in_frame, order_parameters, overlap, polar_angles, polar_factor, turn
 
@@ -59,15 +59,17 @@ def compare_jacobians(
     told = theory_of(ensemble)
     theory = jacobian_trajectory(depth, told.sigma_w, 1.0, told.symmetry, told.activation)
     samples = [
-        sample_jacobians(
-            ensemble,
-            inputs[:1],
-            width=width,
-            depth=depth,
-            n_networks=n_networks,
-            seed=seed + step,
-            probes=PROBES,
-            **run,
+        complete(
+            sample_jacobians(
+                ensemble,
+                inputs[:1],
+                width=width,
+                depth=depth,
+                n_networks=n_networks,
+                seed=seed + step,
+                probes=PROBES,
+                **run,
+            )
         ).isel(sigma_w=0, input=0)
         for step, width in enumerate(widths)
     ]
@@ -103,15 +105,17 @@ def compare_fluctuations(
     told, case = theory_of(ensemble), str(ensemble.symmetry)
     d_0 = ensemble.sigma_w**2 * float(fixed_point(ensemble.sigma_w, ensemble.symmetry, ensemble.activation).c)
     samples = [
-        sample_collective(
-            ensemble,
-            inputs,
-            width=width,
-            depth=SETTLED_LAYER,
-            n_networks=MORE_NETWORKS * n_networks,
-            seed=seed + step,
-            d_0=d_0,
-            **run,
+        complete(
+            sample_collective(
+                ensemble,
+                inputs,
+                width=width,
+                depth=SETTLED_LAYER,
+                n_networks=MORE_NETWORKS * n_networks,
+                seed=seed + step,
+                d_0=d_0,
+                **run,
+            )
         )
         for step, width in enumerate(widths)
     ]

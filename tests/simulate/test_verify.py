@@ -200,6 +200,43 @@ def test_a_run_that_was_stopped_gives_no_verdict():
         verify(load_images(), progress=stop, **SMALL)
 
 
+@pytest.mark.parametrize("stopped", ["networks", "sample_jacobians", "sample_collective"])
+def test_it_is_not_gone_on_with(monkeypatch, stopped):
+    """Whatever is stopped, at its first width: nothing else is sampled, and nothing compared."""
+    sizes, calls = SMALL | {"cases": CASES[:1], "n_networks": 128}, []
+
+    def recorded(name, right):
+        return lambda *arguments, **options: calls.append(name) or right(*arguments, **options)
+
+    monkeypatch.setattr(simulate.verify, "function_of", lambda name: recorded(name, simulate.sample_collective))
+    for name in ("sample_jacobians", "sample_collective"):
+        right = getattr(simulate.verify_full, name)
+        monkeypatch.setattr(simulate.verify_full, name, recorded(name, right))
+
+    def stop(_):
+        if calls[-1] == stopped:
+            raise KeyboardInterrupt
+
+    with pytest.warns(PartialResultWarning), pytest.raises(RuntimeError, match="needs all of its networks"):
+        verify(load_images(), progress=stop, full=True, **sizes)
+    order = ["networks", "sample_jacobians", "sample_collective"]
+    assert calls == [name for name in order[: order.index(stopped)] for _ in range(4)] + [stopped]
+
+
+def test_inputs_that_are_nearly_equal():
+    """1 - rho = 6e-6 at layer 0, where a step in Delta must stay below c."""
+    pixels = np.full((2, 8, 8), 200)
+    pixels[1, ::2] += 1
+    images = Images("two of a kind", pixels, np.zeros(2, int), white=255)
+    assert verify(images, **SMALL).passed
+
+
+@pytest.mark.parametrize("sigma_w", [(2.0, 3.0), (0.05, 0.5)])
+def test_the_figure_of_any_sigma_w(sigma_w, tmp_path):
+    cases = [Case(Ensemble("U(1)", sigma_w=sigma_w[0]), 16)]
+    overview(verify(load_images(), **(SMALL | {"sigma_w": sigma_w, "cases": cases}))).savefig(tmp_path / "figure.png")
+
+
 def test_the_misprinted_variance_in_the_networks_is_exit_code_1(run, monkeypatch):
     right = simulate.sampling.weight_std
     monkeypatch.setattr(simulate.sampling, "weight_std", lambda symmetry, n_in: np.sqrt(2) * right(symmetry, n_in))

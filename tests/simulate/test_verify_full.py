@@ -77,7 +77,7 @@ def test_a_theory_that_forgets_the_angular_part_fails(inputs, monkeypatch):
     assert failures(rows) == {"Jacobian angular"}
 
 
-def test_a_generic_network_that_claims_the_symmetry_breaks_the_identity(inputs, monkeypatch):
+def test_directions_of_the_wrong_length_break_the_identity(inputs, monkeypatch):
     right = simulate.jacobians.Jacobians._layers
 
     def rotated(self, blocks):
