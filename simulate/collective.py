@@ -247,7 +247,9 @@ class Collective:
         """Standard normal numbers for all N capsules, chunk by chunk; drawn in float32 for both precisions."""
         for first in range(0, self.setup.width, chunk):
             size = (*shape, min(chunk, self.setup.width - first))
-            drawn = [torch.randn(size, generator=source, device=source.device) for source in sources]
+            drawn = [
+                torch.randn(size, generator=source, dtype=torch.float32, device=source.device) for source in sources
+            ]
             yield torch.cat(drawn).to(as_dtype(self.setup.dtype))
 
     def _next_root(self, factor: torch.Tensor) -> torch.Tensor:
@@ -269,8 +271,9 @@ class _Part:
     """Sums over the capsules of one layer, at some values of sigma_w.
 
     States are kept as multiples of `scale`, and activities of `size`, one number for each network, sigma_w and input,
-    so that neither underflows: z = scale u, phi(z) = size * f(t |u|)/f(t) * u/|u| with t = scale. Where the scale
-    is beyond the reach of `dtype`, t is the nearest number within, where f has long become a power.
+    so that neither underflows: z = scale u, phi(z) = size * f(t |u|)/f_t * u/|u| with t = scale and size = f_t, what f
+    is near t. Where the scale is beyond the reach of `dtype`, t is the nearest number within, where f has long become a
+    power, and size = f_t f(scale)/f(t).
     """
 
     def __init__(self, setup: Setup, f: RadialFunction, root: torch.Tensor) -> None:
@@ -281,10 +284,13 @@ class _Part:
         unit = blocks / torch.where(self._scale > 0.0, self._scale, 1.0)[..., None, None]
         self._unit = unit.flatten(2, 3).to(self._dtype)
         smallest = torch.finfo(self._dtype).tiny ** 0.4
-        self._t = self._scale.clamp(smallest, 1.0 / smallest).to(self._dtype)[..., None, None]
-        at_scale = f(self._t)
-        self._f_t = torch.where(at_scale == 0.0, 1.0, at_scale)
-        self._size = torch.where(at_scale[..., 0, 0] == 0.0, 1.0, f(self._scale))
+        inside = self._scale.clamp(smallest, 1.0 / smallest)
+        self._t = inside.to(self._dtype)[..., None, None]
+        near = torch.maximum(f(self._t).abs(), f(0.7 * self._t).abs())  # of two radii, as f may vanish at one
+        self._f_t = torch.where(near == 0.0, 1.0, near)
+        at_t = f(inside)
+        power = torch.where((inside == self._scale) | (at_t == 0.0), 1.0, f(self._scale) / at_t)
+        self._size = self._f_t[..., 0, 0].double() * power
         self._gram: torch.Tensor | float = 0.0
         self._square: torch.Tensor | float = 0.0
         self._factors: list[torch.Tensor] = []

@@ -76,7 +76,8 @@ def sample_networks(
     tf32 : bool
         Let a GPU round the factors of float32 matrix products to 10 bits.
     memory : float, optional
-        Bytes that the computation may use in each worker; half of what is free if left out.
+        Bytes that the computation may use in each worker; if left out, half of what is free, shared by the threads or
+        processes of a pool.
     executor : concurrent.futures.Executor, optional
         Computes blocks side by side: threads (torch releases the interpreter lock), processes, or dask.distributed's
         ``client.get_executor()``.
@@ -198,7 +199,7 @@ class Draws:
 
     def _normal(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Standard normal numbers for each network of each block."""
-        drawn = torch.empty((self.networks, *shape), device=self.setup.device)
+        drawn = torch.empty((self.networks, *shape), dtype=torch.float32, device=self.setup.device)
         for block, source in zip(drawn.split(BLOCK), self._sources, strict=True):
             block.normal_(generator=source)
         return drawn.to(as_dtype(self.setup.dtype))

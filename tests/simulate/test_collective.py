@@ -424,6 +424,35 @@ def test_dataset_says_what_it_is_and_survives_a_file(tmp_path):
         xr.testing.assert_identical(read.load(), samples)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_where_an_activation_vanishes(dtype):
+    """f = sin, and d_0 so that capsules are of a size near pi, where it crosses zero: c is the mean of sin^2."""
+    samples = sample(
+        activation=lambda r: (torch if isinstance(r, torch.Tensor) else np).sin(r),
+        d_0=2.0 * np.pi**2,
+        width=4000,
+        depth=0,
+        n_networks=64,
+        dtype=dtype,
+    )
+    c = order_parameters(samples)[:, 0, 0, 0]
+    # |z|^2 has the exponential law of mean d_0, and E sin^2(r) = (1 - E cos(2r))/2 by quadrature
+    r = np.linspace(0.0, 60.0, 200_001)
+    expected = np.trapezoid(np.sin(r) ** 2 * 2.0 * r / (2.0 * np.pi**2) * np.exp(-(r**2) / (2.0 * np.pi**2)), r)
+    assert abs(c.mean() - expected) < 5.0 * c.std(ddof=1) / 8.0
+
+
+@pytest.mark.parametrize("sampler", [sample_collective, sample_networks])
+def test_the_users_default_precision_does_not_choose_the_networks(sampler):
+    sizes = {"width": 8, "depth": 3, "n_networks": 4, "dtype": "float64", "device": "cpu"}
+    expected = sampler(Ensemble(), INPUTS, **sizes)
+    torch.set_default_dtype(torch.float64)
+    try:
+        np.testing.assert_array_equal(sampler(Ensemble(), INPUTS, **sizes).gram, expected.gram)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_a_users_activation_is_sampled():
     samples = sample(activation=lambda r: r / (1.0 + r), n_networks=2)
     assert 0.0 < order_parameters(samples).min() < order_parameters(samples).max() < 1.0
