@@ -1,7 +1,8 @@
 """Blocks of networks: the unit of randomness, and of the work handed to an executor.
 
-Every block of `BLOCK` networks has its own seed, so network i is the same network whatever the number of networks, how
-many blocks are computed at a time, the order they are computed in, or the number of workers.
+Every block of `BLOCK` networks has its own seed, so network i has the same weights whatever the number of networks, how
+many blocks are computed at a time, the order they are computed in, or the number of workers; on a CPU also the same
+states, to the last bit.
 """
 
 from __future__ import annotations

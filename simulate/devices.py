@@ -51,11 +51,15 @@ def as_dtype(dtype: str) -> torch.dtype:
 def lacks_memory(error: BaseException) -> bool:
     """Whether an error says that memory has run out.
 
-    What PyTorch allocates itself fails with torch.OutOfMemoryError. What the driver or a CUDA library allocates fails
-    as any other error of the device does, with a torch.AcceleratorError.
+    What PyTorch allocates itself fails with torch.OutOfMemoryError. What the driver allocates fails as any other error
+    of the device does, with a torch.AcceleratorError, and what a CUDA library does with a RuntimeError that names the
+    library's status, as CUBLAS_STATUS_ALLOC_FAILED.
     """
+    told = str(error).partition("\n")[0]
     if isinstance(error, torch.AcceleratorError):
-        return "out of memory" in str(error).partition("\n")[0]
+        return "out of memory" in told
+    if isinstance(error, RuntimeError) and "_STATUS_ALLOC_FAILED" in told:
+        return True
     return isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 

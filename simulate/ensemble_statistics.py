@@ -37,8 +37,10 @@ def ensemble_statistics(
 ) -> xr.Dataset:
     """c, d, Delta, phi and Gram matrices layer by layer: mean, variance and standard errors across networks.
 
-    Networks are drawn in blocks and forgotten; 100,000 of them take no more memory than a hundred. The result does not
-    depend on how many blocks are computed at a time, or on the executor.
+    Networks are drawn in blocks and forgotten; 100,000 of them take no more memory than a hundred. On a CPU the
+    result does not depend on how many blocks are computed at a time, or on the executor. A GPU may round another number
+    of blocks differently, and above the transition rounding grows from layer to layer by a factor sqrt(chi_jacobian):
+    deep networks are then others, of the same law.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ def ensemble_statistics(
         n_networks,
         total.add,
         at_once=blocks_at_once(
-            drawn.block_bytes + MOMENTS * drawn.setup.result_bytes, memory, drawn.setup.device, drawn.advice
+            drawn.block_bytes + MOMENTS * drawn.setup.result_bytes, memory, drawn.setup.device, drawn.advice, executor
         ),
         executor=executor,
         progress=progress,

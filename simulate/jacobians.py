@@ -195,6 +195,7 @@ class Jacobians:
                 activity, size = scaled_radial(f, state, squares(state), scale)
                 root = size * mean_square(squares(activity)).sqrt().cpu().numpy()
                 state, scale = weights.next_state(activity, size, root)
+                del weights  # else these would still be here while the next are drawn
 
     def _probes(self, state: torch.Tensor, blocks: range) -> torch.Tensor:
         """All directions of a basis, or random signs, (network, capsule, component, sigma_w, input, direction)."""
@@ -288,7 +289,7 @@ def _sample(
         sampler,
         n_networks,
         parts.append,
-        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, advice),
+        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, advice, executor),
         executor=executor,
         progress=progress,
     )

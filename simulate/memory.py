@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+
 import psutil
 import torch
 
@@ -14,8 +16,8 @@ GPU_BLOCKS = 64
 FRACTION = 0.5  # of the free memory, unless the caller says how much
 
 
-def budget(memory: float | None, device: str) -> float:
-    """Bytes that a computation may use on a device: what the caller says, else half of what is free.
+def budget(memory: float | None, device: str, workers: int = 1) -> float:
+    """Bytes that each of some workers may use on a device: what the caller says, or its share of half of what is free.
 
     Raises
     ------
@@ -24,12 +26,15 @@ def budget(memory: float | None, device: str) -> float:
     """
     if memory is not None:
         return real_number("memory", memory, minimum=0.0, strict=True)
-    if torch.device(device).type == "cuda":
-        return FRACTION * torch.cuda.mem_get_info(torch.device(device))[0]
-    return FRACTION * psutil.virtual_memory().available
+    place = torch.device(device)
+    if place.type == "cuda":
+        # PyTorch keeps what it has freed for its next use
+        kept = torch.cuda.memory_reserved(place) - torch.cuda.memory_allocated(place)
+        return FRACTION * (torch.cuda.mem_get_info(place)[0] + kept) / workers
+    return FRACTION * psutil.virtual_memory().available / workers
 
 
-def require(needed: float, memory: float | None, device: str, what: str) -> None:
+def require(needed: float, memory: float | None, device: str, what: str, workers: int = 1) -> None:
     """Refuse what will not fit, before it is begun.
 
     Raises
@@ -37,23 +42,31 @@ def require(needed: float, memory: float | None, device: str, what: str) -> None
     ValueError
         Saying how much `what` needs and how much there is.
     """
-    available = budget(memory, device)
+    available = budget(memory, device, workers)
     if needed > available:
         raise ValueError(f"memory must be at least {_size(needed)} on {device} for {what}, got {_size(available)}")
 
 
-def blocks_at_once(block_bytes: float, memory: float | None, device: str, advice: str) -> int:
-    """How many blocks of networks to compute together; `advice` says what would need less.
+def blocks_at_once(
+    block_bytes: float, memory: float | None, device: str, advice: str, executor: Executor | None = None
+) -> int:
+    """How many blocks of networks each worker computes together; `advice` says what would need less.
 
     Raises
     ------
     ValueError
         When not even one fits.
     """
-    require(block_bytes, memory, device, f"a block of {BLOCK} networks ({advice})")
+    workers = workers_here(executor)
+    require(block_bytes, memory, device, f"a block of {BLOCK} networks ({advice})", workers)
     if torch.device(device).type == "cpu":
         return 1
-    return min(GPU_BLOCKS, int(budget(memory, device) // block_bytes))
+    return min(GPU_BLOCKS, int(budget(memory, device, workers) // block_bytes))
+
+
+def workers_here(executor: Executor | None) -> int:
+    """How many workers share this machine: those of a pool of threads or processes; of a cluster nothing is known."""
+    return getattr(executor, "_max_workers", 1)
 
 
 def _size(count: float) -> str:

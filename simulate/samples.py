@@ -71,7 +71,7 @@ def sample(
         sampler,
         n_networks,
         parts.append,
-        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, sampler.advice),
+        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, sampler.advice, executor),
         executor=executor,
         progress=progress,
     )

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from simulate.devices import as_device, as_dtype, matrix_products
+from simulate.devices import as_device, as_dtype, lacks_memory, matrix_products
 
 
 def test_names():
@@ -40,6 +40,22 @@ def test_unknown_names(function, value):
 def test_what_is_no_name(function, value):
     with pytest.raises(ValueError, match=f"must be .*, got {re.escape(repr(value))}"):
         function(value)
+
+
+@pytest.mark.parametrize(
+    ("error", "lacks"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported later"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (MemoryError(), True),
+        (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), False),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"), False),
+        (ValueError("CUBLAS_STATUS_ALLOC_FAILED"), False),
+    ],
+)
+def test_what_says_that_memory_has_run_out(error, lacks):
+    assert lacks_memory(error) is lacks
 
 
 def test_products_are_exact_unless_asked_for_and_the_setting_is_put_back():

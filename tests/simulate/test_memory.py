@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,7 +9,7 @@ from meanfield import Ensemble
 from simulate import ensemble_statistics, sample_networks
 from simulate.blocks import BLOCK
 from simulate.ensemble_statistics import MOMENTS, _Reduction
-from simulate.memory import GPU_BLOCKS, blocks_at_once, budget, require
+from simulate.memory import GPU_BLOCKS, blocks_at_once, budget, require, workers_here
 from simulate.sampling import Networks
 from simulate.setup import Setup
 
@@ -24,8 +25,18 @@ def test_half_of_what_is_free_is_used_unless_told():
 
 
 def test_half_of_what_is_free_on_a_gpu_not_of_what_it_has(monkeypatch):
+    """What PyTorch keeps of an earlier run, for its next one, is free."""
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (6 * 2**30, 80 * 2**30))
-    assert budget(None, "cuda") == 3 * 2**30
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: 5 * 2**30)
+    monkeypatch.setattr("torch.cuda.memory_allocated", lambda device: 2**30)
+    assert budget(None, "cuda") == 5 * 2**30
+
+
+def test_the_workers_of_a_pool_share_what_is_free():
+    with ThreadPoolExecutor(4) as pool:
+        assert budget(None, "cpu", workers_here(pool)) == pytest.approx(budget(None, "cpu") / 4, rel=0.1)
+        assert budget(2**20, "cpu", workers_here(pool)) == 2**20  # said of each
+    assert workers_here(None) == 1
 
 
 def test_what_just_fits_is_allowed():
@@ -88,25 +99,36 @@ def test_bad_budget(memory):
 PEAK = """
 import re, sys
 from meanfield import Ensemble
+from simulate.jacobians import Jacobians
 from simulate.sampling import Networks
 from simulate.setup import Setup
 def peak():  # of this program; ru_maxrss would count the process that started it
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 def sampler(width, depth, points, dtype):
     sizes = {"width": int(width), "depth": int(depth), "sigma_w": [1.0] * int(points), "dtype": dtype}
-    return Networks(Setup.create(Ensemble(sys.argv[1]), [[1.0, 0.0], [1.0, 1.0]], **sizes))
+    setup = Setup.create(Ensemble(sys.argv[1]), [[1.0, 0.0], [1.0, 1.0]], **sizes)
+    return Networks(setup) if sys.argv[2] == "states" else Jacobians(setup, 0, False)
 sampler(2, 1, 1, "float64")(range(1))
 before = peak()
-big = sampler(*sys.argv[2:])
+big = sampler(*sys.argv[3:])
 big(range(1))
 print((peak() - before) * 1024 / big.block_bytes)
 """
 
 
 @LINUX
-@pytest.mark.parametrize("case", ["O(4) 1200 1 1 float64", "U(1) 1000 2 1 float32", "O(4) 4 500 40 float32"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "O(4) states 1200 1 1 float64",
+        "U(1) states 1000 2 1 float32",
+        "O(4) states 4 500 40 float32",
+        "O(4) jacobians 1200 2 1 float64",
+        "U(1) jacobians 1000 2 1 float32",
+    ],
+)
 def test_the_estimate_holds_and_is_not_far_above_the_truth(case):
-    """Peak memory of a fresh process: weights dominate in the first two, Gram matrices in the last."""
+    """Peak memory of a fresh process: Gram matrices dominate in the third, weights in the others."""
     run = subprocess.run([sys.executable, "-c", PEAK, *case.split()], capture_output=True, text=True, check=True)
     assert 0.3 < float(run.stdout) < 1.1
 
