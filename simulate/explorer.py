@@ -112,16 +112,14 @@ def length(point: Point, theory: xr.Dataset, ax: Axes, samples: xr.Dataset | Non
 
 
 def overlap(point: Point, theory: xr.Dataset, ax: Axes, samples: xr.Dataset | None = None) -> Axes:
-    """The overlap of two inputs along the layers, relative to c."""
-    ax.plot(theory.layer, theory.rho.where(theory.rho > 0))
+    """The covariance of two inputs along the layers."""
+    ax.plot(theory.layer, theory.delta.where(theory.delta > 0))
     if samples is not None:
-        some = _some(samples)
-        c = some.c.mean("input")
-        ratio = xr.Dataset({"rho": some.overlap / c, "rho_se": some.overlap_se / c})
-        points(ratio, "rho", ax, color="C1")
+        points(_some(samples)[["overlap", "overlap_se"]], "overlap", ax, color="C1")
     ax.set_xlabel(LAYER_LABEL)
-    ax.set_ylabel(r"overlap $\rho^l = \Delta^l/c^l$")
-    ax.set_ylim(min(0.3, 0.5 * max(float(theory.rho.min()), 1e-4)), 1.3)
+    ax.set_ylabel(r"overlap $\Delta^l$")
+    largest = float(theory.delta.max()) or 1.0
+    ax.set_ylim(min(0.2 * largest, 0.5 * max(float(theory.delta.min()), 1e-4 * largest)), 1.5 * largest)
     return plain_log_axis(ax)
 
 

@@ -1,3 +1,4 @@
+import math
 import sys
 
 import matplotlib.pyplot as plt
@@ -7,8 +8,9 @@ from matplotlib.figure import Figure
 
 from meanfield import precise
 from meanfield.fluctuations import fluctuation_trajectory
-from simulate import explorer
+from simulate import explorer, observables, sample_collective
 from simulate.explorer import Point, diagram, length, overlap, readout, scales, view
+from simulate.observables import cross_block
 from simulate.statistics import mean_and_error
 
 POINT = Point("O(3)", "tanh", 1.5, width=8, depth=6, rho=0.5)
@@ -58,14 +60,19 @@ def test_length_has_theory_as_a_line_and_samples_as_points(ax):
     assert ax.lines[1].get_ydata()[0] == pytest.approx(exact, rel=1e-12)
 
 
-def test_overlap_is_relative_to_c(ax):
-    samples = POINT.sampled(8)
-    overlap(POINT, POINT.theory(), ax, samples)
-    expected = samples.overlap / samples.c.mean("input")
+def test_overlap_has_the_scatter_of_single_networks(ax):
+    """Their own Gram matrices, from the sampler that the point's statistics are taken of."""
+    overlap(POINT, POINT.theory(), ax, POINT.sampled(8))
+    inputs = [[1.0, 0.0], [POINT.rho, math.sqrt(1.0 - POINT.rho**2)]]
+    sizes = {"width": POINT.width, "depth": POINT.depth, "n_networks": 8}
+    networks = observables.overlap(cross_block(sample_collective(POINT.ensemble, inputs, **sizes)))[:, 0]
     points, _, (bars,) = ax.containers[0].lines
-    np.testing.assert_allclose(np.asarray(points.get_ydata(), float), expected.values)
+    shown = np.asarray(points.get_xdata(), int)
+    np.testing.assert_allclose(np.asarray(points.get_ydata(), float), networks.mean(axis=0)[shown], rtol=1e-12)
     heights = [float(end[1] - start[1]) for start, end in bars.get_segments()]
-    np.testing.assert_allclose(heights, 2 * samples.overlap_se / samples.c.mean("input"), rtol=1e-9)
+    expected = 2.0 * networks.std(axis=0, ddof=1)[shown] / math.sqrt(8)
+    np.testing.assert_allclose(heights, expected, rtol=1e-9)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), POINT.theory().delta)
 
 
 def test_the_point_lies_on_the_diagram(ax):
