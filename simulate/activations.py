@@ -40,7 +40,7 @@ def torch_activation(activation: str | Activation | Callable) -> RadialFunction:
     probe = torch.linspace(0.0, 2.0, 5, requires_grad=True)
     try:
         value = f(probe)
-    except (TypeError, RuntimeError) as error:
+    except Exception as error:
         raise ValueError(f"activation {activation.name} must accept torch tensors, got the error: {error}") from error
     if not isinstance(value, torch.Tensor) or value.shape != probe.shape:
         raise ValueError(

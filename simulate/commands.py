@@ -25,6 +25,7 @@ from meanfield.plots import STYLE
 
 from .blocks import Progress
 from .data import load_images
+from .devices import as_device
 from .ensemble_statistics import ensemble_statistics
 from .figure2 import figure2, plot_figure2
 from .figure9 import FULL, QUICK, figure9, plot_figure9
@@ -36,18 +37,20 @@ from .verify_full import MORE_NETWORKS
 
 Device = Literal["auto", "cpu", "cuda"] | str
 SamplerName = Literal["networks", "collective"]
+STOPPED = 130
 
 
 @contextmanager
-def working(total: int) -> Iterator[tuple[Executor, Progress]]:
-    """One thread for each core, and a progress bar over `total` networks."""
+def working(total: int, device: str) -> Iterator[tuple[Executor, Progress]]:
+    """One thread for each core, or one for a GPU, and a progress bar over `total` networks."""
+    workers = os.cpu_count() if as_device(device).type == "cpu" else 1
     # one thread for each block of networks serves better than several for each of its small products
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         # shown after a second, so that what is refused at once leaves a message and no bar
         with (
-            ThreadPoolExecutor(os.cpu_count()) as executor,
+            ThreadPoolExecutor(workers) as executor,
             tqdm(total=total, unit="networks", leave=False, delay=1.0) as bar,
         ):
             yield executor, bar.update
@@ -82,7 +85,7 @@ class Verify:
         for number, (sampler, out) in enumerate(places.items()):
             full = self.full and number == 0
             total = len(CASES) * len(WIDTH_RATIOS) * self.n_networks * (2 + MORE_NETWORKS if full else 1)
-            with working(total) as (executor, progress):
+            with working(total, self.device) as (executor, progress):
                 result = verify(
                     images,
                     n_networks=self.n_networks,
@@ -145,7 +148,7 @@ class Run:
     def run(self) -> int:
         require_writable(self.out, [".nc"])
         inputs = self._inputs()
-        with working(self.n_networks) as (executor, progress):
+        with working(self.n_networks, self.device) as (executor, progress):
             result = ensemble_statistics(
                 Ensemble(self.symmetry, self.activation),
                 inputs,
@@ -165,7 +168,7 @@ class Run:
         shown = [name for name in ("c", "c_se", "d", "d_se", "delta", "delta_se", "phi", "phi_se") if name in last]
         print(last[shown].isel(input=0).to_dataframe()[shown].to_string(float_format="{:.6g}".format))
         print(f"(last layer, first input) wrote {self.out}")
-        return 0
+        return exit_code(result)
 
     def _inputs(self) -> np.ndarray:
         images = load_images(self.data_dir)
@@ -196,7 +199,7 @@ class Figure2:
     def run(self) -> int:
         require_figure(self.out, ".nc")
         inputs = load_images(self.data_dir).features([0])
-        with working(self.n_networks) as (executor, progress):
+        with working(self.n_networks, self.device) as (executor, progress):
             result = figure2(
                 inputs,
                 symmetry=self.symmetry,
@@ -213,9 +216,9 @@ class Figure2:
         plot_figure2(result, figure.subplots())
         write_figure(figure, self.out)
         write_dataset(result, self.out.with_suffix(".nc"))
-        print(result.to_dataframe()[["c_star", "c", "c_se"]].to_string(float_format="{:.4f}".format))
+        print(result[["c_star", "c", "c_se"]].to_dataframe().to_string(float_format="{:.4f}".format))
         print(f"wrote {self.out} and {self.out.with_suffix('.nc')}")
-        return 0
+        return exit_code(result)
 
 
 @dataclass
@@ -233,7 +236,7 @@ class Figure9:
 
     def run(self) -> int:
         require_figure(self.out, ".nc")
-        with working(2 * (QUICK if self.quick else FULL)[1]) as (executor, progress):
+        with working(2 * (QUICK if self.quick else FULL)[1], self.device) as (executor, progress):
             result = figure9(
                 self.symmetry,
                 depths=self.depths,
@@ -249,7 +252,7 @@ class Figure9:
         write_dataset(result, self.out.with_suffix(".nc"))
         print(result.protected.isel(layer=-1, drop=True).to_pandas().T.to_string(float_format="{:.4g}".format))
         print(f"(protected component at the last depth) wrote {self.out} and {self.out.with_suffix('.nc')}")
-        return 0
+        return exit_code(result)
 
 
 @dataclass
@@ -269,7 +272,7 @@ class Glance:
     def run(self) -> int:
         require_figure(self.out, ".nc")
         inputs = load_images(self.data_dir).features([0, 10])
-        with working(2 * (self.n_networks + self.n_networks // 8)) as (executor, progress):
+        with working(2 * (self.n_networks + self.n_networks // 8), self.device) as (executor, progress):
             result = glance(
                 inputs,
                 width=self.width,
@@ -286,7 +289,12 @@ class Glance:
         shown = result[["delta", "delta_se", "delta_theory", "phi", "phi_se", "phi_theory"]].isel(layer=-1, drop=True)
         print(shown.to_dataframe().to_string(float_format="{:.4f}".format))
         print(f"(last layer) wrote {self.out} and {self.out.with_suffix('.nc')}")
-        return 0
+        return exit_code(result)
+
+
+def exit_code(result: xr.Dataset) -> int:
+    """0, or a shell's code for Ctrl-C where the run was stopped before it had all its networks."""
+    return STOPPED if result.partial else 0
 
 
 def require_figure(out: Path, beside: str) -> None:

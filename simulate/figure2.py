@@ -19,6 +19,7 @@ from .blocks import Progress
 from .ensemble_statistics import ensemble_statistics
 
 SIGMA_W = tuple(np.linspace(0.5, 2.5, 21))
+LINE_POINTS = 401
 
 
 def figure2(
@@ -48,7 +49,8 @@ def figure2(
     Returns
     -------
     xarray.Dataset
-        Over ``sigma_w``: `c` with `c_se`, and the theory's `c_star`.
+        Over ``sigma_w``: `c` with `c_se`, and the theory's `c_star`; `c_star_line` has ``sigma_w_line``, a finer grid,
+        in its place.
 
     Raises
     ------
@@ -70,17 +72,19 @@ def figure2(
         progress=progress,
     )
     last = sampled[["c", "c_se"]].isel(layer=-1, input=0)
-    theory = fixed_point(sampled.sigma_w.values, symmetry, activation).c
-    return last.assign(c_star=("sigma_w", theory, {"long_name": "fixed point $c^*$ of Eq. (8)"})).assign_attrs(
-        depth=depth
-    )
+    at, label = sampled.sigma_w.values, {"long_name": "fixed point $c^*$ of Eq. (8)"}
+    line = np.linspace(at.min(), at.max(), LINE_POINTS)
+    theory = {
+        name: (dimension, fixed_point(points, symmetry, activation).c, label)
+        for name, dimension, points in (("c_star", "sigma_w", at), ("c_star_line", "sigma_w_line", line))
+    }
+    return last.assign(theory).assign_coords(sigma_w_line=line).assign_attrs(depth=depth)
 
 
 def plot_figure2(result: xr.Dataset, ax: Axes | None = None) -> Axes:
     """The fixed point as a line, sampled networks as points with their standard errors."""
     ax = plt.subplots(figsize=(5.2, 3.6), layout="constrained")[1] if ax is None else ax
-    grid = np.linspace(float(result.sigma_w.min()), float(result.sigma_w.max()), 401)
-    ax.plot(grid, fixed_point(grid, result.symmetry, result.activation).c, label=r"theory, $N = \infty$")
+    ax.plot(result.sigma_w_line, result.c_star_line, label=r"theory, $N = \infty$")
     label = f"$N = {result.width}$, $L = {result.depth}$, {result.n_networks} networks"
     points(result, "c", ax, color="C1", label=label)
     ax.set_ylabel(r"order parameter $c^*$")

@@ -93,14 +93,14 @@ def figure9(
             width=width,
             depth=max(layers),
             n_networks=n_networks,
-            seed=seed,
+            seed=seed + number,  # networks of two models share nothing
             sigma_w=sigma_w,
             probes=0,
             device=device,
             executor=executor,
             progress=progress,
         ).sel(layer=layers)
-        for model in models
+        for number, model in enumerate(models)
     ]
     tables = [_means(one).assign(_theory(model, activation, one)) for model, one in zip(models, samples, strict=True)]
     attributes = {

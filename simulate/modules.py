@@ -58,14 +58,14 @@ def measure(
         for layer, state in enumerate(_states(layers, x)):
             capsules = _capsules(state, symmetry, f"the state at layer {layer}")
             widths.append(capsules.shape[1])
-            capsules = capsules.permute(1, 2, 0)[None, :, :, None]
-            scale = power_of_two(capsules.abs().amax((1, 2)).double().cpu().numpy())
+            capsules = capsules.double().permute(1, 2, 0)[None, :, :, None]
+            scale = power_of_two(capsules.abs().amax((1, 2)).cpu().numpy())
             capsules = capsules / column(scale, capsules)
             square = squares(capsules)
             activity, size = scaled_radial(f, capsules, square, scale)
             results = gram_matrix(activity), mean_square(square)
-            grams.append(results[0].double().cpu().numpy())
-            ds.append(results[1].double().cpu().numpy())
+            grams.append(results[0].cpu().numpy())
+            ds.append(results[1].cpu().numpy())
             rescale(grams[-1], ds[-1], size, scale)
     gram, d = (np.stack(values, axis=2) for values in (grams, ds))
     leading = ("network", "sigma_w", "layer")
@@ -81,6 +81,8 @@ def measure(
 
 def _states(layers: Iterable[Layer], x: torch.Tensor) -> Iterator[torch.Tensor]:
     yield x
+    if isinstance(x, torch.Tensor):
+        x = x.clone()  # a layer may work in place
     for layer in layers:
         x = layer(x)
         yield x

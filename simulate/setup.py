@@ -136,6 +136,7 @@ class Setup:
             "seed": self.seed,
             "d_0": self.d_0,
             "dtype": self.dtype,
+            "tf32": int(self.tf32),
             "device": self.device,
             **provenance(),
         }

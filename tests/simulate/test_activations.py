@@ -54,6 +54,11 @@ def test_a_function_of_numpy_arrays_only_is_refused():
         torch_activation(lambda r: np.sqrt(1.0 + r * r) - 1.0 + r)
 
 
+def test_any_error_of_a_function_is_told():
+    with pytest.raises(ValueError, match=r"activation <lambda> must accept torch tensors, got the error: .*astype"):
+        torch_activation(lambda r: r / (1.0 + r.astype(float)))
+
+
 def test_a_function_that_loses_the_tensor_is_refused():
     with pytest.raises(ValueError, match=r"into one of the same shape, got 1\.0"):
         torch_activation(lambda r: r / (1.0 + r) if isinstance(r, np.ndarray) else 1.0)

@@ -1,5 +1,6 @@
 import re
 import sys
+from contextlib import contextmanager
 
 import matplotlib
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 import simulate.__main__ as command_line
 from meanfield import Ensemble, fluctuations
 from simulate import commands, ensemble_statistics, load_images
+from simulate.blocks import PartialResultWarning
 from simulate.figure2 import figure2, plot_figure2
 
 
@@ -40,6 +42,30 @@ def test_run_takes_every_option(run):
     expected = ensemble_statistics(Ensemble("U(1)", "erf"), load_images().features([1, 7]), **sizes)
     with xr.open_dataset(out) as written:
         np.testing.assert_array_equal(written.gram, expected.gram)
+
+
+def test_a_stopped_run_writes_what_it_has_and_is_no_success(run, monkeypatch):
+    def stop(finished):
+        raise KeyboardInterrupt
+
+    @contextmanager
+    def working(total, device):
+        yield None, stop
+
+    monkeypatch.setattr(commands, "working", working)
+    sizes = ["--width", 6, "--depth", 4, "--n-networks", 64]
+    with pytest.warns(PartialResultWarning):
+        code, _, out = run("run", *sizes, "--device", "cpu", out="run.nc")
+    assert code == 130
+    with xr.open_dataset(out) as written:
+        assert written.attrs["partial"] == 1
+
+
+def test_figure2_of_a_users_activation():
+    result = figure2(np.ones((1, 1)), [1.4, 1.8], activation=lambda r: r / (1.0 + r), width=8, depth=4, n_networks=16)
+    ax = plot_figure2(result)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), result.c_star_line)
+    np.testing.assert_allclose(result.c_star_line[[0, -1]], result.c_star, rtol=1e-12)
 
 
 def test_figure2_has_the_transition(run):

@@ -74,6 +74,21 @@ def test_states_of_any_size_are_measured(size):
     np.testing.assert_allclose(measured.d[0, 0, 0], 2.0 * x[0, 0, 0].double() ** 2, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_states_of_few_bits_are_measured_with_all_of_float64(dtype):
+    z = torch.randn(2, 4096, 2).to(dtype)
+    found = measure([], z)
+    np.testing.assert_allclose(found.d[0, 0, 0], z.double().square().sum(2).mean(1), rtol=1e-13)
+
+
+def test_layers_that_write_into_their_input_leave_the_users_alone():
+    z = torch.randn(2, 5, 2)
+    before = z.clone()
+    found = measure([lambda x: x.mul_(2.0)], z)
+    assert torch.equal(z, before)
+    np.testing.assert_allclose(found.d[0, 0, 1], 4.0 * found.d[0, 0, 0])
+
+
 def test_complex_modules_keep_c_where_the_theory_says():
     """A user's complex network of width N at sigma_w = 1.5 settles near c* = 0.4832 (2-D quadrature of Eq. (8)).
 
