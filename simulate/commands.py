@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -25,7 +24,7 @@ from meanfield.plots import STYLE
 
 from .blocks import Progress
 from .data import load_images
-from .devices import as_device
+from .devices import as_device, cores
 from .ensemble_statistics import ensemble_statistics
 from .figure2 import figure2, plot_figure2
 from .figure9 import FULL, QUICK, figure9, plot_figure9
@@ -43,7 +42,7 @@ STOPPED = 130
 @contextmanager
 def working(total: int, device: str) -> Iterator[tuple[Executor, Progress]]:
     """One thread for each core, or one for a GPU, and a progress bar over `total` networks."""
-    workers = os.cpu_count() if as_device(device).type == "cpu" else 1
+    workers = cores() if as_device(device).type == "cpu" else 1
     # one thread for each block of networks serves better than several for each of its small products
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,13 @@ def as_device(device: str) -> torch.device:
         found = f"{count} CUDA devices" if count else "no CUDA device"
         raise ValueError(f"device must be one that is here, got {device!r}: torch finds {found}")
     return place
+
+
+def cores() -> int:
+    """CPU cores that this process may use, which may be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def as_dtype(dtype: str) -> torch.dtype:

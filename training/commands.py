@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from tqdm.std import tqdm
 
 from meanfield.files import atomic_path
-from simulate.devices import as_device
+from simulate.devices import as_device, cores
 
 from . import table
 from .experiment import counted
@@ -38,7 +38,9 @@ else:
 
 @contextmanager
 def as_executor(name: str, device: str) -> Iterator[Executor]:
-    """``"threads"`` or ``"processes"``, one for each core (one in all for a GPU), or a dask scheduler's address.
+    """``"threads"`` or ``"processes"``, or a dask scheduler's address.
+
+    One for each core that this process may use (`taskset` says which); one in all for a GPU.
 
     Raises
     ------
@@ -47,15 +49,13 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
     ValueError
         For another name.
     """
-    workers = os.cpu_count() if as_device(device).type == "cpu" else 1
+    workers = cores() if as_device(device).type == "cpu" else 1
     if name == "threads":
         with ThreadPoolExecutor(workers) as threads:
             yield threads
     elif name == "processes":
-        # a fork would inherit locks that torch's threads hold; Ctrl-C goes to all processes of a terminal, and those
-        # which are no longer waited for save their state and end
-        context, ignored = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
-        with ProcessPoolExecutor(workers, context, signal.signal, ignored) as processes:
+        # a fork would inherit locks that torch's threads hold
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker) as processes:
             yield processes
     elif "://" in name:
         try:
@@ -67,6 +67,23 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
             yield client.get_executor()
     else:
         raise ValueError(f"executor must be 'threads', 'processes' or a dask scheduler's address, got {name!r}")
+
+
+def _begin_worker() -> None:
+    """What each process of a pool does first.
+
+    Ctrl-C goes to all processes of a terminal, and those which are no longer waited for save their state and end. One
+    whose parent is killed would sleep for ever, with all its memory.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # files are written whole or not at all, so that any moment will do
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
+BOARD = "wanted_"  # begins the names of boards
 INTERVAL = 1.0  # seconds between two notes of one job, and between two looks at them
 
 
@@ -20,7 +22,7 @@ def board(work: Path | None) -> Iterator[Path | None]:
         yield None
         return
     work.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix="wanted_", dir=work))
+    folder = Path(mkdtemp(prefix=BOARD, dir=work))
     try:
         yield folder
     finally:
@@ -45,8 +47,9 @@ class Note:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody still waits for the job."""
-        return self.board.is_dir()
+        """Whether somebody still waits for the job; a parent that was killed leaves its board behind."""
+        parent = multiprocessing.parent_process()
+        return self.board.is_dir() and (parent is None or parent.is_alive())
 
     def write(self, done: float) -> None:
         """Note down how much is done, once in an `INTERVAL`; what cannot be written does not stop the job."""

@@ -115,7 +115,11 @@ def run(
                 progress(job.cost * training.step)
         saved = time.monotonic()
         while training.step < training.steps:
-            if time.time() >= deadline or (note is not None and not note.wanted):
+            if note is not None and not note.wanted:
+                # nor is its folder made again, once somebody has removed it
+                _save(training, checkpoint if checkpoint is not None and checkpoint.parent.is_dir() else None)
+                raise Interrupted
+            if time.time() >= deadline:
                 _save(training, checkpoint)
                 raise Interrupted
             training.advance()

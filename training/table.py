@@ -69,10 +69,12 @@ def write(result: xr.Dataset, path: str | Path) -> None:
 
     Trained weights go into ``.npz`` beside it.
     """
-    kept = weights(result)
+    kept, beside = weights(result), Path(path).with_suffix(".npz")
     if kept:
-        with atomic_path(Path(path).with_suffix(".npz")) as temporary:
+        with atomic_path(beside) as temporary:
             np.savez_compressed(temporary, allow_pickle=False, **kept)
+    else:
+        beside.unlink(missing_ok=True)  # of an earlier result
     table = frame(result)
     with atomic_path(path) as temporary, temporary.open("w") as file:
         file.write(f"# {json.dumps(result.attrs | {'rows': len(table)})}\n")

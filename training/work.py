@@ -17,6 +17,8 @@ from filelock import FileLock, Timeout
 from meanfield.files import atomic_path
 from simulate.provenance import provenance
 
+from .progress import BOARD
+
 
 @dataclass
 class Work:
@@ -33,7 +35,7 @@ class Work:
         self._start = time.time()
         self._before: dict = {"seconds": 0.0, "commits": []}
         if self._note is not None and self._note.exists():
-            self._before = json.loads(self._note.read_text())
+            self._before |= _read(self._note)
 
     @property
     def calls(self) -> dict:
@@ -60,6 +62,16 @@ class Work:
         return None if self.folder is None else self.folder / "calls.json"
 
 
+def _read(note: Path) -> dict:
+    """Seconds and commits of earlier calls."""
+    try:
+        found = json.loads(note.read_text())
+        return {"seconds": float(found["seconds"]), "commits": [str(each) for each in found["commits"]]}
+    except (ValueError, KeyError, TypeError) as error:
+        told = "delete it to go on, without the time of the calls before"
+        raise ValueError(f"{note} must be a whole note of a run's calls; {told}: {error!r}") from error
+
+
 @contextmanager
 def claimed(folder: Path | None) -> Iterator[Work]:
     """A folder, made if need be, for this process alone.
@@ -83,6 +95,8 @@ def claimed(folder: Path | None) -> Iterator[Work]:
         raise ValueError(f"work must be a folder that no other run is at, got {folder}, where {told} is") from None
     try:
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        for board in folder.glob(f"{BOARD}*"):  # of a call that was killed: whoever still works for it may end
+            shutil.rmtree(board, ignore_errors=True)
         work = Work(folder)
         try:
             yield work

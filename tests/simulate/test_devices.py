@@ -1,10 +1,11 @@
+import os
 import re
 from contextlib import ExitStack
 
 import pytest
 import torch
 
-from simulate.devices import as_device, as_dtype, lacks_memory, matrix_products
+from simulate.devices import as_device, as_dtype, cores, lacks_memory, matrix_products
 
 
 def test_names():
@@ -40,6 +41,14 @@ def test_unknown_names(function, value):
 def test_what_is_no_name(function, value):
     with pytest.raises(ValueError, match=f"must be .*, got {re.escape(repr(value))}"):
         function(value)
+
+
+def test_cores_are_those_that_may_be_used(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 128)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 8}, raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cores() == 128
 
 
 @pytest.mark.parametrize(

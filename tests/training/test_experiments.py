@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from meanfield import fixed_point, length_map
 from training import __main__ as command_line
-from training import experiments, places, plots, presets, runner, table
+from training import commands, experiments, places, plots, presets, runner, table
 from training.commands import Name, PresetName, as_executor
 from training.data import load
 from training.experiments import EXPERIMENTS, run_experiment
@@ -243,6 +243,15 @@ def test_files_that_are_no_results(tmp_path, text, message):
         table.read(path)
 
 
+def test_weights_go_with_their_result(tmp_path):
+    result = run_experiment("figure4")
+    extra = result.assign({f"{table.WEIGHT}kernel": (("a", "b"), np.ones((2, 3)))})
+    table.write(extra, tmp_path / "out.csv")
+    assert table.weights(table.read(tmp_path / "out.csv")).keys() == {"kernel"}
+    table.write(result, tmp_path / "out.csv")
+    assert table.weights(table.read(tmp_path / "out.csv")) == {}
+
+
 def test_weights_that_are_damaged(tmp_path):
     result = run_experiment("figure4")
     for raw in (b"", b"PK\x03\x04 no archive"):
@@ -340,7 +349,7 @@ def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys,
     """Pressed while the first stack is at work: the second thread's next report ends it."""
     monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10_000))
     monkeypatch.setattr(runner, "_gather", _pressed)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(commands, "cores", lambda: 2)
     assert call(monkeypatch, "run", "figure3", "--results", tmp_path) == 3
     assert "the same command goes on" in capsys.readouterr().out
     saved = [torch.load(path, weights_only=True) for path in (tmp_path / ".figure3_quick").glob("stack_*.pt")]
@@ -363,7 +372,7 @@ def _interrupt(number):
 
 
 def test_control_c_does_not_end_the_processes(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(commands, "cores", lambda: 1)
     with as_executor("processes", "cpu") as processes:
         assert list(processes.map(_interrupt, range(2))) == [0, 1]
 

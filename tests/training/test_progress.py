@@ -1,9 +1,12 @@
 """How far jobs elsewhere are, and that they end when nobody waits for them."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +63,63 @@ def test_a_board_goes_while_notes_are_being_written(tmp_path, monkeypatch):
 def test_without_a_folder_there_is_no_board():
     with board(None) as folder:
         assert folder is None
+
+
+def test_nobody_waits_where_the_parent_was_killed(tmp_path, monkeypatch):
+    class Parent:
+        alive = True
+
+        def is_alive(self):
+            return self.alive
+
+    monkeypatch.setattr(progress.multiprocessing, "parent_process", Parent)
+    with board(tmp_path) as folder:
+        assert Note(folder, "0").wanted
+        monkeypatch.setattr(Parent, "alive", False)
+        assert not Note(folder, "0").wanted
+
+
+ORPHANS = """
+import sys
+from pathlib import Path
+from training.commands import as_executor
+from training.data import Source
+from training.job import Job
+from training.runner import run_all
+from training.stack import Model, Shape
+
+if __name__ == "__main__":
+    job = Job(Source(train=64, test=20), Shape("U(1)", 4, 3, 64), (Model(1.5),), epochs=10**6, batch=16)
+    with as_executor("processes", "cpu") as pool:
+        pool.submit(abs, -1).result()
+        print(*pool._processes, flush=True)
+        run_all([job], Path(sys.argv[1]), pool)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+def test_processes_end_with_a_parent_that_was_killed(tmp_path):
+    (tmp_path / "orphans.py").write_text(ORPHANS)
+    work = tmp_path / "work"
+    call = [sys.executable, str(tmp_path / "orphans.py"), str(work)]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as parent:
+        worker = Path("/proc") / parent.stdout.readline().strip()
+        while not list(work.glob("wanted_*/0")):
+            time.sleep(0.05)
+        parent.kill()
+        deadline = time.monotonic() + 20.0
+        while worker.exists() and "\nState:\tZ" not in (worker / "status").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_folder_that_was_removed_is_not_made_again(tmp_path):
+    with board(tmp_path / "work") as folder:
+        note = Note(folder, "0")
+    (tmp_path / "work").rmdir()
+    with pytest.raises(Interrupted):
+        runner.run(JOB, tmp_path / "work" / "stack.pt", note=note)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_job_that_is_no_longer_wanted_saves_its_state(tmp_path):

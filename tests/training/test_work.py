@@ -66,6 +66,21 @@ def test_seconds_and_commits_of_all_calls(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "calls.json").read_text())["commits"] == ["a", "b"]
 
 
+@pytest.mark.parametrize("note", ["", "{}", "[1]", '{"seconds": "long", "commits": []}'])
+def test_a_damaged_note_is_named(tmp_path, note):
+    (tmp_path / "calls.json").write_text(note)
+    with pytest.raises(ValueError, match=r"calls.json must be a whole note .* delete it to go on"), claimed(tmp_path):
+        pass
+
+
+def test_whoever_works_for_a_call_that_was_killed_may_end(tmp_path):
+    left = tmp_path / "wanted_before"
+    left.mkdir()
+    (left / "0").write_text("1")
+    with claimed(tmp_path):
+        assert not left.exists()
+
+
 def test_what_is_removed_stays_removed(tmp_path):
     with claimed(tmp_path / "work") as own:
         own.remove()
