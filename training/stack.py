@@ -411,7 +411,10 @@ def initial(shape: Shape, model: Model) -> torch.Tensor:
         1.0 / math.sqrt(shape.components),
         0.0,
     )
-    drawn = [std * torch.randn(part, generator=source) for std, part in zip(stds, shape.parts, strict=True)]
+    drawn = [
+        std * torch.randn(part, generator=source, dtype=torch.float32)
+        for std, part in zip(stds, shape.parts, strict=True)
+    ]
     return torch.cat([part.flatten() for part in drawn])
 
 

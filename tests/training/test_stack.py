@@ -95,6 +95,15 @@ def test_smaller_batches_between_larger_ones():
     assert all(map(torch.equal, first, again))
 
 
+def test_the_users_default_precision_does_not_choose_the_weights():
+    expected = Stack(shape("U(1)"), MODELS).parameters
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(Stack(shape("U(1)"), MODELS).parameters, expected)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_the_law_of_the_initial_weights(symmetry):
     """Variances against those that `simulate` draws with, from many weights: s^2 has relative variance 2/n."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import torch
@@ -19,19 +20,31 @@ KERNEL = 3
 PADDINGS = ("circular", "zeros")
 
 
+_lock = Lock()
+_inside: list[None] = []  # one for each thread in `exact_convolutions`
+_before: list[tuple[str, bool]] = []  # what was set before the first of them
+
+
 @contextmanager
 def exact_convolutions() -> Iterator[None]:
     """Inside, convolutions on a GPU neither round float32 to 10 bits (TF32, their default) nor differ from run to run.
 
-    It has to hold for the backward pass too.
+    It has to hold for the backward pass too. The setting belongs to the process: of several threads inside, the last
+    one out puts back what was set before the first.
     """
     cudnn: Any = torch.backends.cudnn  # its stubs lack `conv`
-    before = cudnn.conv.fp32_precision, cudnn.deterministic
-    cudnn.conv.fp32_precision, cudnn.deterministic = "ieee", True
+    with _lock:
+        if not _before:
+            _before.append((cudnn.conv.fp32_precision, cudnn.deterministic))
+            cudnn.conv.fp32_precision, cudnn.deterministic = "ieee", True
+        _inside.append(None)
     try:
         yield
     finally:
-        cudnn.conv.fp32_precision, cudnn.deterministic = before
+        with _lock:
+            _inside.pop()
+            if not _inside:
+                cudnn.conv.fp32_precision, cudnn.deterministic = _before.pop()
 
 
 class ConvolutionalRNN(Recurrent):

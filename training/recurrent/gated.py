@@ -9,7 +9,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from .recurrence import EPSILON
-from .steps import POINTWISE, add_product, rows, slope, stretch, weight_gradient, with_start
+from .steps import POINTWISE, add_product, at_least_tiny, rows, slope, stretch, weight_gradient, with_start
 
 
 def gru_states(
@@ -113,7 +113,7 @@ class _GRUStates(torch.autograd.Function):
 class _CapsuleGRUStates(torch.autograd.Function):
     @staticmethod
     def forward(ctx, drive, gate_drive, start, weight, gate_weight, epsilon):
-        drive, gate_drive = drive.contiguous(), gate_drive.contiguous()
+        drive, gate_drive, epsilon = drive.contiguous(), gate_drive.contiguous(), at_least_tiny(epsilon, drive)
         n, width, steps = start.shape[-1], weight.shape[-1], drive.shape[-4]
         states, q, reset = with_start(start, steps, axes=3), torch.empty_like(drive), torch.empty_like(drive)
         length = with_start((start * start).sum(-2).sqrt_(), steps, axes=2)  # |h|

@@ -124,7 +124,7 @@ class Recurrent(nn.Module, ABC):
         self._check(x)
         if x.ndim == 2:
             batch = 0 if self.batch_first else 1
-            output, last = self(x.unsqueeze(batch), None if hx is None else hx.unsqueeze(-2))
+            output, last = self.forward(x.unsqueeze(batch), None if hx is None else hx.unsqueeze(-2))
             return output.squeeze(batch), last.squeeze(-2)
         models = self.n_models
         if self.batch_first:

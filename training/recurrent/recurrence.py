@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch.autograd.function import once_differentiable
 
-from .steps import POINTWISE, add_product, rows, slope, stretch, weight_gradient, with_start
+from .steps import POINTWISE, add_product, at_least_tiny, rows, slope, stretch, weight_gradient, with_start
 
 EPSILON = 1e-8  # of Eq. (61), (65)
 
@@ -69,7 +69,7 @@ def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Ten
 class _CapsuleStates(torch.autograd.Function):
     @staticmethod
     def forward(ctx, drive, start, weight, epsilon):
-        drive, n = drive.contiguous(), weight.shape[-1]
+        drive, n, epsilon = drive.contiguous(), weight.shape[-1], at_least_tiny(epsilon, drive)
         states, q = with_start(start, drive.shape[-4], axes=3), torch.empty_like(drive)
         radius, gain = torch.empty_like(q[..., 0, :]), torch.empty_like(q[..., 0, :])
         square, size = torch.empty_like(start), torch.empty_like(start[..., 0, :])

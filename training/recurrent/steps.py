@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import torch
 
-_TINY = torch.finfo(torch.float32).tiny
-
 POINTWISE = {"tanh": torch.tanh_, "relu": torch.relu_}
 
 
@@ -39,6 +37,11 @@ def weight_gradient(before: torch.Tensor, gradient: torch.Tensor) -> torch.Tenso
     return before.flatten(-3, -2).mT @ gradient.flatten(-3, -2)
 
 
+def at_least_tiny(epsilon: float, like: torch.Tensor) -> float:
+    """epsilon, or the smallest normal number of a type in which it would be zero, as 1e-8 is in float16."""
+    return max(epsilon, torch.finfo(like.dtype).tiny)
+
+
 def slope(value: torch.Tensor, name: str) -> torch.Tensor:
     """psi'(x) from the value psi(x)."""
     return 1.0 - value * value if name == "tanh" else (value > 0.0).to(value.dtype)
@@ -52,4 +55,4 @@ def stretch(radius: torch.Tensor, gain: torch.Tensor, epsilon: float) -> torch.T
     """
     size = radius + epsilon
     along = 1.0 - (gain * size).square_() - gain
-    return along.mul_(radius).div_(size).div_(radius.square().clamp_(min=_TINY))
+    return along.mul_(radius).div_(size).div_(radius.square().clamp_(min=torch.finfo(radius.dtype).tiny))

@@ -168,6 +168,21 @@ def test_black_pixels_leave_zero_states_with_finite_gradients(make):
     assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
 
 
+@every(LAYERS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_black_pixels_in_types_of_few_bits(make, dtype):
+    """In float16 the paper's epsilon is zero."""
+    layer = make().to(dtype)
+    x = torch.zeros(2, 8, 3, dtype=dtype)
+    x[:, 4:] = torch.randn(2, 4, 3).to(dtype)
+    output, last = layer(x)
+    last.sum().backward()
+    assert output.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
+    wanted, _ = layer.double()(x.double())
+    torch.testing.assert_close(output.double(), wanted, rtol=0.1, atol=0.1)
+
+
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e-12, 1e-8, 1e-3, 1.0, 30.0])
 def test_what_epsilon_does(size):
     """tanh(r) r/(r + epsilon) is the length, and the derivative along the capsule is that of this function."""
@@ -285,6 +300,14 @@ def test_one_sequence_and_none(make, batch_first):
     assert empty.shape == ((0, 6, layer.features) if batch_first else (6, 0, layer.features))
     assert last.shape == (1, 0, layer.features)
     empty.sum().backward()
+
+
+@every(LAYERS)
+def test_hooks_are_called_once_for_one_sequence(make):
+    layer, seen = make(), []
+    layer.register_forward_hook(lambda module, inputs, result: seen.append(result[0].shape))
+    output, _ = layer(torch.randn(6, 3))
+    assert seen == [output.shape]
 
 
 def test_repr_is_a_summary():

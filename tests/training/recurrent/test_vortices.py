@@ -1,3 +1,4 @@
+from contextlib import ExitStack
 from itertools import permutations
 
 import matplotlib as mpl
@@ -12,7 +13,7 @@ from scipy.stats import ortho_group
 from training import runner, table
 from training.experiments import run_experiment
 from training.recurrent import CopyTask, Setting, Training, stack, unstack
-from training.recurrent.convolutional import ConvolutionalRNN
+from training.recurrent.convolutional import ConvolutionalRNN, exact_convolutions
 from training.recurrent.job import Job
 from training.recurrent.plots import (
     animation,
@@ -182,6 +183,24 @@ def test_convolution_by_shifts(padding):
     found = torch.autograd.grad((output * probe).sum(), layer.kernel)[0]
     as_features = torch.cat([wanted.real.flatten(2), wanted.imag.flatten(2)], -1)
     torch.testing.assert_close(found, torch.autograd.grad((as_features * probe).sum(), layer.kernel)[0])
+
+
+def test_settings_of_convolutions_belong_to_all_threads_inside():
+    """Entered and left in the order of two threads that overlap."""
+
+    def setting():
+        return torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.deterministic
+
+    before = setting()
+    assert before != ("ieee", True)
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(exact_convolutions())
+    second.enter_context(exact_convolutions())
+    first.close()
+    assert setting() == ("ieee", True)
+    second.close()
+    assert setting() == before
+    assert isinstance(torch.backends.cudnn.allow_tf32, bool)  # which fails where the two ways are mixed
 
 
 @pytest.mark.usefixtures("_double")
