@@ -9,6 +9,7 @@ import xarray as xr
 
 from training.recurrent import CopyTask, ImageTask, Setting, Training, captured
 from training.recurrent.captured import WARM_UP, Captured
+from training.recurrent.training import LAST_TESTS
 
 from .tape import FakeCuda
 
@@ -48,8 +49,9 @@ def test_replayed_steps_train_as_the_others(kind, replayed):
     plain = Training(CopyTask(0), settings(kind), 5, **OPTIONS).run()
     by_replays = replayed(Training(CopyTask(0), settings(kind), 5, **OPTIONS)).run()
     equal(by_replays, plain)
-    # 5 steps by one graph, 3 times validation and test by another
-    assert sorted(each.graph.replays for each in by_replays._captured._recordings.values()) == [5, 6]
+    # 5 steps by one graph; validation and test by another, at 2 and 4 once, and at the end as often as it says
+    replays = [5, 2 * (2 + LAST_TESTS)]
+    assert sorted(each.graph.replays for each in by_replays._captured._recordings.values()) == replays
 
 
 def test_a_capture_that_fails_leaves_the_stream_as_it_was(monkeypatch):

@@ -101,6 +101,15 @@ def test_initial_weights_are_those_of_the_seed_in_threads_too():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_the_users_default_precision_does_not_matter():
+    torch.set_default_dtype(torch.float64)
+    try:
+        training = Training(CopyTask(2), MIXED, 2, batch=5).run()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {parameter.dtype for parameter in training.model.parameters()} == {torch.float32}
+
+
 def test_what_is_recorded():
     task = CopyTask(2)
     training = Training(task, MIXED, 10, batch=5, test_every=4)
@@ -111,11 +120,14 @@ def test_what_is_recorded():
     assert result.parameters.values.tolist() == [80 + 32 + 90] * 3
     assert all(result[name].attrs["long_name"] for name in result.data_vars)
     assert result.attrs["task"] == "CopyTask(max_delay=2, fixed=False)"
-    x, targets = task.batch(10, 50, [0, 1, 2], split="test")
-    logits = training.model(x).detach()
-    for i in range(3):
-        loss = torch.nn.functional.cross_entropy(logits[i].flatten(0, 1), targets[i].flatten())
-        np.testing.assert_allclose(result.test_loss[i, -1], loss, rtol=1e-6)
+    # the last number is of 100 batches of 50, the others of one
+    for split in ("validation", "test"):
+        each = [task.batch(10 + number, 50, [0, 1, 2], split=split) for number in range(100)]
+        x, targets = (torch.cat(parts, 1) for parts in zip(*each, strict=True))
+        logits = training.model(x).detach()
+        for i in range(3):
+            loss = torch.nn.functional.cross_entropy(logits[i].flatten(0, 1), targets[i].flatten())
+            np.testing.assert_allclose(result[f"{split}_loss"][i, -1], loss, rtol=1e-5)
     # of untrained models the mean training loss is that of the batches themselves
     still = [Setting("U(1) RNN", 4, seed=s, learning_rate=0.0) for s in (0, 1)]
     idle = Training(task, still, 3, batch=5)
