@@ -39,6 +39,12 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def gpu(device: str) -> dict[str, str]:
+    """The name of a CUDA device; nothing for a CPU."""
+    place = torch.device(device)
+    return {"gpu": torch.cuda.get_device_name(place)} if place.type == "cuda" else {}
+
+
 def commit() -> str:
     """The commit of the checkout that this code lies in, ending in -dirty where tracked Python files have changed.
 

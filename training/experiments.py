@@ -14,7 +14,7 @@ import xarray as xr
 
 from meanfield.files import require_writable
 from simulate.devices import as_device
-from simulate.provenance import provenance
+from simulate.provenance import gpu, provenance
 
 from . import criteria, plots
 from .experiment import Experiment, Size
@@ -217,7 +217,7 @@ def run_experiment(
         outcomes = run_all(jobs, work, executor, deadline, step)
         rows = size.table([row for outcome in outcomes for row in outcome.rows], place)
         weights = {name: np.concatenate([each.arrays[name] for each in outcomes]) for name in outcomes[0].arrays}
-        where = {**size.images(data_dir), "device": place, **own.calls, **provenance()}
+        where = {**size.images(data_dir), "device": place, **gpu(place), **own.calls, **provenance()}
         result = as_dataset(rows, _told(name, preset) | where, weights)
         if out is not None:
             write(result, out)

@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 import simulate.provenance
-from simulate.provenance import UNKNOWN, commit, provenance
+from simulate.provenance import UNKNOWN, commit, gpu, provenance
 
 WITH_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
 
@@ -39,6 +39,12 @@ def test_versions_are_named():
     found = provenance()
     assert {"version_python", "version_numpy", "version_torch", "version_xarray", "processor", "commit"} <= found.keys()
     assert all(isinstance(value, str) for value in found.values())
+
+
+def test_a_gpu_is_named(monkeypatch):
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"the card {device.index}")
+    assert gpu("cuda:1") == {"gpu": "the card 1"}
+    assert gpu("cpu") == {}
 
 
 @WITH_GIT

@@ -28,10 +28,11 @@ EPOCHS, DROP_AFTER, CLIP = 120, 100, 1.0  # psMNIST, Appendix D.2.5
 VALIDATIONS = 20  # at least, of an image experiment, evenly spaced: enough for a curve in a small file
 ON_CPU = 2  # models in a job on a CPU, which gains nothing from more; jobs are what several processes share
 PIXELS = {"digits": 64, "mnist": 784}
-# What a training step needs on a GPU, in units of the states of all time steps: of psMNIST's largest models, by their
-# tensors. Half of the GPU is left for the graphs of other batch sizes, which hold on to their memory.
-ROOM = {"GRU": 13.0, "RNN": 4.5}
+# What a training step needs, in units of the states of all time steps: peak memory on a CPU, rounded up. Half of the
+# GPU is left for the graphs of other batch sizes, which hold on to their memory.
+ROOM = {"GRU": 16.0, "U(1) RNN": 8.0, "generic(2) RNN": 8.0, GRID: 10.0, "RNN": 5.0}
 SHARE = 0.5
+LARGEST_GPU = 64 * 2**30  # bytes that are used of a larger one, so that a run can go on on another card
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Job:
     batch : examples in a batch
     test_every : steps between tests, for the copy task
     keep : whether the trained weights are part of the outcome
-    device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
+    device : ``"cpu"``, ``"cuda"`` or ``"cuda:i"``
     """
 
     settings: tuple[Setting, ...]
@@ -97,7 +98,8 @@ class Job:
             return ON_CPU
         states = 4.0 * self.batch * self._sequence * _components(setting)
         # of all memory, not of what is free: a run that is gone on with must be shared out in the same way
-        return max(1, int(SHARE * gpu_memory(self.device) / (states * ROOM[setting.kind.rpartition(" ")[2]])))
+        memory = min(LARGEST_GPU, gpu_memory(self.device))
+        return max(1, int(SHARE * memory / (states * room(setting.kind))))
 
     @property
     def _sequence(self) -> int:
@@ -184,6 +186,11 @@ def canonical(images: str, data_dir: str | Path | None) -> bool:
 
 def _shape(setting: Setting) -> tuple:
     return setting.kind, setting.hidden_size, setting.activation, setting.biases, setting.channels
+
+
+def room(kind: str) -> float:
+    """Of `ROOM`: of a kind itself, or of its cell."""
+    return ROOM.get(kind) or ROOM[kind.rpartition(" ")[2]]
 
 
 def gpu_memory(device: str) -> int:
