@@ -161,11 +161,11 @@ class Training:
         self._loss = torch.zeros(len(job.models), dtype=torch.float64, device=device)
         self._order: torch.Tensor | None = None
         self.rows: list[Row] = []
-        self._measure()
 
     @matrix_products(tf32=False)
     def advance(self) -> None:
         """One step of all models."""
+        self._measure_first()
         if self.job.switch is not None and self.step == self.job.switch[0]:
             self._adam.restart(self.job.switch[1])
         epoch, number = divmod(self.step, self._in_epoch)
@@ -205,6 +205,7 @@ class Training:
 
     def outcome(self) -> Outcome:
         """What was measured so far."""
+        self._measure_first()
         return Outcome(self.rows)
 
     def _permutations(self, epoch: int) -> torch.Tensor:
@@ -217,6 +218,11 @@ class Training:
             for seed in set(seeds)
         }
         return torch.from_numpy(np.stack([orders[seed] for seed in seeds])).to(self._train.device)
+
+    def _measure_first(self) -> None:
+        """Before the first step, and not where a job is only taken up again."""
+        if self.step == 0 and not self.rows:
+            self._measure()
 
     def _measure(self) -> None:
         if self.step in self.job.at:

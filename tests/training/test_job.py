@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from training import job as jobs
 from training import runner
 from training.adam import Adam
 from training.conventions import ADAM_BETAS, ADAM_EPS
@@ -52,6 +53,21 @@ def test_measurements_are_noted_when_they_were_taken(job):
     assert [(r.step, r.epoch) for r in rows if r.quantity == "accuracy"] == [(4, 1.0), (8, 2.0)]
     assert [(r.step, r.epoch, r.layer) for r in rows if r.quantity == "jacobian_norm"] == [(0, 0.0, 3), (5, 1.25, 3)]
     assert [r.layer for r in rows if r.quantity == "rank" and r.step == 5] == [3, 0, 1, 2, 3]
+
+
+def test_what_is_taken_up_again_is_not_measured_again(job, tmp_path, monkeypatch):
+    """Nor is a job that stops at its deadline before the first step."""
+    wanted = run(job, tmp_path / "stack.pt")
+
+    def refused(*_):
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(jobs, "MEASURES", dict.fromkeys(jobs.MEASURES, refused))
+    assert run(job, tmp_path / "stack.pt") == wanted
+    with pytest.raises(runner.Interrupted):
+        run(job, tmp_path / "other.pt", deadline=0.0)
+    monkeypatch.undo()
+    assert run(job, tmp_path / "other.pt") == wanted
 
 
 def test_it_learns(job):
