@@ -1,4 +1,6 @@
-"""By what each figure's claim is judged, fixed before it is run: an effect, with its interval over seeds, and a bound.
+"""By what each figure's claim is judged: an effect, with its interval over seeds, and a bound.
+
+Criteria were fixed before the runs that they judge; those which were not say so (`training.experiments`).
 
 The intervals are Student's at 95 %, over seeds, or Welch's where two models are compared whose seeds have nothing in
 common. Deep networks of one symmetry that differ in sigma_w or in their optimiser start from the same random numbers;
@@ -305,7 +307,10 @@ def own_rate(table: pd.DataFrame) -> list[Check]:
 
 
 def _at_own_rate(accuracy: pd.DataFrame) -> pd.Series:
-    """Each seed's mean over sigma_w, at every one with the learning rate that is best for the other seeds."""
+    """Each seed's mean over sigma_w, at every one with the learning rate that is best for the other seeds.
+
+    Best on the test images, as there is no validation set: a choice among few rates, open to both kinds of network.
+    """
     at = [
         _best_of_others(rows.pivot(index="seed", columns="learning_rate", values="value"))
         for _, rows in accuracy.groupby("sigma_w")

@@ -15,13 +15,15 @@ HEAD = """# Results of trained networks
 
 Made from the tables in this folder by `python -m training summarise`. Each table's first line holds its provenance
 (settings, seeds, versions, device, commit, seconds). A check agrees when its 95 % interval over seeds is wholly on the
-right side of its bound, contradicts when it is wholly on the wrong one, and is undecided otherwise; the bounds were
-written down before the runs (`training/criteria.py`). What the paper leaves open is in `training/conventions.py`: all
-grids of sigma_w and of depths are this project's, as the paper's text gives none; widths, seeds and epochs of the
-preset `paper` are the paper's, where it states them.
+right side of its bound, contradicts when it is wholly on the wrong one, and is undecided otherwise; where each network
+counts, when all are on the right side, and contradicts when one is not. Bounds were written down before the run that
+they judge, but where their criterion says that it was written after a first one, or after trials: then the run is no
+independent test of them. What the paper leaves open is in `training/conventions.py`: all grids of sigma_w and of depths
+are this project's, as the paper's text gives none; widths, seeds and epochs of the preset `paper` are the paper's,
+where it states them.
 
-| figure | the paper's claim | what was run here | what was found |
-|---|---|---|---|
+| figure | the paper's claim | what was run here | judged by | what was found |
+|---|---|---|---|---|
 """
 RECURRENT_HEAD = """
 ## Recurrent networks: the paper's numbers and ours
@@ -58,9 +60,9 @@ def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
         for preset in found:
             result = places.read(name, folder / f"{name}_{preset}.csv")
             checks = "<br>".join(map(str, experiment.judge(table.frame(result))))
-            yield f"{name} ({preset})", result.attrs["claim"], _run(name, result), checks
+            yield f"{name} ({preset})", result.attrs["claim"], _run(name, result), experiment.criterion, checks
         if not found:
-            yield name, experiment.claim, "not run yet", ""
+            yield name, experiment.claim, "not run yet", experiment.criterion, ""
 
 
 def _run(name: str, result: xr.Dataset) -> str:

@@ -43,6 +43,7 @@ def test_a_row_says_what_was_run_and_what_was_found(tmp_path):
     write(tmp_path, {"U(1)": 2.0, "O(4)": 2.0, "O(8)": 16.0, "generic(2)": 1.75})
     (row,) = (line for line in summary(tmp_path).splitlines() if line.startswith("| figure5b"))
     assert "| a claim |" in row
+    assert f"| {EXPERIMENTS['figure5b'].criterion} |" in row
     assert (
         "**reduced:** digits, N = 8, L = 3, 2 seeds, 1 epoch; cpu, 2 min. Preset `paper`: fashion-mnist, N = 128" in row
     )

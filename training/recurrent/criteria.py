@@ -1,4 +1,4 @@
-"""By what the claims about recurrent networks are judged, fixed before they are run; see `training.criteria`.
+"""By what the claims about recurrent networks are judged; see `training.criteria`.
 
 Learning rates and initialisations are selected by validation first, as in the paper. Intervals of differences are
 Welch's: a seed gives two models the same batches, but weights that have nothing in common, so that which seed is paired
