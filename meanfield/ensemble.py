@@ -76,9 +76,9 @@ class Ensemble:
         """See :func:`meanfield.trajectory`."""
         return trajectory(depth, self.sigma_w, c, delta, phi, one_minus_rho, self.symmetry, self.activation)
 
-    def overlap_series(self, c, terms: int = 32) -> xr.Dataset:
+    def overlap_series(self, c, *, terms: int = 32) -> xr.Dataset:
         """See :func:`meanfield.overlap_series`."""
-        return overlap_series(c, self.sigma_w, terms, self.symmetry, self.activation)
+        return overlap_series(c, self.sigma_w, self.symmetry, self.activation, terms=terms)
 
     def jacobian_trajectory(self, depth: int, d_0=1.0) -> xr.Dataset:
         """See :func:`meanfield.jacobian_trajectory`."""

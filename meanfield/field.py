@@ -28,7 +28,7 @@ from itertools import pairwise
 import numpy as np
 import xarray as xr
 
-from .checks import real_array, whole_number
+from .checks import real_array, real_number, whole_number
 
 _OUTER = 1.0 / (2.0 - 2.0 ** (1.0 / 3.0))
 SUBSTEPS = (_OUTER, 1.0 - 2.0 * _OUTER, _OUTER)  # of one step of fourth order, in units of dt
@@ -111,7 +111,10 @@ def right_moving_bump(
         For a bad argument.
     """
     x, k = grid(points, length)
-    height, width = _positive("height", height), _positive("width", width)
+    height, width = (
+        real_number("height", height, minimum=0.0, strict=True),
+        real_number("width", width, minimum=0.0, strict=True),
+    )
     v = equilibrium_radius(r, coupling)
     if 0.0 < v <= height:
         raise ValueError(f"height must be < {v:.6g}, the radius of the ring of minima, got {height:.6g}")
@@ -158,7 +161,7 @@ def evolve_field(
     x, k = grid(state.shape[1], length)
     r, coupling = parameters(r, coupling)
     time = _times(time)
-    dt = x[1] / 4.0 if dt is None else _positive("dt", dt)
+    dt = x[1] / 4.0 if dt is None else real_number("dt", dt, minimum=0.0, strict=True)
     _refuse_unstable(k, r, dt)
     states = [state]
     with np.errstate(over="ignore", invalid="ignore"):  # seen below
@@ -251,27 +254,13 @@ def _refuse_unstable(k: np.ndarray, r: float, dt: float) -> None:
 
 def grid(points: int, length: float) -> tuple[np.ndarray, np.ndarray]:
     """Positions x and wavenumbers k (in the order of numpy's FFT) of a periodic line."""
-    points, length = whole_number("points", points, 2), _positive("length", length)
+    points, length = whole_number("points", points, 2), real_number("length", length, minimum=0.0, strict=True)
     return length / points * np.arange(points), 2.0 * np.pi * np.fft.fftfreq(points, length / points)
 
 
 def parameters(r, coupling) -> tuple[float, float]:
     """r and lambda > 0 as checked numbers."""
-    return _number("r", r), _positive("coupling", coupling)
-
-
-def _number(name: str, value) -> float:
-    array = real_array(name, value)
-    if array.ndim:
-        raise ValueError(f"{name} must be one number, got shape {array.shape}")
-    return float(array)
-
-
-def _positive(name: str, value) -> float:
-    number = _number(name, value)
-    if number <= 0.0:
-        raise ValueError(f"{name} must be > 0, got {number:.6g}")
-    return number
+    return real_number("r", r), real_number("coupling", coupling, minimum=0.0, strict=True)
 
 
 def _complex_array(name: str, value) -> np.ndarray:

@@ -34,7 +34,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from .checks import real_array, whole_number
+from .checks import real_array, real_number, whole_number
 from .field import SUBSTEPS, equilibrium_radius, grid, half_trace, masses_squared, parameters
 
 _SEEN = 0.01  # of the largest wave: smaller ones may be of second order in it
@@ -99,7 +99,7 @@ def scheme_frequencies(k, r: float, dt: float) -> xr.Dataset:
         For a bad argument, or if a wave would grow.
     """
     exact = field_frequencies(k, r)
-    dt = float(real_array("dt", dt, minimum=0.0, strict=True))
+    dt = real_number("dt", dt, minimum=0.0, strict=True)
     out = {}
     for name, mass_squared in _masses(float(r)).items():
         cosine = half_trace(exact.k.values, mass_squared, dt)
@@ -137,7 +137,7 @@ def noisy_field(
         For a bad argument.
     """
     _, k = grid(points, length)
-    size = float(real_array("size", size, minimum=0.0, strict=True))
+    size = real_number("size", size, minimum=0.0, strict=True)
     noise = np.random.default_rng(whole_number("seed", seed, 0)).normal(size=(2, points))
     kept = np.abs(k) < 0.5 * np.abs(k).max()
     smooth = np.fft.ifft(np.where(kept, np.fft.fft(noise[0] + 1j * noise[1]), 0.0)) / np.sqrt(kept.mean())

@@ -78,9 +78,10 @@ def _lengths(norms: np.ndarray, sigma_w: np.ndarray, symmetry: Symmetry, activat
 
 
 def _off_diagonal(entries, c_1, c_2, sigma_w, symmetry, activation):
+    bound = np.sqrt(c_1) * np.sqrt(c_2)  # which the entries may exceed by rounding
     if not np.iscomplexobj(entries):
-        return correlation_map(entries, (c_1, c_2), sigma_w, symmetry, activation)
-    size = np.minimum(np.abs(entries), np.sqrt(c_1) * np.sqrt(c_2))
+        return correlation_map(np.clip(entries, -bound, bound), (c_1, c_2), sigma_w, symmetry, activation)
+    size = np.minimum(np.abs(entries), bound)
     new = correlation_map(size, (c_1, c_2), sigma_w, symmetry, activation)
     return new * np.exp(1j * np.angle(entries))
 
@@ -98,8 +99,8 @@ def _hermitian(gram, symmetry: Symmetry) -> np.ndarray:
     real_array("gram", gram.real)
     if gram.ndim < 2 or gram.shape[-1] != gram.shape[-2]:
         raise ValueError(f"gram must have shape (..., B, B), got {gram.shape}")
-    scale = np.abs(gram).max()
-    if not np.allclose(gram, np.conj(np.swapaxes(gram, -1, -2)), rtol=0.0, atol=1e-12 * scale):
+    scale = np.abs(gram).max(axis=(-2, -1), keepdims=True)  # each matrix has its own
+    if np.any(np.abs(gram - np.conj(np.swapaxes(gram, -1, -2))) > 1e-12 * scale):
         raise ValueError("gram must be Hermitian (symmetric if real), got one that differs from its adjoint")
     norms = np.diagonal(gram, axis1=-2, axis2=-1).real
     if norms.min() < 0.0:

@@ -6,13 +6,13 @@ import numpy as np
 import xarray as xr
 
 from .activations import as_activation
-from .checks import preactivation_power, real_array, sigma_w_array, whole_number
+from .checks import preactivation_power, real_number, sigma_w_array, whole_number
 from .maps import warn_if_inaccurate
 from .overlap import Overlaps
 from .symmetry import Symmetry, as_symmetry
 
 
-def overlap_series(c, sigma_w, terms: int = 32, symmetry: str | Symmetry = "U(1)", activation="tanh") -> xr.Dataset:
+def overlap_series(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh", *, terms: int = 32) -> xr.Dataset:
     """The weights w_n = a_n^2/c' of the correlation map, rho' = sum_n w_n rho^(2n+1).
 
     They are non-negative and sum to 1, which proves what the paper reports not finding (Section 2.3): at c = c* the map
@@ -22,9 +22,9 @@ def overlap_series(c, sigma_w, terms: int = 32, symmetry: str | Symmetry = "U(1)
     Parameters
     ----------
     c, sigma_w : float
-    terms : int, 1 to 384
     symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
     activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+    terms : int, 1 to 384, of a user's function to 256
 
     Returns
     -------
@@ -38,9 +38,8 @@ def overlap_series(c, sigma_w, terms: int = 32, symmetry: str | Symmetry = "U(1)
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     terms = whole_number("terms", terms, 1)
-    s = preactivation_power(sigma_w_array(sigma_w, activation), real_array("c", c, minimum=0.0, strict=True))
-    if s.ndim:
-        raise ValueError(f"c and sigma_w must be single numbers here, got shape {s.shape}")
+    c = real_number("c", c, minimum=0.0, strict=True)
+    s = preactivation_power(sigma_w_array(real_number("sigma_w", sigma_w), activation), np.asarray(c))
     if np.isinf(activation.slope):
         raise ValueError("activation must have coefficients that fall off geometrically, got 'saturated'")
     weight, error = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)

@@ -21,6 +21,7 @@ LONG_NAMES = {
     "xi_delta": r"depth scale of $\Delta$, $\xi_\Delta$ [layers]",
     "chi_jacobian": r"Jacobian's mean squared singular value $\chi_J$",
     "chi_gram": r"decay factor of a Gram matrix's anisotropy, $\chi_G$",
+    "xi_gram": r"depth scale of a Gram matrix's anisotropy, $\xi_G$ [layers]",
     "residual": r"$F(c^*)/c^* - 1$",
     "error_estimate": r"estimated relative error of $c^*$ and the $\chi$",
 }
@@ -40,8 +41,8 @@ def phase_diagram(
     Returns
     -------
     xarray.Dataset
-        Over ``sigma_w`` (and ``symmetry``): `c_star, chi_c, xi_c, chi_delta, xi_delta, chi_jacobian, chi_gram, d_star`
-        (see :class:`meanfield.DepthScales`), `phase`, and for each point `residual`, `status`, `converged` and
+        Over ``sigma_w`` (and ``symmetry``): `c_star, chi_c, xi_c, chi_delta, xi_delta, chi_jacobian, chi_gram, xi_gram,
+        d_star` (see :class:`meanfield.DepthScales`), `phase`, and for each point `residual`, `status`, `converged` and
         `error_estimate`. A point without a fixed point has status ``"no fixed point"``, converged = False and NaN; a
         ConvergenceWarning counts such points.
 
@@ -80,6 +81,7 @@ def _table(scales: DepthScales) -> xr.Dataset:
         "xi_delta": scales.xi_delta,
         "chi_jacobian": scales.chi_jacobian,
         "chi_gram": scales.chi_gram,
+        "xi_gram": scales.xi_gram,
         "d_star": scales.d_star,
         "phase": point.phase,
         "residual": point.residual,

@@ -26,7 +26,7 @@ def test_methods_are_the_functions():
 
 
 OTHERS = {
-    "overlap_series": (0.4, 8),
+    "overlap_series": (0.4,),
     "jacobian_trajectory": (3, 0.7),
     "fluctuations": ([16, 32],),
     "fluctuation_trajectory": (2, 16, None, 0.7),

@@ -387,6 +387,8 @@ def test_evolve_field_refuses(change, message):
         (lambda: right_moving_bump(8, 9.0, -1.0, width=0.0), "width must be > 0, got 0"),
         (lambda: field_frequencies([[1.0]], 1.0), r"k must be a number or one-dimensional, got shape \(1, 1\)"),
         (lambda: scheme_frequencies(1.0, 1.0, 0.0), "dt must be > 0, got 0"),
+        (lambda: scheme_frequencies([1.0, 2.0], 1.0, [0.01, 0.02]), r"dt must be one number, got shape \(2,\)"),
+        (lambda: noisy_field(8, 1.0, 1.0, size=[0.1, 0.2]), r"size must be one number, got shape \(2,\)"),
         (lambda: scheme_frequencies(9.0, 1.0, 0.5), "dt must be smaller for waves with k up to 9, got 0.5"),
         (lambda: noisy_field(8, 1.0, 1.0, size=0.0), "size must be > 0, got 0"),
         (lambda: noisy_field(8, 1.0, 1.0, seed=-1), "seed must be an integer >= 0, got -1"),

@@ -82,6 +82,13 @@ def test_identical_inputs_stay_identical():
     np.testing.assert_allclose(turned, turned[0, 0] * np.multiply.outer(turn, turn.conj()), atol=2e-14)
 
 
+def test_an_overlap_beyond_the_norms_by_rounding_is_one():
+    """As a sum of squares may leave it; real or complex."""
+    for dtype in (float, complex):
+        found = gram_map(np.array([[1.0, 1.0 + 1e-13], [1.0 + 1e-13, 1.0]], dtype), 1.5)
+        np.testing.assert_allclose(found, length_map(1.0, 1.5) * np.ones((2, 2)), rtol=1e-12)
+
+
 def test_broadcasting():
     rng = np.random.default_rng(4)
     gram = random_gram(rng, batch=(2, 1), inputs=2)

@@ -14,7 +14,7 @@ def test_weights_make_the_correlation_map(dimension, name):
     """Non-negative, of sum 1, and rho' = sum_n w_n rho^(2n+1)."""
     symmetry = f"O({dimension})"
     for c, sigma_w in ((0.5, 1.5), (0.02, 0.9), (1.0, 3.0)):
-        series = overlap_series(c, sigma_w, 200, symmetry, name)
+        series = overlap_series(c, sigma_w, symmetry, name, terms=200)
         weight = series.weight.values
         assert np.all(weight >= 0.0)
         total = weight.sum() + series.remainder[-1].item()
@@ -28,7 +28,7 @@ def test_weights_make_the_correlation_map(dimension, name):
 def test_weights_are_squared_laguerre_projections(dimension):
     """a_n = <f(r) sqrt(t) L_n^(D/2)(t)> sqrt(n! Gamma(D/2)/Gamma(n + D/2 + 1)), by scipy's quadrature."""
     c, sigma_w, half = 0.6, 1.5, dimension / 2
-    weight = overlap_series(c, sigma_w, 6, f"O({dimension})").weight.values
+    weight = overlap_series(c, sigma_w, f"O({dimension})", terms=6).weight.values
     norm = length_map(c, sigma_w, f"O({dimension})")
     for n in range(6):
 
@@ -47,7 +47,7 @@ def test_no_fixed_point_but_zero():
     rho = np.linspace(0.0, 1.0, 501)[1:-1]
     for symmetry, sigma_w in (("U(1)", 1.05), ("U(1)", 1.5), ("O(8)", 5.0), ("O(1)", 1.001)):
         c = float(fixed_point(sigma_w, symmetry).c)
-        series = overlap_series(c, sigma_w, 300, symmetry)
+        series = overlap_series(c, sigma_w, symmetry, terms=300)
         assert series.weight[0].item() == pytest.approx(float(depth_scales(sigma_w, symmetry).chi_delta), rel=1e-13)
         # all of the weights' remainder counted at rho^3, which is more than it can be
         bound = series.weight[0].item() * rho + (1 - series.weight[0].item()) * rho**3
@@ -57,13 +57,13 @@ def test_no_fixed_point_but_zero():
 
 
 def test_linear_has_one_weight():
-    series = overlap_series(0.5, 1.5, 4, "O(3)", "linear")
+    series = overlap_series(0.5, 1.5, "O(3)", "linear", terms=4)
     np.testing.assert_allclose(series.weight, [1.0, 0.0, 0.0, 0.0], atol=1e-14)
-    np.testing.assert_allclose(overlap_series(1e-300, 1.5, 3).weight, [1.0, 0.0, 0.0], atol=1e-14)
+    np.testing.assert_allclose(overlap_series(1e-300, 1.5, terms=3).weight, [1.0, 0.0, 0.0], atol=1e-14)
 
 
 def test_labels():
-    series = overlap_series(0.5, 1.5, 7, "generic(3)", "erf")
+    series = overlap_series(0.5, 1.5, "generic(3)", "erf", terms=7)
     assert series.sizes == {"n": 7}
     assert series.attrs == {"symmetry": "generic(3)", "activation": "erf", "sigma_w": 1.5, "c": 0.5}
     assert np.all(np.diff(series.remainder) <= 0)
@@ -71,5 +71,5 @@ def test_labels():
 
 
 def test_users_function():
-    user, named = (overlap_series(0.5, 1.5, 64, "O(3)", f) for f in (FUNCTIONS["algebraic"], "algebraic"))
+    user, named = (overlap_series(0.5, 1.5, "O(3)", f, terms=64) for f in (FUNCTIONS["algebraic"], "algebraic"))
     np.testing.assert_allclose(user.weight, named.weight, atol=1e-13)
