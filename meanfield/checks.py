@@ -34,6 +34,8 @@ def real_array(name: str, value, *, minimum: float | None = None, strict: bool =
         if array.dtype.kind == "O":
             array = np.reshape([x.__float__() for x in array.flat], array.shape)
         array = array.astype(float)
+    except OverflowError as error:  # an exact number, which may have too many digits to be shown
+        raise ValueError(f"{name} must be finite, got a number beyond the largest float") from error
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{name} must be a real number or an array of real numbers, got {value!r}") from error
     if array.size == 0:
@@ -103,6 +105,16 @@ def preactivation_power(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
     if s.max() > LARGEST_S:
         raise ValueError(f"sigma_w^2 c must be at most {LARGEST_S:g}, got {s.max():.6g}")
     return s
+
+
+def layer_power(activation, sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """s = sigma_w^2 c as the averages of an activation are to have it.
+
+    f = 1 knows no scale, so every s > 0 is the same to it. It is given 1, which does not under- or overflow.
+    """
+    with np.errstate(over="ignore"):
+        s = sigma_w**2 * c
+    return np.where(c > 0.0, np.ones(s.shape), 0.0) if np.isinf(activation.slope) else s
 
 
 def check_positive(name: str, matrix: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .activations import Activation
-from .checks import shortest
+from .checks import layer_power, shortest
 from .fixed_points import FixedPoint, solve
 from .maps import warn_if_inaccurate
 from .moments import bending, derivative_error, layer_moments, refinement_error
@@ -151,17 +151,17 @@ def _at(point: FixedPoint) -> DepthScales:
     }
     out = {name: np.array(value) for name, value in out.items()}
     if alive.any():
-        sigma_w = point.sigma_w[alive]
-        s = sigma_w**2 * point.c[alive]
+        s = layer_power(activation, point.sigma_w[alive], point.c[alive])
+        weight = s / point.c[alive]  # sigma_w^2, in the units of s
         m = layer_moments(activation, dimension, s)
         if not activation.guaranteed:
             out["error"][alive] += _moments_error(activation, dimension, s)
         out["chi_c"][alive], out["one_minus_chi_c"][alive] = m.chi, m.one_minus_chi
         out["chi_delta"][alive], out["one_minus_chi_delta"][alive] = m.linear, m.one_minus_linear
-        out["amplitude"][alive] = sigma_w**2 * m.amplitude / dimension
+        out["amplitude"][alive] = weight * m.amplitude / dimension
         # one capsule component has no angle; avoids 0 times infinity for f = 1
-        out["angular"][alive] = sigma_w**2 * (dimension - 1) / dimension * m.angular if dimension > 1 else 0.0
-        out["chi_jacobian_minus_one"][alive] = sigma_w**2 * bending(activation, dimension, s) / dimension
+        out["angular"][alive] = weight * (dimension - 1) / dimension * m.angular if dimension > 1 else 0.0
+        out["chi_jacobian_minus_one"][alive] = weight * bending(activation, dimension, s) / dimension
     out["chi_gram"], out["one_minus_chi_gram"] = _gram_factor(symmetry, alive, out["chi_c"], out["one_minus_chi_c"])
     if dimension == 1 and np.isinf(activation.slope):
         out["amplitude"] = np.full(point.sigma_w.shape, np.inf)  # f jumps at 0

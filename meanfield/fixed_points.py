@@ -19,6 +19,9 @@ from .warn import warn
 _GRID = 0.25  # spacing in log s of the table that brackets the roots
 _NEWTON_STEPS = 2  # the table is good to 1e-5, and each step squares the error
 _LOWEST = -46.0  # log s of the table's lower end: below 1e-16, the s* of the smallest excess a float can hold
+_LAST = 691.0  # log s of 1e300, where every search ends
+_STRIDE = 16.0  # in log s, of a search that goes on beyond the table
+_UNKNOWN = 0.08  # estimated relative error beyond which c* is not known
 _ROUNDING = 8.0 * np.finfo(float).eps  # of log <f^2>/s, a sum of positive terms
 
 CONVERGED = "converged"
@@ -40,7 +43,8 @@ class FixedPoint:
     c : array (...), c*; where there are several stable fixed points, the largest. NaN exactly where `status` is not
         ``"converged"``.
     residual : array (...), F(c)/c - 1 at the returned c (0 where c = 0).
-    status : array (...) of str: ``"converged"``, ``"no fixed point"`` or ``"not converged"``.
+    status : array (...) of str: ``"converged"``, ``"no fixed point"`` (none is found with sigma_w^2 c* up to 1e300) or
+        ``"not converged"`` (also where a user's c* is estimated to be off by more than 8 %).
     stable : array (..., branches), all stable fixed points in ascending order, padded with NaN.
     unstable : array (..., branches), all unstable ones, likewise (c = 0 in the broken phase is the usual one).
     error : array (...), estimated relative error of c; 1e-12 is guaranteed for the named activations.
@@ -88,10 +92,12 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
     all of its digits hold; the error is relative to the float sigma_w, not to the decimal one typed).
 
     A user's activation may have several fixed points: all are found that a table of spacing 0.25 in log c separates,
-    with sigma_w^2 c* from 1e-20 on. An unbounded one has c* > 0 where f(r)/r falls below 1/sigma_w far out, as
-    log(1 + r) does at every sigma_w. An :class:`meanfield.AccuracyWarning` says when c* is estimated to be known less
-    well than to 1e-8. Write f so that it keeps its digits at small r, -expm1(-r) for 1 - exp(-r): f'(0) and c* next to
-    the transition are read from there.
+    with sigma_w^2 c* from 1e-20 to at least 7e10 max(sigma_w, 1)^2. If a layer there still makes c larger, the table is
+    extended until it makes c smaller, by steps of 16 in log c, up to sigma_w^2 c = 1e300 or where f overflows. So an
+    unbounded f has a c*, too, where f(r)/r falls below 1/sigma_w far out: log(1 + r) has one at every sigma_w, 0 up to
+    its transition at 1 and positive above it. An :class:`meanfield.AccuracyWarning` says when c* is estimated to be
+    known less well than to 1e-8. Write f so that it keeps its digits at small r, -expm1(-r) for 1 - exp(-r): f'(0) and
+    c* next to the transition are read from there.
 
     Parameters
     ----------
@@ -110,8 +116,8 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
         For a bad argument; for a single sigma_w also where there is no stable fixed point: the length map oscillates,
         or f(r)/r stays above 1/sigma_w (linear above its transition).
     RuntimeError
-        For a single sigma_w where the root search stopped early, or c* > 0 is too small to be found (a user's
-        activation next to its transition).
+        For a single sigma_w where the root search stopped early, or c* > 0 is too small to be found or lost in rounding
+        (a user's activation next to its transition).
 
     In a sweep such points are marked in `status`, their c is NaN, and a :class:`ConvergenceWarning` counts them.
 
@@ -133,13 +139,32 @@ def solve(sigma_w, symmetry: str | Symmetry, activation) -> FixedPoint:
     """:func:`fixed_point` for those who have more errors to add before they warn."""
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     sigma_w = sigma_w_array(sigma_w, activation)
+    if np.isinf(activation.slope):
+        return _saturated(symmetry, activation, sigma_w)
     flat = sigma_w.ravel()
-    roots = _roots(activation, symmetry.capsule_dimension, flat)
+    find = _single_roots if activation.guaranteed else _every_root
+    roots = find(activation, symmetry.capsule_dimension, flat)
     result = _assemble(symmetry, activation, flat, sigma_w.shape, *roots)
     failed = ~result.converged
     if failed.any():
         _report(result, failed)
     return result
+
+
+def _saturated(symmetry: Symmetry, activation: Activation, sigma_w: np.ndarray) -> FixedPoint:
+    """f = 1: c' = 1 whatever c > 0 and sigma_w are, also where sigma_w^2 underflows; c = 0 stays, and is unstable."""
+    one, zero = np.ones(sigma_w.shape), np.zeros(sigma_w.shape)
+    return FixedPoint(
+        symmetry=symmetry,
+        activation=activation,
+        sigma_w=sigma_w,
+        c=one,
+        residual=zero,
+        status=np.full(sigma_w.shape, CONVERGED),
+        stable=one[..., None],
+        unstable=zero[..., None],
+        error=np.full(sigma_w.shape, 1e-12),
+    )
 
 
 def _report(result: FixedPoint, failed: np.ndarray) -> None:
@@ -155,8 +180,8 @@ def _report(result: FixedPoint, failed: np.ndarray) -> None:
             f"sigma_w^2 c* is below {np.exp(_LOWEST):.0e}, or rounding hides it next to the transition"
         )
     raise RuntimeError(
-        f"the search for c* of activation {name} at sigma_w = {at} stopped before it converged; next to the transition "
-        "f must keep its digits at small r, as -expm1(-r) does and 1 - exp(-r) does not"
+        f"the search for c* of activation {name} at sigma_w = {at} stopped before it converged, or averages do not "
+        "tell c*; next to the transition f must keep its digits at small r, as -expm1(-r) does and 1 - exp(-r) does not"
     )
 
 
@@ -164,30 +189,59 @@ def _why_none(result: FixedPoint) -> str:
     unstable = np.nanmax(result.unstable)
     if unstable > 0.0:
         return f"the length map oscillates about c = {unstable:.6g}, where its slope is below -1"
-    top = np.exp(float(_top(result.activation, result.sigma_w)))
-    growth = float(_growth(result.activation, result.symmetry.capsule_dimension, result.sigma_w))
-    return f"it does not saturate, a layer still multiplies c by {growth:.6g} where sigma_w^2 c = {top:.1e}"
+    end, growth = _far_out(result.activation, result.symmetry.capsule_dimension, result.sigma_w.ravel())
+    at = f"sigma_w^2 c = {np.exp(end[0]):.1e}"
+    return f"it does not saturate, a layer still multiplies c by {growth[0]:.6g} where {at}"
 
 
-def _roots(activation: Activation, dimension: int, sigma_w: np.ndarray):
-    """All positive roots: arrays (roots,) of the index into sigma_w, s, whether stable, and whether converged."""
-    excess = activation.excess(sigma_w)
-    if np.isinf(activation.slope):
-        everything = np.arange(sigma_w.size)
-        return everything, sigma_w**2, np.ones(sigma_w.size, bool), np.ones(sigma_w.size, bool)
-    find = _single_roots if activation.guaranteed else _every_root
-    return find(activation, dimension, sigma_w, excess, _top(activation, sigma_w))
+# ---- positive roots: arrays (roots,) of the index into sigma_w, s, whether stable, and whether converged -------------
 
 
-def _top(activation: Activation, sigma_w: np.ndarray) -> int:
-    """log s of the table's upper end."""
-    return int(np.ceil(2.0 * np.log(max(float(sigma_w.max()), 1.0)) + (3.0 if activation.guaranteed else 25.0)))
+def _ends(activation: Activation, sigma_w: np.ndarray) -> np.ndarray:
+    """log s up to which the search for each sigma_w goes at least; named activations have s* <= sigma_w^2."""
+    log_square = 2.0 * np.log(np.maximum(sigma_w, 1.0))
+    if activation.guaranteed:
+        return np.ceil(log_square + 3.0)
+    return np.minimum(np.ceil((log_square + 25.0) / _STRIDE) * _STRIDE, _LAST)
 
 
-def _single_roots(activation, dimension, sigma_w, excess, top):
+def _far_out(activation: Activation, dimension: int, sigma_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """log s where the search for each sigma_w ends, and the factor by which a layer multiplies c there.
+
+    A user's function may saturate anywhere, so there it is the first where c shrinks, or else the last there is.
+    """
+    end = _ends(activation, sigma_w)
+    growth = sigma_w**2 * _gains(activation, dimension, end)
+    going = (growth >= 1.0) & (end < _LAST)
+    while going.any() and not activation.guaranteed:
+        further = np.minimum(end + _STRIDE, _LAST)
+        beyond = np.full(end.shape, np.nan)
+        beyond[going] = sigma_w[going] ** 2 * _gains(activation, dimension, further[going])
+        going &= ~np.isnan(beyond)  # where f overflows, the search stays before that
+        end, growth = np.where(going, further, end), np.where(going, beyond, growth)
+        going &= (growth >= 1.0) & (end < _LAST)
+    return end, growth
+
+
+def _gains(activation: Activation, dimension: int, log_s: np.ndarray) -> np.ndarray:
+    return np.array([_gain(activation, dimension, float(x)) for x in log_s])
+
+
+@lru_cache(maxsize=1024)
+def _gain(activation: Activation, dimension: int, log_s: float) -> float:
+    """<f^2>/s; NaN where a user's f overflows."""
+    try:
+        with np.errstate(all="ignore"):
+            return float(power_gain(activation, dimension, np.exp(log_s)))
+    except ValueError:
+        return np.nan
+
+
+def _single_roots(activation, dimension, sigma_w):
     """The one positive root that a named activation has above its transition, by Newton's method from a table."""
+    excess = activation.excess(sigma_w)
     index = np.flatnonzero(excess > 0.0)
-    log_s, level = _table(activation, dimension, top)
+    log_s, level = _table(activation, dimension, float(_ends(activation, sigma_w).max()))
     if level[-1] == -np.inf:  # linear: no s > 0 is a fixed point at any excess
         index = index[:0]
     target = np.log(excess[index])
@@ -201,16 +255,19 @@ def _single_roots(activation, dimension, sigma_w, excess, top):
     return index, np.exp(x), np.ones(index.size, bool), np.abs(step) < 1e-7
 
 
-def _every_root(activation, dimension, sigma_w, excess, top):
+def _every_root(activation, dimension, sigma_w):
     """All positive roots that the table separates, by bracketing."""
-    log_s, level = _table(activation, dimension, top)
+    end, growth = _far_out(activation, dimension, sigma_w)
+    end = np.where(growth < 1.0, end, _ends(activation, sigma_w))  # where c grows for ever, farther out is no root
+    log_s, level = _table(activation, dimension, float(end.max()))
     with np.errstate(divide="ignore"):
         wanted = -2.0 * np.log(sigma_w)
     gap = level - wanted[:, None]
     below, above = gap[:, :-1], gap[:, 1:]
     # at the transition nothing but rounding tells the two apart up to some s: its changes of sign are no roots
     told = np.maximum.accumulate(np.abs(below) > _ROUNDING, axis=1)
-    index, cell = np.nonzero(told & ((below > 0) != (above > 0)))
+    own = log_s[1:] <= end[:, None]
+    index, cell = np.nonzero(own & told & ((below > 0) != (above > 0)))
     if index.size == 0:
         return index, np.empty(0), np.empty(0, bool), np.empty(0, bool)
     found = find_root(
@@ -241,7 +298,7 @@ def _level(activation: Activation, dimension: int, log_s: np.ndarray) -> np.ndar
 
 
 @lru_cache(maxsize=256)
-def _table(activation: Activation, dimension: int, top: int) -> tuple[np.ndarray, np.ndarray]:
+def _table(activation: Activation, dimension: int, top: float) -> tuple[np.ndarray, np.ndarray]:
     log_s = np.arange(_LOWEST, top + _GRID, _GRID)
     return log_s, _level(activation, dimension, log_s)
 
@@ -253,8 +310,7 @@ def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success
         residual = sigma_w[index] ** 2 * power_gain(activation, dimension, s) - 1.0
     error = np.full(s.size, 1e-12)
     if not activation.guaranteed and s.size:
-        one_minus_chi = np.abs(relaxation(activation, dimension, s)[1])
-        error = gain_error(activation, dimension, s) / np.maximum(one_minus_chi, 1e-12)
+        error = _root_error(activation, dimension, s)
     zero_stable = _zero_stable(activation.excess(sigma_w), index, s, is_stable)
     branches: dict[bool, list[list[float]]] = {
         True: [[0.0] if yes else [] for yes in zero_stable],
@@ -269,10 +325,11 @@ def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success
         if is_stable[order]:
             for key, source in (("c", c), ("residual", residual), ("error", error)):
                 values[key][i] = source[order]
+    converged &= values["error"] < _UNKNOWN
     exists = np.array([len(row) > 0 for row in branches[True]])
     # where c = 0 is the only one found, and is left, but large c shrink, there is another between: too small to be seen
     alone = np.array([row == [0.0] for row in branches[False]]) & ~exists
-    hidden = alone & (_growth(activation, dimension, sigma_w) < 1.0 - _ROUNDING) if alone.any() else alone
+    hidden = alone & (_far_out(activation, dimension, sigma_w)[1] < 1.0 - _ROUNDING) if alone.any() else alone
     status = np.where(exists & converged, CONVERGED, np.where(exists | hidden, NOT_CONVERGED, NO_FIXED_POINT))
     values["c"] = np.where(status == CONVERGED, values["c"], np.nan)
     return FixedPoint(
@@ -286,6 +343,13 @@ def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success
     )
 
 
+def _root_error(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
+    """Estimated relative error of s*, from that of <f^2> around it: where f lost its digits, one s may seem good."""
+    around = np.array([0.98, 0.99, 1.0, 1.01, 1.02])[:, None] * s
+    one_minus_chi = np.abs(relaxation(activation, dimension, s)[1])
+    return gain_error(activation, dimension, around).max(axis=0) / np.maximum(one_minus_chi, 1e-12)
+
+
 def _zero_stable(excess: np.ndarray, index: np.ndarray, s: np.ndarray, is_stable: np.ndarray) -> np.ndarray:
     """Whether c = 0 attracts; at the transition itself unless the lowest root above it does."""
     stable = excess <= 0.0
@@ -293,11 +357,6 @@ def _zero_stable(excess: np.ndarray, index: np.ndarray, s: np.ndarray, is_stable
         own = np.flatnonzero(index == i)
         stable[i] = own.size == 0 or not is_stable[own[np.argmin(s[own])]]
     return stable
-
-
-def _growth(activation: Activation, dimension: int, sigma_w: np.ndarray) -> np.ndarray:
-    """The factor by which a layer multiplies c at the table's upper end."""
-    return sigma_w**2 * power_gain(activation, dimension, np.exp(float(_top(activation, sigma_w))))
 
 
 def _padded(rows: list[list[float]]) -> np.ndarray:

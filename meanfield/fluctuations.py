@@ -36,7 +36,7 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import sigma_w_axis, start_axis, table, width_axis
-from .checks import LARGEST_S, SMALLEST_S, preactivation_power, whole_number
+from .checks import LARGEST_S, SMALLEST_S, layer_power, preactivation_power, whole_number
 from .fixed_points import solve
 from .maps import warn_if_inaccurate
 from .moments import layer_moments, over_r, refinement, refinement_error
@@ -163,7 +163,7 @@ def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="
     point = solve(axes[0].values, symmetry, activation)
     c = point.c
     alive = np.nan_to_num(c) > 0.0
-    s = np.where(alive, axes[0].values ** 2 * c, 1.0)
+    s = np.where(alive, layer_power(activation, axes[0].values, c), 1.0)
     layer = layer_noise(activation, symmetry.capsule_dimension, s)
     with np.errstate(divide="ignore", invalid="ignore"):  # linear networks, which have no fixed point but zero
         variance = layer.noise / (layer.one_minus_chi * (1.0 + layer.chi))
@@ -230,7 +230,7 @@ def fluctuation_trajectory(
 
 def _next(c, deviations: _Deviations, sigma_w, symmetry: Symmetry, activation: Activation):
     """c and the deviations one layer on, and the estimated error of the step."""
-    s = sigma_w**2 * c
+    s = layer_power(activation, sigma_w, c)
     state = np.clip(s, SMALLEST_S, LARGEST_S)
     layer = layer_noise(activation, symmetry.capsule_dimension, state)
     error = _noise_error(activation, symmetry.capsule_dimension, state)

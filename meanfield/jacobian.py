@@ -32,7 +32,7 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, table
-from .checks import LARGEST_S, preactivation_power, real_array, whole_number
+from .checks import LARGEST_S, layer_power, preactivation_power, real_array, whole_number
 from .maps import warn_if_inaccurate
 from .moments import derivative_error, gain_and_jacobian, power_gain, refinement_error
 from .symmetry import Symmetry, as_symmetry
@@ -98,20 +98,21 @@ def jacobian_trajectory(
     labels = xr.broadcast(*axes)
     scale, start = (array.values.ravel() for array in labels)
     data = _states(depth, scale, start, symmetry, activation)
-    states, index = np.unique(np.minimum(data["d"], LARGEST_S), return_inverse=True)
+    d, log_weight = _units(activation, scale, data)
+    states, index = np.unique(np.minimum(d, LARGEST_S), return_inverse=True)
     parts = _parts(*gain_and_jacobian(activation, dimension, states)[1:], activation, dimension)
-    shape = data["d"].shape
+    amplitude, angular = (part[index.reshape(d.shape)] for part in parts)
     with np.errstate(divide="ignore", over="ignore"):
-        data["amplitude"], data["angular"] = (scale**2 * part[index.reshape(shape)] for part in parts)
+        data["amplitude"], data["angular"] = (np.exp(log_weight + np.log(part)) for part in (amplitude, angular))
         data["chi_jacobian"] = data["amplitude"] + data["angular"]
-        steps = np.log(data["chi_jacobian"][:-1])
+        steps = (log_weight + np.log(amplitude + angular))[:-1]  # goes on where chi_J underflows
         data["log_norm"] = _accumulated(np.zeros(scale.size), steps)
         data["norm"] = np.exp(data["log_norm"])
         if dimension > 1:
             data["log_protected"] = np.log(dimension - 1.0) + _log_along_orbit(symmetry, data["log_d"], steps)
             data["protected"] = np.exp(data["log_protected"])
     if not activation.guaranteed:
-        data["error_estimate"] = _error(activation, dimension, states)[index.reshape(shape)]
+        data["error_estimate"] = _error(activation, dimension, states)[index.reshape(d.shape)]
         warn_if_inaccurate(activation, data["error_estimate"])
     dims = ("layer", *labels[0].dims)
     variables = {name: (dims, value.reshape(depth + 1, *labels[0].shape)) for name, value in data.items()}
@@ -121,7 +122,8 @@ def jacobian_trajectory(
 
 def _states(depth: int, sigma_w: np.ndarray, start: np.ndarray, symmetry: Symmetry, activation: Activation) -> dict:
     """d and log d at the layers 0 to depth, (layer, points): d^{l+1} = sigma_w^2 c^l."""
-    s = preactivation_power(np.ones(start.shape), start)
+    preactivation_power(np.ones(start.shape), start)  # must not be too large
+    s = layer_power(activation, np.ones(start.shape), start)
     c = s * power_gain(activation, symmetry.capsule_dimension, s)
     run = trajectory(depth, sigma_w, c, symmetry=symmetry, activation=activation)
     with np.errstate(divide="ignore", over="ignore"):
@@ -129,6 +131,18 @@ def _states(depth: int, sigma_w: np.ndarray, start: np.ndarray, symmetry: Symmet
             "d": np.concatenate([start[None], sigma_w**2 * run.c.values[:-1]]),
             "log_d": np.concatenate([np.log(start)[None], 2.0 * np.log(sigma_w) + run.log_c.values[:-1]]),
         }
+
+
+def _units(activation: Activation, sigma_w: np.ndarray, data: dict) -> tuple[np.ndarray, np.ndarray]:
+    """The d at which chi_J is averaged, (layer, points), and the logarithm of what then multiplies it: sigma_w^2.
+
+    f = 1 has <(f/r)^2>/d: it is averaged at d = 1, and sigma_w^2/d stays finite where d underflows.
+    """
+    with np.errstate(divide="ignore"):
+        log_weight = np.broadcast_to(2.0 * np.log(sigma_w), data["d"].shape)
+    if np.isinf(activation.slope):
+        return np.ones(data["d"].shape), log_weight - data["log_d"]
+    return data["d"], log_weight
 
 
 def _parts(

@@ -8,6 +8,7 @@ from .activations import Activation, as_activation
 from .checks import broadcast, pair_of, preactivation_power, real_array, sigma_w_array
 from .moments import gain_error, power_gain
 from .overlap import Overlaps
+from .saturated import saturated_map
 from .symmetry import Symmetry, as_symmetry
 from .warn import warn
 
@@ -114,9 +115,9 @@ def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activa
     )
     rho, one_minus_rho = overlap_of(delta, c_1, c_2)
     first, second = (preactivation_power(sigma_w, norm).ravel() for norm in (c_1, c_2))
+    if np.isinf(activation.slope):
+        return saturated_map(dimension, rho.ravel(), one_minus_rho.ravel())[0].reshape(delta.shape)[()]
     s, index = np.unique(np.concatenate([first, second]), return_inverse=True)
-    if np.isinf(activation.slope):  # phi(0) = 0: a capsule at zero has no direction to overlap with
-        s = np.where(s > 0, s, 1.0)
     one, two = np.split(index, 2)
     if np.array_equal(first, second):
         two = one

@@ -167,12 +167,13 @@ def _rows(array: np.ndarray, part: slice) -> np.ndarray:
 
 def _pair_sums(power, first, second, rho, one_minus_rho):
     (density_1, log_beta_1), (density_2, log_beta_2) = first, second
-    log_product = log_beta_1[:, :, None] + log_beta_2[:, None, :]
     alpha_1, alpha_2 = -np.expm1(log_beta_1), -np.expm1(log_beta_2)
     z = alpha_1[:, :, None] * alpha_2[:, None, :]
     # 1 - alpha_1 alpha_2 = beta_1 + beta_2 - beta_1 beta_2, as a sum of positive terms
     one_minus_z = np.exp(log_beta_1)[:, :, None] + alpha_1[:, :, None] * np.exp(log_beta_2)[:, None, :]
-    at_one = np.exp(power * (log_product - np.log(one_minus_z)))
+    # beta_1 beta_2/(1 - z) = 1/(1 + y_1 + y_2), beta = 1/(1 + y): no logarithms near 0 are multiplied by D/2
+    y_1, y_2 = np.expm1(-log_beta_1), np.expm1(-log_beta_2)
+    at_one = np.exp(-power * np.log1p(y_1[:, :, None] + y_2[:, None, :]))
     at_one *= density_1[:, :, None] * density_2[:, None, :]
     # (1 - rho^2) z/(1 - z), from 1 - rho; then rho^2-dependence relative to rho = 1
     spread = (one_minus_rho * (2.0 - one_minus_rho))[:, None, None] * (z / one_minus_z)

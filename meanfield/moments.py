@@ -231,12 +231,14 @@ def _sine_loss(activation, dimension, s_1, s_2, nearly, stretch) -> np.ndarray:
         change = activation.slope * (activation.one_minus_ratio(r_1) - activation.one_minus_ratio(r_2))
     else:
         change = activation.value(r_2) - activation.value(r_1)
-    change = change * (x if nearly else 1.0 / a_2)
-    first, second = activation.ratio(r_1) * x, activation.ratio(r_2) * x
+    # f/a up to a = 1 and f itself beyond, so that no square underflows
+    unit_1, unit_2 = np.maximum(a_1, 1.0), np.maximum(a_2, 1.0)
+    change = change * unit_2 * (x if nearly else 1.0 / a_2)
+    first, second = activation.ratio(r_1) * x * unit_1, activation.ratio(r_2) * x * unit_2
     square, power = first**2 @ w, second**2 @ w
     share = (first * change) @ w / square
     sine = (change - share[:, None] * first) ** 2 @ w / power
-    cosine = (first * second) @ w / np.sqrt(square * power)
+    cosine = (first * second) @ w / (np.sqrt(square) * np.sqrt(power))
     return sine / (1.0 + cosine)
 
 

@@ -82,7 +82,8 @@ class Series:
 
 
 def _of_both(rest: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return rest[first] if first is second else np.sqrt(rest[first] * rest[second])
+    # the root of each: at large s their product underflows
+    return rest[first] if first is second else np.sqrt(rest[first]) * np.sqrt(rest[second])
 
 
 def _tails(terms: np.ndarray) -> np.ndarray:
@@ -154,7 +155,7 @@ class Overlaps:
             return np.empty(0), np.empty(0)
         if self._saturated:
             both = saturated_map(self.dimension, rho, one_minus_rho)
-            scale = np.sqrt(self.gain[first] * self.gain[second])
+            scale = np.sqrt(self.gain[first]) * np.sqrt(self.gain[second])
             return both[int(want_gap)] * scale, np.zeros(rho.size)
         out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap)
         if not self.activation.guaranteed:

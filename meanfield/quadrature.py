@@ -75,7 +75,8 @@ def radial_averages(
     dimension : D.
     s : array (...), sigma_w^2 c >= 0.
     integrands : called with r, shape (m, nodes), and t = D r^2/(2 s), shape (nodes,); returns arrays (m, nodes).
-    refine : divides the step of the rule.
+    refine : divides the step of the rule. A refined rule is for functions with kinks, whose error it shows: each s then
+        has the rule it would have alone, and its average does not depend on what else is averaged.
     rows : array (...), a number for each s that the integrands need; passed on as a third argument, shape (m, 1).
 
     Returns
@@ -84,14 +85,30 @@ def radial_averages(
     """
     s = np.asarray(s, float)
     a = np.sqrt(2.0 / dimension) * np.sqrt(s).ravel()[:, None]
-    x, w = radial_rule(dimension, scale_bucket(float(a.max(initial=0.0))), refine)
-    t = x * x
     extra = () if rows is None else (np.ravel(rows)[:, None],)
+    buckets = np.array([scale_bucket(float(scale)) for scale in a.flat], int) if refine > 1 else np.zeros(1, int)
+    if np.all(buckets == buckets[:1]):
+        rule = radial_rule(dimension, scale_bucket(float(a.max(initial=0.0))), refine)
+        return [average.reshape(s.shape) for average in _averages(*rule, a, integrands, extra)]
+    out: list[np.ndarray] = []
+    for bucket in np.unique(buckets):
+        own = buckets == bucket
+        rule = radial_rule(dimension, int(bucket), refine)
+        averages = _averages(*rule, a[own], integrands, tuple(e[own] for e in extra))
+        out = out or [np.empty(a.size) for _ in averages]
+        for whole, part in zip(out, averages, strict=True):
+            whole[own] = part
+    return [whole.reshape(s.shape) for whole in out]
+
+
+def _averages(x: np.ndarray, w: np.ndarray, a: np.ndarray, integrands: Callable, extra: tuple) -> list[np.ndarray]:
+    """By one rule for all scales a, shape (m, 1), a cache at a time; arrays (m,)."""
+    t = x * x
     size = max(1, _CHUNK // x.size)
     if a.size <= size:
-        return [(g @ w).reshape(s.shape) for g in integrands(a * x, t, *extra)]
+        return [g @ w for g in integrands(a * x, t, *extra)]
     parts = [
         [g @ w for g in integrands(a[i : i + size] * x, t, *(e[i : i + size] for e in extra))]
         for i in range(0, a.size, size)
     ]
-    return [np.concatenate(column).reshape(s.shape) for column in zip(*parts, strict=True)]
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -24,18 +24,18 @@ _STEP = 0.12
 def saturated_map(dimension: int, rho: np.ndarray, one_minus_rho: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Delta' and 1 - |Delta'| for f = 1; `rho` and `one_minus_rho` = 1 - |rho| are flat arrays (m,)."""
     spread = one_minus_rho * (2.0 - one_minus_rho)  # 1 - rho^2
-    smallest = max(float(spread[spread > 0].min(initial=1.0)), 1e-300)
+    smallest = float(spread[spread > 0].min(initial=1.0))
     # In u = log tan x the integrands are analytic for |Im u| < pi/2; they turn at tan x ~ 1/sqrt(D), 1/sqrt(1 - rho^2).
-    u, du = bent_grid(-0.5 * np.log(dimension), 0.5 * np.log(1.0 / smallest) + 38.0 / dimension + 2.0, _STEP)
+    u, du = bent_grid(-0.5 * np.log(dimension), -0.5 * np.log(smallest) + 38.0 / dimension + 2.0, _STEP)
     tangent = np.exp(u)
-    log_cos = -0.5 * np.log1p(tangent**2)
+    log_cos = -0.5 * np.logaddexp(0.0, 2.0 * u)  # -log(1 + tan^2 x)/2; no square of tan x is formed: it overflows
     cos = np.exp(log_cos)
     measure = tangent * cos * du
     measure /= np.sum(measure * np.exp(dimension * log_cos))  # C, which costs no digits at large D
     # q/cos x; the weight dx = tan x cos^2 x du has lent one cosine to `measure`
-    stretch = np.sqrt(1.0 + spread[:, None] * tangent**2)
+    stretch = np.hypot(1.0, np.sqrt(spread)[:, None] * tangent)
     value = rho * np.sum(measure * np.exp(dimension * log_cos) / stretch, axis=1)
     gap = spread * np.sum(
-        measure * np.exp((dimension - 2) * log_cos) / (stretch * (stretch + np.abs(rho)[:, None])), axis=1
+        measure * np.exp((dimension - 2) * log_cos) / stretch / (stretch + np.abs(rho)[:, None]), axis=1
     )
     return value, gap

@@ -11,6 +11,7 @@ from .activations import Activation, as_activation
 from .checks import (
     LARGEST_S,
     broadcast,
+    layer_power,
     pair_of,
     preactivation_power,
     real_array,
@@ -48,8 +49,9 @@ def trajectory(
         Phase of Eq. (10) in radians. U(1) conserves it, Eq. (11). A generic network transmits Re(Delta e^{i phi})
         alone: from layer 1 on its overlap is Delta cos phi, of phase 0 or pi. O(k) has no phase (its polar factor is
         the subject of :func:`meanfield.matrix_correlation_map`).
-    one_minus_rho : array_like in [0, 1], optional
-        1 - delta/sqrt(c_1 c_2) instead of delta, for nearly identical inputs (1e-15 keeps all its digits).
+    one_minus_rho : array_like in [0, 2], optional
+        1 - delta/sqrt(c_1 c_2) instead of delta, for nearly identical inputs (1e-15 keeps all its digits). Above 1 the
+        overlap is negative; as the map is odd in it, nearly opposite inputs are best followed as their mirror image.
     symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
     activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
 
@@ -197,10 +199,11 @@ def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs:
             raise ValueError("phi is a phase between two inputs: give delta or one_minus_rho with it")
         return _Start(sigma_w, c_1, c_2, phi, *np.zeros((3, *sigma_w.shape)))
     if "one_minus_rho" in arrays:
-        missing = real_array("one_minus_rho", arrays["one_minus_rho"], minimum=0.0)
-        if np.any(missing > 1.0):
-            raise ValueError(f"one_minus_rho must be in [0, 1], got {missing[missing > 1.0].flat[0]:.6g}")
-        return _Start(sigma_w, c_1, c_2, phi, 1.0 - missing, missing, np.ones(sigma_w.shape))
+        given = real_array("one_minus_rho", arrays["one_minus_rho"], minimum=0.0)
+        if np.any(given > 2.0):
+            raise ValueError(f"one_minus_rho must be in [0, 2], got {given[given > 2.0].flat[0]:.6g}")
+        sign = np.where(given > 1.0, -1.0, 1.0)
+        return _Start(sigma_w, c_1, c_2, phi, np.abs(1.0 - given), np.minimum(given, 2.0 - given), sign)
     rho, missing = overlap_of(real_array("delta", arrays["delta"]), c_1, c_2)
     return _Start(sigma_w, c_1, c_2, phi, np.abs(rho), missing, np.where(rho < 0, -1.0, 1.0))
 
@@ -229,9 +232,12 @@ class _Norms:
         sigma_w = distinct[:, 0]
         c, log_c, error = np.zeros((3, depth + 1, sigma_w.size))
         c[0], log_c[0] = distinct[:, 1], np.log(distinct[:, 1])
+        if np.isinf(activation.slope):  # c = 1 behind every layer
+            c[1:] = 1.0
+            return cls(sigma_w, c, log_c, error, first, second)
         with np.errstate(divide="ignore", over="ignore"):
             for layer in range(depth):
-                gain = power_gain(activation, dimension, _state(sigma_w, c[layer]))
+                gain = power_gain(activation, dimension, _state(activation, sigma_w, c[layer]))
                 c[layer + 1] = sigma_w**2 * c[layer] * gain
                 growth = 2.0 * np.log(sigma_w) + np.log(gain)
                 log_c[layer + 1] = log_c[layer] + growth
@@ -241,7 +247,7 @@ class _Norms:
                     c[layer + 2 :], log_c[layer + 2 :] = c[layer + 1], log_c[layer + 1]
                     break
         if not activation.guaranteed and depth:
-            error[1:] = gain_error(activation, dimension, _state(sigma_w, c[:-1]))
+            error[1:] = gain_error(activation, dimension, _state(activation, sigma_w, c[:-1]))
         return cls(sigma_w, c, log_c, error, first, second)
 
     def stretch(self, layer: int) -> np.ndarray:
@@ -257,10 +263,9 @@ class _Norms:
             return np.log1p(difference / np.where(normal, low, 1.0)) / 2.0
 
 
-def _state(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
+def _state(activation: Activation, sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
     """s = sigma_w^2 c; a linear network that explodes stays the same beyond the largest one."""
-    with np.errstate(over="ignore"):
-        return np.minimum(sigma_w**2 * c, LARGEST_S)
+    return np.minimum(layer_power(activation, sigma_w, c), LARGEST_S)
 
 
 def _norm_variables(norms: _Norms, pair: bool) -> dict[str, np.ndarray]:
@@ -297,7 +302,7 @@ def _overlap_variables(
         phi = phi.copy()
         phi[1:] = np.where(cosine < 0, np.pi, 0.0)
     # layers in which c has settled share their states
-    states, index = np.unique(_state(norms.sigma_w, norms.c[:-1]), return_inverse=True)
+    states, index = np.unique(_state(activation, norms.sigma_w, norms.c[:-1]), return_inverse=True)
     index = index.reshape(depth, norms.sigma_w.size)
     overlaps = Overlaps(activation, symmetry.capsule_dimension, states)
     for layer in range(depth):
@@ -332,7 +337,9 @@ def _step(overlaps: Overlaps, norms: _Norms, state: np.ndarray, stretch: np.ndar
 
 
 def _step_alike(overlaps: Overlaps, first, second, stretch, rho, missing, near: bool):
-    scale = overlaps.gain[first] if second is first else np.sqrt(overlaps.gain[first] * overlaps.gain[second])
+    scale = overlaps.gain[first]
+    if second is not first:  # the root of each: their product underflows at large s
+        scale = np.sqrt(scale) * np.sqrt(overlaps.gain[second])
     if not near:
         value, error = overlaps.value(first, second, rho, missing)
         return value / scale, 1.0 - value / scale, error

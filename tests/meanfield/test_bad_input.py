@@ -160,6 +160,12 @@ def test_what_is_no_real_number(value):
         mf.length_map(value, 1.5)
 
 
+def test_what_is_larger_than_every_float():
+    for value in (10**400, 10**5000, [0.5, -(10**400)], Fraction(10**400, 3)):
+        with raises("c must be finite, got a number beyond the largest float"):
+            mf.length_map(value, 1.5)
+
+
 def test_what_is_a_real_number():
     """Exact numbers, and a masked array that hides nothing."""
     for half in (Fraction(1, 2), mpmath.mpf(0.5), sympy.Rational(1, 2), np.float32(0.5), [Fraction(1, 2)]):
@@ -339,8 +345,8 @@ def test_trajectory():
             mf.trajectory(depth, 1.5)
     with raises("give delta or one_minus_rho, not both"):
         mf.trajectory(3, 1.5, 1.0, 0.5, one_minus_rho=0.5)
-    for missing in (-1e-9, 1.5):
-        with raises(f"one_minus_rho must be {'>= 0' if missing < 0 else 'in [0, 1]'}, got {missing:g}"):
+    for missing in (-1e-9, 2.5):
+        with raises(f"one_minus_rho must be {'>= 0' if missing < 0 else 'in [0, 2]'}, got {missing:g}"):
             mf.trajectory(3, 1.5, one_minus_rho=missing)
     with raises("phi is a phase between two inputs: give delta or one_minus_rho with it"):
         mf.trajectory(3, 1.5, phi=0.1)
@@ -386,6 +392,11 @@ def test_gram_map(gram, symmetry, message):
         mf.gram_map(gram, 1.5, symmetry)
 
 
+def test_every_gram_matrix_is_judged_by_its_own_size():
+    with raises("gram must be Hermitian"):
+        mf.gram_map(np.stack([1e10 * np.eye(2), [[1e-3, 5e-4], [-5e-4, 1e-3]]]), 1.5)
+
+
 def test_gram_map_shapes():
     with raises("sigma_w, of shape (3,), must broadcast against gram's leading axes (2,)"):
         mf.gram_map(np.stack([GRAM, GRAM]), [0.5, 1.0, 1.5])
@@ -394,15 +405,17 @@ def test_gram_map_shapes():
 def test_overlap_series():
     for terms in (0, -1, 2.0):
         with raises(f"terms must be an integer >= 1, got {terms}"):
-            mf.overlap_series(0.5, 1.5, terms)
+            mf.overlap_series(0.5, 1.5, terms=terms)
     with raises("terms must be at most 384 for tanh, got 385"):
-        mf.overlap_series(0.5, 1.5, 385)
+        mf.overlap_series(0.5, 1.5, terms=385)
     with raises("terms must be at most 256 for own_tanh, got 257"):
-        mf.overlap_series(0.5, 1.5, 257, activation=own_tanh)
+        mf.overlap_series(0.5, 1.5, activation=own_tanh, terms=257)
     with raises("activation must have coefficients that fall off geometrically, got 'saturated'"):
         mf.overlap_series(0.5, 1.5, activation="saturated")
-    with raises("c and sigma_w must be single numbers here, got shape (2,)"):
+    with raises("c must be one number, got shape (2,)"):
         mf.overlap_series([0.5, 0.6], 1.5)
+    with raises("sigma_w must be one number, got shape (3,)"):
+        mf.overlap_series(0.5, [1.5, 1.6, 1.7])
 
 
 def test_matrix_order():

@@ -74,6 +74,16 @@ def test_saturated_is_hypergeometric(dimension):
     )
 
 
+@pytest.mark.parametrize("sigma_w", [5e-324, 5e-161, 1e-100, 1.0, 1e100])
+@pytest.mark.parametrize("c", [5e-324, 1e-160, 1e-3, (1e-300, 1e90), (2.0, 5e-320)])
+def test_saturated_knows_no_scale(sigma_w, c):
+    """f = 1 does not see sigma_w^2 c, not even where it underflows."""
+    norm = np.prod(np.sqrt(c)) if isinstance(c, tuple) else c
+    for rho in (1.0, 0.0, -1.0) if c == 5e-324 else (1.0, 0.5, -0.25):  # others are no float beside the smallest
+        found = correlation_map(rho * norm, c, sigma_w, "O(3)", "saturated")
+        assert relative(found, hyperbolic_ratio(3, rho)) < 3e-15
+
+
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_linear_keeps_every_correlation(dimension):
     rho = np.array(CORRELATIONS)
@@ -131,6 +141,17 @@ def test_odd_convex_and_below_the_diagonal(name):
         assert np.all(image[1:-1] < rho[1:-1])
         positive, negative = (correlation_map(sign * rho * c, c, sigma_w, symmetry, name) for sign in (1, -1))
         np.testing.assert_array_equal(negative, -positive)
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.9, 0.999])
+@pytest.mark.parametrize("c", [(1e160, 1e170), (1e290, 1e300), (1e-300, 1e300)])
+def test_unequal_norms_over_all_floats(c, rho):
+    """erf in one dimension: what the series leaves out is told from two remainders whose product underflows."""
+    delta = rho * np.sqrt(c[0]) * np.sqrt(c[1])
+    with mp.workdps(700):
+        both = mp.sqrt((1 + 2 * mpf(c[0])) * (1 + 2 * mpf(c[1])))
+        exact = 2 / mp.pi * mp.asin(2 * mpf(delta) / both)
+        assert relative(correlation_map(delta, c, 1.0, "O(1)", "erf"), exact) < 1e-13
 
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "saturated"])
@@ -216,6 +237,38 @@ def test_the_mixture_of_large_capsules(name):
         exact = radial_average(lambda r: r * MP_FUNCTIONS[name](r), dimension, mpf(s)) / mpf(s)
     state = mixture_state(NAMED_ACTIVATIONS[name], dimension, np.array([s]))
     assert relative(coefficients(state, 1)[0, 0], exact) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("dimension", "name"), [(10**4, "tanh"), (10**5, "algebraic"), (10**7, "erf"), (10**9, "algebraic")]
+)
+def test_very_large_capsules(dimension, name):
+    """The first terms of Delta' = sum_n a_n^2 rho^(2n+1), each smaller by 1/D, from integrals with mpmath."""
+    symmetry = f"O({dimension})"
+    with mp.workdps(45):
+        square = [narrow_coefficient(MP_FUNCTIONS[name], dimension, mpf(0.5), n) ** 2 for n in range(3)]
+        for rho in (0.1, 0.9, 1.0):
+            exact = sum(a * mpf(rho) ** (2 * n + 1) for n, a in enumerate(square))
+            assert relative(correlation_map(rho * 0.5, 0.5, 1.0, symmetry, name), exact) < 3e-15
+        gap = sum(a * (1 - (1 - mpf(1e-10)) ** (2 * n + 1)) for n, a in enumerate(square)) / sum(square)
+        path = trajectory(1, 1.0, 0.5, one_minus_rho=1e-10, symmetry=symmetry, activation=name)
+        assert relative(path.one_minus_rho[1], gap) < 2e-13
+        assert relative(length_map(0.5, 1.0, symmetry, name), sum(square)) < 2e-13
+
+
+def narrow_coefficient(f, dimension: int, s, n: int):
+    """a_n = <f(r) sqrt(t) L_n^{(D/2)}(t)> sqrt(n! Gamma(D/2)/Gamma(n + D/2 + 1)) where r is sharply distributed."""
+    half = mpf(dimension) / 2
+    width = 1 / mp.sqrt(2 * mpf(dimension))
+    log_norm = mp.log(2) + half * mp.log(half) - mp.loggamma(half)
+
+    def integrand(y):  # r = sqrt(s) y
+        t = half * y * y
+        laguerre = sum((-1) ** k * mp.binomial(n + half, n - k) * t**k / mp.factorial(k) for k in range(n + 1))
+        return mp.exp(log_norm + (dimension - 1) * mp.log(y) - t) * f(mp.sqrt(s) * y) * mp.sqrt(t) * laguerre
+
+    mean = mp.quad(integrand, [1 + k * width for k in (-14, -9, -5, -3, -1, 0, 1, 3, 5, 9, 14)])
+    return mean * mp.sqrt(mp.factorial(n) * mp.exp(mp.loggamma(half) - mp.loggamma(n + half + 1)))
 
 
 def test_error_estimate_of_a_users_function_is_honest():

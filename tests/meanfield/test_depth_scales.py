@@ -133,7 +133,7 @@ def test_chi_gram_by_symmetry():
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_saturated_is_closed(dimension):
     """chi_c = 0, chi_delta = (2/D)(Gamma((D+1)/2)/Gamma(D/2))^2, chi_J = (D-1)/(D-2), chi_gram = k/(k+2)."""
-    scales = depth_scales([1e-3, 1.0, 1e3], f"O({dimension})", "saturated")
+    scales = depth_scales([5e-324, 1e-200, 1e-156, 1e-3, 1.0, 1e3, 1e150], f"O({dimension})", "saturated")
     half = mpf(dimension) / 2
     with mp.workdps(30):
         chi_delta = (mp.gamma(half + mpf(1) / 2) / mp.gamma(half)) ** 2 / half
@@ -251,7 +251,7 @@ def test_growth_of_small_changes_far_from_the_transition(symmetry, name):
 def test_growth_of_small_changes_in_saturated_networks(dimension):
     """1/(D - 2), infinite for D <= 2; and that of linear networks at the transition is none."""
     expected = 1.0 / (dimension - 2.0) if dimension > 2 else np.inf
-    found = depth_scales(1.5, f"O({dimension})", "saturated").chi_jacobian_minus_one
+    found = depth_scales([1e-200, 1.5], f"O({dimension})", "saturated").chi_jacobian_minus_one
     np.testing.assert_allclose(found, expected, rtol=1e-13)
     assert depth_scales(1.0, f"O({dimension})", "linear").chi_jacobian_minus_one == 0.0
 

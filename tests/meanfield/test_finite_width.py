@@ -187,11 +187,20 @@ def test_the_response_to_anisotropy_of_tanh():
 @pytest.mark.parametrize("k", [2, 3, 10])
 def test_saturated_networks(k):
     """c = 1 always; chi_gram = k/(k+2)."""
-    found = fluctuations([100, 400], 1.5, f"O({k})", "saturated")
-    np.testing.assert_array_equal(found.c, 1.0)
-    np.testing.assert_allclose(found.var_c, 0.0, atol=1e-30)
-    np.testing.assert_allclose(found.mean_shift, 0.0, atol=1e-15)
-    np.testing.assert_allclose(found.anisotropy, k * (k - 1) * (k + 2) ** 2 / (4 * (k + 1)) / found.width, rtol=1e-13)
+    anisotropy = k * (k - 1) * (k + 2) ** 2 / (4 * (k + 1))
+    for sigma_w in (1e-200, 1e-100, 1.5):
+        found = fluctuations([100, 400], sigma_w, f"O({k})", "saturated")
+        np.testing.assert_array_equal(found.c, 1.0)
+        np.testing.assert_allclose(found.var_c, 0.0, atol=1e-30)
+        np.testing.assert_allclose(found.mean_shift, 0.0, atol=1e-15)
+        np.testing.assert_allclose(found.anisotropy, anisotropy / found.width, rtol=1e-13)
+    for start in ({"c": 1e-300}, {"c": 5e-324}, {"d": 1e-310}):  # layer 1 of a known layer 0, or layer 0 itself
+        layer = 1 if "c" in start else 0
+        path = fluctuation_trajectory(60, 100, 1e-160, **start, symmetry=f"O({k})", activation="saturated")
+        np.testing.assert_allclose(path.c[layer:], 1.0, rtol=1e-14)
+        np.testing.assert_allclose(path.var_c[layer:], 0.0, atol=1e-30)
+        assert path.anisotropy[layer] == pytest.approx(k * (k - 1) / 100, rel=1e-13)
+    np.testing.assert_allclose(path.anisotropy[-1], anisotropy / 100, rtol=1e-8 if k < 10 else 1e-7)
 
 
 @pytest.mark.parametrize(("symmetry", "dimension"), [("U(1)", 2), ("O(1)", 1), ("O(4)", 4), ("generic(3)", 3)])

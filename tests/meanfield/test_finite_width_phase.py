@@ -131,11 +131,12 @@ def test_saturated_networks(symmetry, k, generators):
         kernel = (1 - rho**2) * mpmath.hyp2f1(1, 1, mpf(k) / 2 + 1, rho**2)
         rho = hyperbolic_ratio(k, rho)
         expected.append(kernel / (2 * 50 * rho**2))
-    known = phase_diffusion(6, 50, 1.0, c=1.0, delta=0.9, symmetry=symmetry, activation="saturated")
-    assert relative(known.variance, np.concatenate([[mpf(0)], np.cumsum(expected)])) < 1e-11
-    assert relative(known.step_variance[1:], expected) < 1e-11
-    random = phase_diffusion(5, 50, 1.0, d=0.3, one_minus_rho=0.1, symmetry=symmetry, activation="saturated")
-    assert relative(random.variance, np.cumsum(expected)) < 1e-11
+    for sigma_w in (1.0, 1e-100, 1e-200):  # which f = 1 does not see
+        known = phase_diffusion(6, 50, sigma_w, c=1.0, delta=0.9, symmetry=symmetry, activation="saturated")
+        assert relative(known.variance, np.concatenate([[mpf(0)], np.cumsum(expected)])) < 1e-11
+        assert relative(known.step_variance[1:], expected) < 1e-11
+        random = phase_diffusion(5, 50, sigma_w, d=0.3, one_minus_rho=0.1, symmetry=symmetry, activation="saturated")
+        assert relative(random.variance, np.cumsum(expected)) < 1e-11
     assert known.generators == generators
 
 

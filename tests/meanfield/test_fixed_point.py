@@ -8,7 +8,14 @@ from mpmath import mp, mpf
 from scipy import integrate, optimize, special
 
 from meanfield import AccuracyWarning, ConvergenceWarning, fixed_point, length_map
-from tests.meanfield.independent import DIMENSIONS, MP_FUNCTIONS, own_tanh, radial_average, relative
+from tests.meanfield.independent import (
+    DIMENSIONS,
+    MP_DERIVATIVES,
+    MP_FUNCTIONS,
+    own_tanh,
+    radial_average,
+    relative,
+)
 
 NAMED = ("tanh", "erf", "algebraic")
 CRITICAL = {"tanh": 1.0, "erf": np.sqrt(np.pi) / 2, "algebraic": 1.0}
@@ -32,13 +39,16 @@ def test_the_papers_figure_2():
 def test_it_is_a_fixed_point_of_the_integral(dimension, name):
     for sigma_w in (1.2, 4.0):
         point = fixed_point(sigma_w, f"O({dimension})", name)
-        f = MP_FUNCTIONS[name]
+        f, derivative = MP_FUNCTIONS[name], MP_DERIVATIVES[name]
         with mp.workdps(20):
-            image = radial_average(lambda r, f=f: f(r) ** 2, dimension, mpf(sigma_w) ** 2 * mpf(float(point.c)))
+            s = mpf(sigma_w) ** 2 * mpf(float(point.c))
+            image = radial_average(lambda r, f=f: f(r) ** 2, dimension, s)
             assert relative(point.c, image) < 1e-13
+            chi = radial_average(lambda r, f=f, df=derivative: f(r) * df(r) * r, dimension, s) / image
+            # to first order, c is off by what the map moves it, over 1 - chi
+            assert abs(image / mpf(float(point.c)) - 1) / (1 - chi) < point.error
         assert abs(point.residual) < 1e-14
         assert point.phase == "broken"
-        assert point.error == 1e-12
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -82,8 +92,9 @@ def test_at_and_below_the_transition():
     np.testing.assert_array_equal(point.stable[:5, 0], 0.0)
     np.testing.assert_array_equal(point.unstable[5], [0.0])
     assert np.isnan(point.unstable[:5]).all()
-    # no float is sqrt(pi)/2: the one below is in the unbroken phase
-    assert fixed_point(0.8862269254527580, "O(4)", "erf").phase in ("unbroken", "broken")
+    # no float is sqrt(pi)/2 = 0.88622692545275801365: the nearest is above it
+    above = 0.8862269254527580
+    assert fixed_point([np.nextafter(above, 0.0), above], "O(4)", "erf").phase.tolist() == ["unbroken", "broken"]
     assert fixed_point(0.886226925452, "O(4)", "erf").phase == "unbroken"
     assert fixed_point(0.886226925453, "O(4)", "erf").phase == "broken"
 
@@ -102,9 +113,15 @@ def test_broken_phase_never_returns_zero():
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_saturated(dimension):
-    point = fixed_point([1e-3, 1.0, 1e3], f"O({dimension})", "saturated")
-    np.testing.assert_allclose(point.c, 1.0, rtol=1e-15)
-    assert point.phase.tolist() == ["broken"] * 3
+    """c* = 1 at every sigma_w > 0, also where its square is no float."""
+    point = fixed_point([5e-324, 1e-200, 1e-3, 1.0, 1e3, 1e150], f"O({dimension})", "saturated")
+    np.testing.assert_array_equal(point.c, 1.0)
+    np.testing.assert_array_equal(point.stable, np.ones((6, 1)))
+    np.testing.assert_array_equal(point.unstable, np.zeros((6, 1)))
+    np.testing.assert_array_equal(point.residual, 0.0)
+    assert point.phase.tolist() == ["broken"] * 6
+    assert point.converged.all()
+    assert fixed_point(1e-200, activation="saturated").phase == "broken"
 
 
 def test_large_sigma_w():
@@ -202,9 +219,17 @@ def test_a_sweep_marks_what_a_single_call_raises():
 
 def test_digits_lost_by_a_user_s_activation_are_named():
     """1 - exp(-r) is nothing but rounding at r = 1e-16, and what is asked at the transition is lost in it."""
-    with pytest.raises(RuntimeError, match=r"keep its digits at small r, as -expm1\(-r\) does"):
-        fixed_point(1.0, "U(1)", lambda r: 1.0 - np.exp(-r))
-    assert fixed_point(1.0, "U(1)", lambda r: -np.expm1(-r)).c == 0.0
+
+    def rounded(r):
+        return 1.0 - np.exp(-r)
+
+    near = 1.0 + np.array([-1e-8, -1e-11, 0.0, 1e-11, 1e-9])
+    for symmetry in ("O(1)", "U(1)", "O(3)", "O(48)"):
+        with pytest.raises(RuntimeError, match=r"keep its digits at small r, as -expm1\(-r\) does"):
+            fixed_point(1.0, symmetry, rounded)
+        with pytest.warns(AccuracyWarning), pytest.warns(ConvergenceWarning):
+            assert not fixed_point(near, symmetry, rounded).converged.any()
+        assert fixed_point(1.0, symmetry, lambda r: -np.expm1(-r)).c == 0.0
 
 
 def test_a_search_that_stops_early_is_reported(monkeypatch):
@@ -236,6 +261,85 @@ def test_unbounded_activations_that_grow_slowly_enough():
     message = r"at sigma_w = 1\.5: it does not saturate, a layer still multiplies c by 1\.1025 where sigma_w\^2 c = "
     with pytest.raises(ValueError, match=message):
         fixed_point(1.5, activation=leaky)
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1e-60, 1e-140])
+def test_a_function_that_saturates_far_out(scale):
+    """f(r) = g(scale r)/scale has c* = c*_g/scale^2, and a sweep finds what a single call finds."""
+
+    def late(r):
+        return r / (1.0 + scale * r)
+
+    def lack(c, sigma_w):
+        image, _ = integrate.quad(
+            lambda u, v=sigma_w**2 * c: 2 * u**3 * np.exp(-u * u) * v / (1 + np.sqrt(v) * u) ** 2, 0, 8, epsrel=1e-12
+        )
+        return image - c
+
+    sigma_w = (1.5, 2.0, 30.0)
+    exact = [optimize.brentq(lack, 1e-3, 1.0, args=(v,), xtol=1e-14) for v in sigma_w]
+    sweep = fixed_point([0.5, *sigma_w], activation=late)
+    np.testing.assert_allclose(sweep.c * scale**2, [0.0, *exact], rtol=1e-9)
+    assert sweep.converged.all()
+    assert fixed_point(2.0, activation=late).c == pytest.approx(sweep.c[2], rel=1e-13)
+    assert fixed_point([2.0], activation=late).c[0] == pytest.approx(sweep.c[2], rel=1e-13)
+
+
+def test_a_sweep_is_its_single_points():
+    """The error of a kink shows in c*, and it must not depend on which other sigma_w are there."""
+
+    def clipped(r):
+        return np.minimum(r, 1.0)
+
+    sigma_w = [1.3, 0.7, 1e8, 1.05, 1e3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        for dimension in (1, 2):
+            sweep = fixed_point(sigma_w, f"O({dimension})", clipped)
+            for i, single in enumerate(fixed_point(v, f"O({dimension})", clipped) for v in sigma_w):
+                assert single.c == pytest.approx(sweep.c[i], rel=1e-14)
+                assert single.error == pytest.approx(sweep.error[i], rel=1e-6)
+
+
+def test_what_lies_beyond_the_search_for_one_sigma_w():
+    """A function that grows again far out: its unstable fixed point there is in reach of sigma_w = 1e8 alone."""
+
+    def wakes(r):
+        return np.tanh(r) + 0.9 * np.where(r < 1e12, 0.0, r - 1e12)
+
+    alone, sweep = fixed_point([2.0], activation=wakes), fixed_point([2.0, 1e8], activation=wakes)
+    assert alone.c[0] == pytest.approx(sweep.c[0], rel=1e-14)
+    np.testing.assert_array_equal(alone.unstable[0], [0.0])
+    np.testing.assert_array_equal(sweep.unstable[0][~np.isnan(sweep.unstable[0])], [0.0])
+
+
+def test_a_function_that_grows_until_it_overflows():
+    """r + r^3/(1 + r^2) is r^3 = infinity beyond r = 1e102. A search that c outgrows ends before that, quietly."""
+
+    def grows(r):
+        return r + r**3 / (1.0 + r**2)
+
+    with pytest.raises(ValueError, match=r"does not saturate, a layer still multiplies c by 9 where sigma_w\^2 c = "):
+        fixed_point(1.5, activation=grows)
+    with pytest.warns(ConvergenceWarning) as caught:
+        point = fixed_point([0.3, 1.5], activation=grows)
+    assert len(caught) == 1
+    assert point.status.tolist() == ["converged", "no fixed point"]
+
+
+def test_users_functions_to_the_largest_sigma_w():
+    np.testing.assert_allclose(fixed_point([1e100, 1e140, 1e150], activation=own_tanh).c, 1.0, rtol=1e-12)
+
+
+def test_log_of_one_plus_r():
+    """Unbounded, with f'(0) = 1: an ordinary transition at 1, and c* > 0 at every sigma_w above."""
+    sigma_w = np.array([0.1, 0.5, 1.0, 1.01, 1.5, 100.0])
+    point = fixed_point(sigma_w, activation=np.log1p)
+    assert point.phase.tolist() == ["unbroken", "unbroken", "critical", "broken", "broken", "broken"]
+    np.testing.assert_array_equal(point.c[:3], 0.0)
+    for v, c in zip(sigma_w[3:], point.c[3:], strict=True):
+        image, _ = integrate.quad(lambda t, s=v**2 * c: np.exp(-t) * np.log1p(np.sqrt(s * t)) ** 2, 0, 60)
+        assert image == pytest.approx(c, rel=1e-8)
 
 
 # ---- a user's function at its transition -----------------------------------------------------------------------------

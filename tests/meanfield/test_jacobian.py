@@ -100,6 +100,33 @@ def test_saturated_capsules_with_infinite_averages():
     np.testing.assert_allclose(generic, [1.0, 2.25, np.inf, np.inf])
 
 
+@pytest.mark.parametrize("symmetry", ["O(3)", "generic(3)"])
+@pytest.mark.parametrize(("sigma_w", "d_0"), [(1e-200, 1.0), (1e-100, 5e-324), (1e-3, 1e-300), (1e100, 1e-200)])
+def test_saturated_networks_know_no_scale(symmetry, sigma_w, d_0):
+    """f = 1: chi_J = 2 from layer 1 on in three dimensions, also where d = sigma_w^2 underflows; logarithms go on."""
+    run = jacobian_trajectory(4, sigma_w, d_0, symmetry, "saturated")
+    np.testing.assert_allclose(run.chi_jacobian[1:], 2.0, rtol=1e-13)
+    first = np.log(2.0) + 2.0 * np.log(sigma_w) - np.log(d_0)
+    np.testing.assert_allclose(run.log_norm, [0.0, *(first + np.log(2.0) * np.arange(4))], rtol=1e-13)
+    np.testing.assert_array_equal(run.amplitude, 0.0)
+    np.testing.assert_allclose(run.log_d, [np.log(d_0), *[2.0 * np.log(sigma_w)] * 4], rtol=1e-13)
+    growth = np.log(2.0) * (np.arange(1, 5) if symmetry == "generic(3)" else 1.0)
+    np.testing.assert_allclose(run.log_protected[1:], 2.0 * np.log(sigma_w) + growth, rtol=1e-13)
+
+
+@pytest.mark.parametrize("symmetry", ["O(1)", "U(1)"])
+def test_saturated_networks_with_infinite_averages_at_small_sigma_w(symmetry):
+    run = jacobian_trajectory(2, 1e-200, 1.0, symmetry, "saturated")
+    assert np.all(np.isinf(run.chi_jacobian))
+    assert np.all(np.isinf(run.log_norm[1:]))
+
+
+def test_the_logarithms_go_on_where_sigma_w_squared_underflows():
+    run = jacobian_trajectory(3, 1e-200, symmetry="O(3)")
+    np.testing.assert_allclose(np.diff(run.log_norm)[1:], 2.0 * np.log(1e-200), rtol=1e-14)
+    np.testing.assert_array_equal(run.norm, [1.0, 0.0, 0.0, 0.0])
+
+
 @pytest.mark.parametrize("symmetry", ["U(1)", "O(5)", "generic(5)"])
 @pytest.mark.parametrize("sigma_w", [0.5, 3.0])
 def test_linear_networks_to_any_depth(sigma_w, symmetry):

@@ -81,6 +81,15 @@ def test_refining_converges_for_a_kink():
     assert errors[1] < errors[0] / 50
 
 
+def test_a_kink_is_averaged_alike_in_any_company():
+    """The error of a refined rule shows, so that it must not depend on what else is averaged."""
+    s = np.array([1.3, 1e-9, 40.0, 1e12])
+    together = radial_averages(2, s, lambda r, t, m: [np.minimum(m * r, 1.0) ** 2], 8, rows=np.ones(4))[0]
+    for alone, average in zip(s, together, strict=True):
+        (value,) = radial_averages(2, alone, lambda r, t, m: [np.minimum(m * r, 1.0) ** 2], 8, rows=np.ones(1))
+        assert value == pytest.approx(average, rel=1e-15)
+
+
 def test_rules_are_shared_and_safe():
     assert radial_rule(2, 1)[0] is radial_rule(2, 1)[0]
     with pytest.raises(ValueError, match="read-only"):

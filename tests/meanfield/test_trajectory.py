@@ -8,7 +8,14 @@ import xarray as xr
 from mpmath import mp, mpf
 
 from meanfield import AccuracyWarning, correlation_map, depth_scales, fixed_point, length_map, precise, trajectory
-from tests.meanfield.independent import DIMENSIONS, clipped_correlation, clipped_length, own_tanh, relative
+from tests.meanfield.independent import (
+    DIMENSIONS,
+    clipped_correlation,
+    clipped_length,
+    hyperbolic_ratio,
+    own_tanh,
+    relative,
+)
 
 NAMED = ("tanh", "erf", "algebraic", "saturated", "linear")
 
@@ -80,6 +87,29 @@ def test_one_minus_rho_grows_by_chi_jacobian(start, dimension, name):
         np.testing.assert_array_equal(path.one_minus_rho[0], start)
 
 
+SATURATED = {  # Delta' of f = 1, of capsules of D components, in terms of rho
+    1: lambda rho: 2 / mp.pi * mp.asin(rho),
+    2: lambda rho: (mp.ellipe(rho**2) - (1 - rho**2) * mp.ellipk(rho**2)) / rho,
+    3: lambda rho: hyperbolic_ratio(3, rho),
+    5: lambda rho: hyperbolic_ratio(5, rho),
+}
+
+
+@pytest.mark.parametrize("dimension", SATURATED)
+def test_nearly_identical_inputs_of_a_saturated_network(dimension):
+    """1 - rho' keeps its digits from the smallest floats on, whatever else is in the array."""
+    missing = np.array([0.0, 3e-308, 1e-300, 1e-280, 1e-100, 1e-16, 1e-3, 0.5, 1.0])
+    path = trajectory(1, 0.5, one_minus_rho=missing, symmetry=f"O({dimension})", activation="saturated")
+    with mp.workdps(700):
+        exact = [1 - SATURATED[dimension](1 - mpf(m)) for m in missing[1:-1]]
+        assert relative(path.one_minus_rho[1, 1:-1], exact) < 3e-15
+    assert path.one_minus_rho[1, 0] == 0.0
+    assert path.one_minus_rho[1, -1] == 1.0
+    for i in (1, 2, 5):
+        one = trajectory(1, 0.5, one_minus_rho=missing[i], symmetry=f"O({dimension})", activation="saturated")
+        assert one.one_minus_rho[1].item() == pytest.approx(path.one_minus_rho[1, i].item(), rel=3e-15)
+
+
 def test_growth_ends_at_decorrelation():
     """In the chaotic phase 1e-60 grows to order one and rho then decays: no jump where the formulas change."""
     path = trajectory(400, 3.0, 0.7, one_minus_rho=1e-60, symmetry="O(1)")
@@ -111,6 +141,31 @@ def test_aligned_inputs_of_unequal_norm():
         mean = moment(lambda r: r * mp.sech(r) ** 2 * mp.tanh(r)) / norm
         expected = (square - mean**2) / 8 * mpf(2) ** -60
     assert path.one_minus_rho[1].item() == pytest.approx(float(expected), rel=1e-7)
+
+
+@pytest.mark.parametrize("missing", [0.0, 1e-15, 0.3, 1.0, 1.2, 1.859138903031249, 1.9, 2.0 - 2.0**-40, 2.0])
+def test_negative_overlaps(missing):
+    """1 - rho up to 2, as a trajectory has them itself: against precise, and as mirror images."""
+    path = trajectory(2, 1.5, 0.7, one_minus_rho=missing, symmetry="O(3)")
+    assert path.one_minus_rho[0] == missing
+    assert path.rho[0] == 1.0 - missing
+    if missing not in (0.0, 2.0):  # there 1 - rho stays what it is
+        exact = precise.correlation_gap(None, 0.7, 1.5, "O(3)", "tanh", 20, one_minus_rho=missing)
+        assert relative(path.one_minus_rho[1], exact) < 1e-14
+        overlap = precise.correlation_map(None, 0.7, 1.5, "O(3)", "tanh", 20, one_minus_rho=missing)
+        assert relative(path.delta[1], overlap) < 1e-14 if missing != 1.0 else path.delta[1] == 0.0
+    else:
+        np.testing.assert_array_equal(path.one_minus_rho, missing)
+    mirrored = trajectory(2, 1.5, 0.7, one_minus_rho=2.0 - missing, symmetry="O(3)")
+    np.testing.assert_allclose(path.rho, -mirrored.rho, rtol=1e-14)
+    np.testing.assert_allclose(path.one_minus_rho, 2.0 - mirrored.one_minus_rho, rtol=1e-14, atol=1e-15)
+
+
+def test_a_trajectory_goes_on_from_its_own_end():
+    whole = trajectory(6, 1.5, 1.0, -0.9)
+    end = whole.isel(layer=3, drop=True)
+    rest = trajectory(3, 1.5, end.c, one_minus_rho=end.one_minus_rho)
+    np.testing.assert_allclose(rest.rho, whole.rho[3:], rtol=1e-14)
 
 
 # ---- what underflows, and what explodes ------------------------------------------------------------------------------
@@ -256,6 +311,52 @@ def test_what_unequal_norms_lose(c, sigma_w, missing, symmetry, name):
     path = trajectory(1, sigma_w, c, one_minus_rho=missing, symmetry=symmetry, activation=name)
     exact = precise.correlation_gap(None, c, sigma_w, symmetry, name, 20, one_minus_rho=missing)
     assert relative(path.one_minus_rho[1], exact) < 1e-13
+
+
+@pytest.mark.parametrize("missing", [0.0, 1e-10, 0.1, 0.7])
+@pytest.mark.parametrize(
+    "c",
+    [
+        (1e160, 1e170),
+        (1e290, 1e300),
+        (1e300, 1e-300),
+        (1e290, 1e290 * (1 + 1e-9)),
+        (1e-100, 1e-100 * (1 + 1e-9)),
+        (1e-160, 1e-150),
+    ],
+)
+def test_unequal_norms_over_all_floats(c, missing):
+    """D = 1 with erf against its arcsine. Squares and products of what s = sigma_w^2 c makes small do not underflow."""
+    path = trajectory(1, 1.0, c, one_minus_rho=missing, symmetry="O(1)", activation="erf")
+    with mp.workdps(1000):
+        c_1, c_2 = map(mpf, c)
+        overlap = 2 * (1 - mpf(missing)) * mp.sqrt(c_1 * c_2) / mp.sqrt((1 + 2 * c_1) * (1 + 2 * c_2))
+        lengths = [mp.asin(2 * a / (1 + 2 * a)) for a in (c_1, c_2)]
+        exact = mp.asin(overlap) / mp.sqrt(lengths[0] * lengths[1])
+        assert relative(path.rho[1], exact) < 1e-14
+        if exact < 1 - mpf(10) ** -290:
+            assert relative(path.one_minus_rho[1], 1 - exact) < 1e-13
+
+
+def test_linear_networks_of_unequal_norms_over_all_floats():
+    path = trajectory(3, 1.0, ([1e160, 1e299, 1e-300], [1e170, 1e300, 1e300]), one_minus_rho=0.3, activation="linear")
+    np.testing.assert_allclose(path.rho, 0.7, rtol=1e-13)
+
+
+@pytest.mark.parametrize("c", [5e-324, 1e-300, 1e-160, 1.0, (1e-300, 1e90), (5e-324, 2.0)])
+@pytest.mark.parametrize("sigma_w", [5e-324, 1e-200, 1e-100, 1.0, 1e100])
+def test_saturated_networks_know_no_scale(sigma_w, c):
+    """f = 1 does not see sigma_w^2 c, not even where it underflows."""
+    for dimension in (1, 3):
+        path = trajectory(3, sigma_w, c, one_minus_rho=0.5, symmetry=f"O({dimension})", activation="saturated")
+        exact = [mpf(0.5)]
+        for _ in range(3):
+            exact.append(hyperbolic_ratio(dimension, exact[-1]))
+        assert relative(path.rho, exact) < 1e-14
+        assert relative(path.delta[1:], exact[1:]) < 1e-14
+        for name in ("c_1", "c_2") if isinstance(c, tuple) else ("c",):
+            np.testing.assert_array_equal(path[name][1:], 1.0)
+            np.testing.assert_array_equal(path[f"log_{name}"][1:], 0.0)
 
 
 def test_sigma_w_of_the_result_is_that_of_the_networks():
