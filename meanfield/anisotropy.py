@@ -17,12 +17,13 @@ import numpy as np
 import xarray as xr
 
 from .activations import Activation, as_named
-from .checks import check_positive, real_array, sigma_w_array, whole_number
+from .checks import LARGEST_S, check_positive, preactivation_power, real_array, sigma_w_array, whole_number
 from .mixture import STEP, mixture_state
 from .quadrature import bent_grid, scale_bucket
 from .squared import erf_rule, squared
 from .symmetry import Symmetry, as_symmetry
 
+_ROUNDING = 4.0 * np.finfo(float).eps  # times k: relative to the largest eigenvalue of a k x k matrix
 _ENDLESS = 41.0  # log v where the integral of f = 1 ends even in one dimension
 
 LONG_NAMES = {
@@ -54,7 +55,9 @@ def anisotropy_trajectory(
     -------
     xarray.Dataset
         Over ``layer`` 0..depth: `gram` (layer, row, column), `c`, and `anisotropy` (tr T^2). Relative error of the
-        eigenvalues below 1e-12 per layer.
+        eigenvalues below 1e-12 per layer, however far apart they are; but if `gram` is not diagonal, those below 4 k
+        eps times the largest count as rounding errors of 0. Where c underflows, `gram` and `c` are 0, and `anisotropy`
+        goes on.
 
     Raises
     ------
@@ -66,11 +69,11 @@ def anisotropy_trajectory(
     sigma_w = sigma_w_array(sigma_w, activation)
     if sigma_w.ndim:
         raise ValueError(f"sigma_w must be one number here, got an array of shape {sigma_w.shape}")
-    powers, axes = np.linalg.eigh(_one_input_gram(gram, k))
-    path = [np.maximum(powers, 0.0)]
-    for _ in range(depth):
-        path.append(_eigenvalue_map(sigma_w**2 * path[-1], activation))
-    return _dataset(np.stack(path), axes, float(sigma_w), symmetry, activation)
+    gram = _one_input_gram(gram, k)
+    preactivation_power(sigma_w, np.trace(gram))  # must not be too large
+    powers, axes = spectrum(gram)
+    scale, shape = _follow(depth, powers, float(sigma_w), activation)
+    return _dataset(scale, shape, axes, float(sigma_w), symmetry, activation)
 
 
 def _with_anisotropy(symmetry: str | Symmetry) -> Symmetry:
@@ -90,22 +93,50 @@ def _one_input_gram(gram, k: int) -> np.ndarray:
     return gram
 
 
-def _eigenvalue_map(power: np.ndarray, activation: Activation) -> np.ndarray:
-    """Eigenvalues of G' from those of S, shape (k,)."""
+def spectrum(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues of a positive semi-definite matrix, the largest last, and its eigenvectors.
+
+    Those that rounding may have made of 0 are 0, since f = 1 takes their square root. A diagonal matrix keeps them all.
+    """
+    power, axes = np.linalg.eigh(matrix)
+    is_diagonal = np.count_nonzero(matrix) == np.count_nonzero(np.diagonal(matrix))
+    rounding = 0.0 if is_diagonal else _ROUNDING * len(matrix) * power[-1]
+    return np.where(power > rounding, power, 0.0), axes
+
+
+def eigenvalue_map(power: np.ndarray, activation: Activation) -> np.ndarray:
+    """Eigenvalues of G' from those of S, shape (k,); each of them to full relative accuracy."""
     largest = power.max()
     if largest == 0.0:
         return np.zeros(power.shape)
+    return _unit(largest, activation) * _relative_map(power / largest, largest, activation)
+
+
+def _unit(largest: float, activation: Activation) -> float:
+    """The unit of `_relative_map`: f = 1 forgets how large S was."""
+    return 1.0 if np.isinf(activation.slope) else largest
+
+
+def _relative_map(shape: np.ndarray, largest: float, activation: Activation) -> np.ndarray:
+    """Eigenvalues of G' over `_unit`, from those of S, `largest` times `shape`, whose own largest is 1."""
+    if np.isinf(activation.slope):
+        return _saturated_map(shape)
     x, weight = _nodes(activation, largest)
-    stretch = 1.0 + np.multiply.outer(x, power / largest)
-    return power * ((weight / np.sqrt(np.prod(stretch, axis=1))) @ (1.0 / stretch))
+    log_stretch = np.log1p(np.multiply.outer(x, shape))
+    return shape * ((weight * np.exp(-0.5 * log_stretch.sum(axis=1))) @ np.exp(-log_stretch))
+
+
+def _saturated_map(shape: np.ndarray) -> np.ndarray:
+    """f = 1, q dv = 2 v dv: a sum over u = log v up to where even the smallest eigenvalue has turned, in logarithms."""
+    u, du = bent_grid(0.0, _ENDLESS - 0.5 * np.log(shape[shape > 0.0].min()), STEP)
+    with np.errstate(divide="ignore"):  # an eigenvalue 0 stays 0
+        log_x = np.add.outer(2.0 * u, np.log(shape))
+    log_stretch = np.logaddexp(0.0, log_x)
+    return du @ np.exp(log_x - log_stretch - 0.5 * log_stretch.sum(axis=1)[:, None])
 
 
 def _nodes(activation: Activation, largest: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes x = 2 v^2 largest and weights q(v) dv, fit for components of every variance up to `largest`."""
-    if activation.name == "saturated":
-        u, du = bent_grid(0.0, _ENDLESS, STEP)
-        x = np.exp(2.0 * u)
-        return x, x * du / largest  # q dv = 2 v dv
     if activation.name == "erf":
         v, weight = erf_rule(scale_bucket(np.sqrt(2.0 * largest)))
         return 2.0 * largest * v**2, weight
@@ -113,17 +144,42 @@ def _nodes(activation: Activation, largest: float) -> tuple[np.ndarray, np.ndarr
     return np.expm1(-state.log_beta[0]), state.density[0]
 
 
-def _dataset(path: np.ndarray, axes: np.ndarray, sigma_w: float, symmetry: Symmetry, activation: Activation):
-    c = path.sum(axis=1)
-    mean = np.where(c > 0.0, c, 1.0) / path.shape[1]
-    spread = np.sum((path - c[:, None] / path.shape[1]) ** 2, axis=1) / mean**2
+def _follow(depth: int, power: np.ndarray, sigma_w: float, activation: Activation) -> tuple[np.ndarray, np.ndarray]:
+    """The largest eigenvalue of each layer, (depth + 1,), and all of them relative to it, (depth + 1, k).
+
+    Where the largest underflows, the layers are linear to every digit, and the relative ones stay as they are.
+    """
+    scale, shape = np.zeros(depth + 1), np.zeros((depth + 1, power.size))
+    scale[0] = power.max()
+    shape[0] = power / scale[0]
+    if sigma_w == 0.0:
+        return scale, shape
+    for layer in range(depth):
+        with np.errstate(over="ignore"):  # a linear network explodes
+            largest = sigma_w**2 * scale[layer]
+            scale[layer + 1] = _unit(largest, activation)
+        new = _relative_map(shape[layer], min(largest, LARGEST_S), activation)
+        scale[layer + 1] *= new.max()
+        shape[layer + 1] = new / new.max()
+    return scale, shape
+
+
+def _dataset(
+    scale: np.ndarray, shape: np.ndarray, axes: np.ndarray, sigma_w: float, symmetry: Symmetry, activation: Activation
+) -> xr.Dataset:
+    mean = shape.mean(axis=1)[:, None]
+    spread = np.sum(((shape - mean) / np.where(mean > 0.0, mean, 1.0)) ** 2, axis=1)
+    direction = np.einsum("ia,la,ja->lij", axes, shape, axes)
+    with np.errstate(over="ignore"):  # a linear network explodes
+        c = scale * shape.sum(axis=1)
+        gram = np.multiply(scale[:, None, None], direction, out=np.zeros_like(direction), where=direction != 0.0)
     out = xr.Dataset(
         {
-            "gram": (("layer", "row", "column"), np.einsum("ia,la,ja->lij", axes, path, axes)),
+            "gram": (("layer", "row", "column"), gram),
             "c": ("layer", c),
             "anisotropy": ("layer", spread),
         },
-        coords={"layer": np.arange(len(path))},
+        coords={"layer": np.arange(len(scale))},
         attrs={"symmetry": str(symmetry), "activation": activation.name, "sigma_w": sigma_w},
     )
     for name, text in LONG_NAMES.items():

@@ -23,11 +23,13 @@ import numpy as np
 
 from . import mixture
 from .activations import Activation, as_named
+from .anisotropy import eigenvalue_map, spectrum
 from .checks import broadcast, check_positive, preactivation_power, real_array, sigma_w_array
+from .maps import length_map
 from .symmetry import Symmetry, as_symmetry
 
 _CHUNK = 2_000_000  # numbers per temporary array
-_ROUNDING = 4.0 * np.finfo(float).eps
+_ROUNDING_OF_ONE = 16.0 * np.finfo(float).eps  # of rho = 1: a singular value decomposition leaves up to 12 eps
 
 
 def _orthogonal(symmetry: str | Symmetry) -> Symmetry:
@@ -48,7 +50,8 @@ def singular_value_map(singular, c, sigma_w, symmetry: str | Symmetry = "O(3)", 
 
     Returns
     -------
-    ndarray (..., k). Relative error below 1e-12 for sigma_w in [1e-3, 1e3]; every k.
+    ndarray (..., k). Relative error below 1e-12 for sigma_w in [1e-3, 1e3]; every k. A size k S_a/c within 16 roundings
+    (3.6e-15) of 1 counts as 1; where all do, the result is c'/k by :func:`length_map`, with the signs of `singular`.
 
     Raises
     ------
@@ -61,18 +64,33 @@ def singular_value_map(singular, c, sigma_w, symmetry: str | Symmetry = "O(3)", 
     if singular.ndim == 0 or singular.shape[-1] != k:
         raise ValueError(f"singular must have a last axis of length k = {k}, got shape {singular.shape}")
     c, sigma_w = real_array("c", c, minimum=0.0), sigma_w_array(sigma_w, activation)
+    given = c, sigma_w
     _, c, sigma_w = broadcast(singular=singular[..., 0], c=c, sigma_w=sigma_w)
     batch, c, sigma_w = c.shape, c.ravel(), sigma_w.ravel()
     singular = np.broadcast_to(singular, (*batch, k)).reshape(-1, k)
-    if np.any(k * np.abs(singular) > c[:, None] * (1.0 + 1e-14)):
-        worst = np.abs(singular).max()
-        raise ValueError(f"singular values of Q must be at most c/k, got {worst:.6g} with c = {c.max():.6g}, k = {k}")
-    rho = np.clip(np.divide(k * singular, c[:, None], out=np.zeros_like(singular), where=c[:, None] > 0), -1.0, 1.0)
+    rho = _relative(singular, c, k)
     s = preactivation_power(sigma_w, c)
     # phi(0) = 0: a capsule at zero has no direction to overlap with, and f = 1 no mixture there
     state = mixture.mixture_state(activation, k, np.where(s > 0.0, s, 1.0) if np.isinf(activation.slope) else s)
-    new = np.stack([_one_singular_map(state, i, row) for i, row in enumerate(rho)])
-    return ((s / k)[:, None] * new).reshape((*batch, k))
+    new = (s / k)[:, None] * np.stack([_one_singular_map(state, i, row) for i, row in enumerate(rho)])
+    identical = np.all(np.abs(rho) == 1.0, axis=1)
+    # of the arguments as given, so that a caller finds the same to the last digit
+    lengths = np.broadcast_to(length_map(*given, symmetry, activation), batch).reshape(-1, 1)
+    return np.where(identical[:, None], lengths / k * rho, new).reshape((*batch, k))
+
+
+def _relative(singular: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
+    """rho = k S/c, shape (m, k), and 0 where c is.
+
+    Identical inputs stay identical: a rounding error of rho = 1 would grow as chi_jacobian^depth, and is taken off.
+    """
+    beyond = np.any(k * np.abs(singular) > c[:, None] * (1.0 + 1e-14), axis=1)
+    if beyond.any():
+        first = np.flatnonzero(beyond)[0]
+        worst, norm = np.abs(singular[first]).max(), c[first]
+        raise ValueError(f"singular values of Q must be at most c/k, got {worst:.6g} with c = {norm:.6g}, k = {k}")
+    rho = np.divide(k * singular, c[:, None], out=np.zeros_like(singular), where=c[:, None] > 0)
+    return np.where(np.abs(rho) >= 1.0 - _ROUNDING_OF_ONE, np.sign(rho), rho)
 
 
 def _one_singular_map(state: mixture.MixtureState, i: int, rho: np.ndarray) -> np.ndarray:
@@ -136,12 +154,16 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
 
     Returns
     -------
-    ndarray (B, B, k, k).
+    ndarray (B, B, k, k). Identical inputs, and opposite ones, stay that exactly. Error of a block below 1e-12 of its
+    norm for sigma_w in [1e-3, 1e3] and any rank of gram, unless rounding of gram alone does more: with f = 1, or near
+    sigma_w = 1e3, the image depends on square roots of the small eigenvalues of two inputs' 2k x 2k matrix. One of
+    relative size e costs about 1e-15/sqrt(e). Below 8 k eps it counts as 0, which costs at most sqrt(k) 1e-7 (where
+    capsules are all but one-dimensional, and 1e-13 where they are isotropic).
 
     Raises
     ------
     ValueError
-        If gram has another shape, is not symmetric, or is not positive semi-definite.
+        If gram has another shape, is not symmetric, or is not positive semi-definite; where sigma_w^2 c is above 1e300.
     """
     symmetry, activation = as_symmetry(symmetry), as_named(activation, "a matrix order parameter")
     if symmetry.family == "U(1)":
@@ -154,58 +176,103 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
     if gram.ndim != 4 or gram.shape[0] != gram.shape[1] or gram.shape[2:] != (k, k):
         raise ValueError(f"gram must have shape (B, B, {k}, {k}), got {gram.shape}")
     inputs = gram.shape[0]
-    flat = gram.transpose(0, 2, 1, 3).reshape(inputs * k, inputs * k)
-    check_positive("gram", flat)
+    check_positive("gram", gram.transpose(0, 2, 1, 3).reshape(inputs * k, inputs * k))
+    preactivation_power(sigma_w, np.trace(np.einsum("aaij->aij", gram), axis1=1, axis2=2))  # must not be too large
     if symmetry.family == "generic":
         gram = np.trace(gram, axis1=2, axis2=3)[:, :, None, None] * np.eye(k) / k
+    covariance = sigma_w**2 * gram
     out = np.empty(gram.shape)
     for a in range(inputs):
-        for b in range(a + 1):
-            blocks = (sigma_w**2 * gram[i, j] for i, j in ((a, a), (b, b), (a, b)))
-            out[a, b] = _block_map(activation, k, *blocks)
+        power, axes = spectrum(covariance[a, a])
+        new = (axes * eigenvalue_map(power, activation)) @ axes.T
+        out[a, a] = (new + new.T) / 2.0
+        for b in range(a):
+            blocks = covariance[a, a], covariance[b, b], covariance[a, b]
+            sign = _identity(*blocks)
+            out[a, b] = sign * out[a, a] if sign else _block_map(activation, k, *blocks)
             out[b, a] = out[a, b].T
     return out
+
+
+def _identity(own: np.ndarray, other: np.ndarray, cross: np.ndarray) -> int:
+    """1 for an input and itself, -1 for an input and its opposite, 0 for any other two.
+
+    The first two stay that exactly: a rounding error between them would grow as chi_jacobian^depth.
+    """
+    if not np.array_equal(own, other):
+        return 0
+    return int(np.array_equal(own, cross)) or -int(np.array_equal(own, -cross))
 
 
 def _block_map(activation: Activation, k: int, own: np.ndarray, other: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """E phi(x_1) phi(x_2)^T for preactivations with covariance blocks S_11, S_22, S_12.
 
-    With x_2 = A x_1 + noise, S_11 = L L^T, B = A L = S_21 L^-T and N = S_22 - B B^T the covariance of the noise,
+    With S_11 = U diag(l) U^T let x_1 = U diag(l)^(1/2) y and x_2 = B y + noise of covariance N. The weight
+    exp(-v_1^2 r_1^2) leaves y_j the variance 1/h_j, h = 1 + 2 v_1^2 l, and x_2 the covariance W:
 
-        M_12 = L K^-1 B^T H,   det(1 + 2 S V) = det(K)/det(H),   H = (1 + 2 v_2^2 N)^-1,
-        K = 1 + 2 v_1^2 L^T L + 2 v_2^2 B^T H B,
+        W = N + B diag(1/h) B^T,   M_21 = (1 + 2 v_2^2 W)^-1 B diag(l^(1/2)/h) U^T,
+        det(1 + 2 S V) = det(1 + 2 v_2^2 W) prod_j h_j.
 
-    where nothing cancels, as it would in (1 + 2 S V)^-1 for nearly identical inputs.
+    W is a sum of positive terms: nothing cancels, as it would in (1 + 2 S V)^-1 for nearly identical inputs.
     """
-    power, axes = np.linalg.eigh(own)
-    root = np.sqrt(np.maximum(power, 0.0))
-    largest = max(power[-1], np.linalg.eigvalsh(other)[-1])
-    if largest <= 0.0 or root[-1] == 0.0:
+    (power, axes), (other_power, other_axes) = spectrum(own), spectrum(other)
+    scale, other_scale = power[-1], other_power[-1]
+    if scale == 0.0 or other_scale == 0.0:
         return np.zeros((k, k))
-    kept = root > 1e-8 * root[-1]  # smaller eigenvalues are rounding errors of the largest
-    inverse = np.divide(1.0, root, out=np.zeros(k), where=kept)
-    slope = (cross.T @ axes) * inverse
-    noise, noise_axes = np.linalg.eigh(other - slope @ slope.T)
-    noise = np.where(noise > _ROUNDING * k * largest, noise, 0.0)
-    slope = noise_axes.T @ slope
-    v2, density = _squares(activation, k, largest)
-    shrink = 1.0 / (1.0 + 2.0 * np.multiply.outer(v2, noise))  # H, (n, k)
+    size = np.sqrt(scale) * np.sqrt(other_scale)
+    # a component without variance has no covariance: what rounding leaves of one would add up from layer to layer
+    alive = np.logical_and.outer(power > 0.0, other_power > 0.0)
+    cross = np.where(alive, axes.T @ (cross / size) @ other_axes, 0.0)
+    frame, root, slope, noise = _given_first(power / scale, other_power / other_scale, cross)
+    x, density = _nodes(activation, k, scale)
+    y, other_density = _nodes(activation, k, other_scale)
     total = np.zeros((k, k))
-    size = max(1, _CHUNK // (v2.size * k * k))
-    along = 2.0 * np.einsum("n,ni,ia,ib->nab", v2, shrink, slope, slope)
-    for i in range(0, v2.size, size):
-        first = 2.0 * np.multiply.outer(v2[i : i + size], power * kept)[:, :, None] * np.eye(k)
-        kernel = np.eye(k) + first[:, None] + along
-        weight = np.multiply.outer(density[i : i + size], density * np.sqrt(np.prod(shrink, axis=1)))
-        weight = weight / np.sqrt(np.linalg.det(kernel))
-        total += np.einsum("mn,mnab,ib,ni->ai", weight, np.linalg.inv(kernel), slope, shrink, optimize=True)
-    return (axes * root) @ total @ noise_axes.T
+    step = max(1, _CHUNK // (k * max(2 * k, y.size)))
+    for i in range(0, x.size, step):
+        some = x[i : i + step], density[i : i + step]
+        total += _sum_of_nodes(some, (y, other_density), root, slope, noise)
+    return size * axes @ frame @ total.T @ other_axes.T
 
 
-def _squares(activation: Activation, k: int, largest: float) -> tuple[np.ndarray, np.ndarray]:
-    """v^2 and p(v) dv of the mixture's nodes, for variances up to `largest`."""
+def _given_first(own: np.ndarray, other: np.ndarray, cross: np.ndarray) -> tuple[np.ndarray, ...]:
+    """U, l^(1/2), B and N^(1/2) for a cross block between blocks diag(own) and diag(other).
+
+    They come from a factor of the whole matrix: it is right to eps whatever the rank, which S_22 - B B^T is not where
+    S_11 is nearly singular.
+    """
+    k = own.size
+    power, axes = spectrum(np.block([[np.diag(own), cross], [cross.T, np.diag(other)]]))
+    factor = axes * np.sqrt(power)
+    frame, root, back = np.linalg.svd(factor[:k])
+    mixed = factor[k:] @ back.T
+    slope, noise = mixed[:, :k], mixed[:, k:]
+    # the factor gives B to eps, S_12 to eps |S_12|/root: relative to B where B is small
+    small = np.linalg.norm(cross, 2) < root
+    return frame, root, np.where(small, cross.T @ frame / np.where(small, root, 1.0), slope), noise
+
+
+def _sum_of_nodes(first, second, root: np.ndarray, slope: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """int int p p M_21 det^(-1/2) dv_1 dv_2, without U, from nodes 2 v^2 and weights p dv of either input.
+
+    (1 + 2 v_2^2 W)^-1 enters by the singular values of (N^(1/2), B diag(h)^(-1/2)): W itself, whose eigenvalues span up
+    to 1e35 for f = 1, would lose the small ones.
+    """
+    (x, density), (y, other_density) = first, second
+    log_h = np.log1p(np.multiply.outer(x, root**2))
+    weight = density * np.exp(-0.5 * log_h.sum(axis=1))
+    moving = slope * np.exp(-0.5 * log_h)[:, None, :]
+    still = np.broadcast_to(noise, moving.shape)
+    turn, singular, _ = np.linalg.svd(np.concatenate([still, moving], axis=2), full_matrices=False)
+    log_stretch = np.log1p(np.square(singular)[:, None, :] * y[:, None])
+    other_weight = other_density * np.exp(-0.5 * log_stretch.sum(axis=2))
+    gain = np.einsum("nm,nmj->nj", other_weight, np.exp(-log_stretch))
+    projected = turn.transpose(0, 2, 1) @ slope
+    return np.einsum("n,nij,nj,njb,nb->ib", weight, turn, gain, projected, root * np.exp(-log_h), optimize=True)
+
+
+def _nodes(activation: Activation, k: int, largest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes x = 2 v^2 largest and weights p(v) dv of the mixture, for variances up to `largest`."""
     # an anisotropic capsule of f = 1 can be all but one-dimensional: its nodes must reach as far as those of k = 1
-    saturated = bool(np.isinf(activation.slope))
-    dimension = 1 if saturated else k
+    dimension = 1 if np.isinf(activation.slope) else k
     state = mixture.mixture_state(activation, dimension, np.array([largest * dimension]))
-    return np.expm1(-state.log_beta[0]) / (2.0 * largest), state.density[0]
+    return np.expm1(-state.log_beta[0]), state.density[0]

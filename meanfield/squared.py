@@ -30,9 +30,9 @@ _ARC = 32  # Gauss-Legendre points between v = 1 and sqrt(2)
 def _tanh_tail(v: np.ndarray) -> np.ndarray:
     """int_v^infinity p for tanh, from the two series of its density."""
     n = np.arange(1, 6)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):  # the smallest v leave exp(-inf)
         x = n / v[:, None]
-    terms = (-1.0) ** n * (v[:, None] * np.exp(-(x**2)) - n * np.sqrt(np.pi) * special.erfc(x))
+        terms = (-1.0) ** n * (v[:, None] * np.exp(-(x**2)) - n * np.sqrt(np.pi) * special.erfc(x))
     near = 1.0 - 2.0 / np.sqrt(np.pi) * (v + 2.0 * terms.sum(axis=1))
     rate = (np.pi * (n - 0.5)) ** 2
     far = np.sum(2.0 / rate * np.exp(-rate * v[:, None] ** 2), axis=1)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from meanfield import (
     correlation_map,
@@ -67,6 +66,71 @@ def blocks(own, other, cross):
 def rotation(rng, k):
     q, r = np.linalg.qr(rng.normal(size=(k, k)))
     return q * np.sign(np.diag(r))
+
+
+def from_features(first, second):
+    """The Gram matrix of x_1 = first z and x_2 = second z for independent z: of any rank."""
+    return blocks(first @ first.T, second @ second.T, first @ second.T)
+
+
+def within_errors(gram, sigma_w, f, rng):
+    """E phi(x_1) phi(x_2)^T by 4e6 sampled pairs of capsules, and its standard error; gram may be singular."""
+    k = gram.shape[-1]
+    power, axes = np.linalg.eigh(sigma_w**2 * gram.transpose(0, 2, 1, 3).reshape(2 * k, 2 * k))
+    root = axes * np.sqrt(np.maximum(power, 0.0))
+    total, square, samples = np.zeros((k, k)), np.zeros((k, k)), 0
+    for _ in range(8):
+        z = (rng.normal(size=(500_000, 2 * k)) @ root.T).reshape(-1, 2, k)
+        radius = np.linalg.norm(z, axis=2, keepdims=True)
+        phi = f(radius) / radius * z
+        product = phi[:, 0, :, None] * phi[:, 1, None, :]
+        total, square, samples = total + product.sum(0), square + (product**2).sum(0), samples + len(z)
+    mean = total / samples
+    return mean, np.sqrt((square / samples - mean**2) / samples)
+
+
+def double_exponential():
+    """Nodes and weights on (0, 1), for integrands that are singular, or nearly so, at the ends."""
+    tau = 0.0125 * np.arange(-248, 249)
+    x = 1 / (1 + np.exp(-np.pi * np.sinh(tau)))
+    return x, 0.0125 * np.pi * np.cosh(tau) * x / (1 + np.exp(np.pi * np.sinh(tau)))
+
+
+def saturated_from_2_features(first, second):
+    """E x_1 x_2^T/(r_1 r_2), O(2), over the directions of z in R^2, between those that an x_a is smallest in."""
+    nodes, weights = double_exponential()
+    smallest = [np.linalg.svd(matrix)[2][1] for matrix in (first, second)]
+    low, middle = np.sort([np.arctan2(y, x) % np.pi for x, y in smallest])
+    total = np.zeros((2, 2))
+    for start, end in ((low, middle), (middle, low + np.pi)):
+        angle = start + (end - start) * nodes
+        x, y = (matrix @ np.stack([np.cos(angle), np.sin(angle)]) for matrix in (first, second))
+        total += (end - start) * (x / np.linalg.norm(x, axis=0) * weights) @ (y / np.linalg.norm(y, axis=0)).T
+    return total / np.pi
+
+
+def saturated_from_3_features(first, second):
+    """E x_1 x_2^T/(r_1 r_2), O(2), over the directions of z in R^3; the poles are the null vector of first.
+
+    Along a meridian x_1 has one direction, and x_2 is p + t q with t the cotangent of the polar angle: smallest at t_0,
+    around which the integral is a trapezoidal sum over s, t = t_0 + width sinh(s). The integral over the meridians runs
+    from the one of width 0 to the same one.
+    """
+    axes = np.linalg.svd(first)[2]
+    turned, q = second @ axes[:2].T, second @ axes[2]
+    across = turned.T @ [q[1], -q[0]]
+    start = np.arctan2(-across[0], across[1])
+    total = np.zeros((2, 2))
+    for share, weight in zip(*double_exponential(), strict=True):
+        direction = np.array([np.cos(start + np.pi * share), np.sin(start + np.pi * share)])
+        x, p = first @ axes[:2].T @ direction, turned @ direction
+        width = np.linalg.norm(across) * np.sin(np.pi * min(share, 1 - share)) / (q @ q)
+        middle, end = -(p @ q) / (q @ q), np.arcsinh(1e9 / width)
+        s, step = np.linspace(-end, end, int(40 * end * (1 + abs(middle))), retstep=True)
+        t = middle + width * np.sinh(s)
+        measure = weight * step * (1 + t * t) ** -1.5 / np.linalg.norm(q)
+        total += np.multiply.outer(x / np.linalg.norm(x), measure.sum() * p + (measure @ t) * q)
+    return total / 2
 
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "algebraic"])
@@ -197,13 +261,136 @@ def test_a_capsule_with_one_live_component_is_one_dimensional():
     np.testing.assert_array_equal(matrix_gram_map(np.zeros((2, 2, 3, 3)), 1.5, "O(3)"), 0.0)
 
 
-def test_identical_anisotropic_inputs_stay_identical():
-    own = np.array([[0.9, 0.2, 0.0], [0.2, 0.4, 0.1], [0.0, 0.1, 0.2]])
-    for name, depth in (("tanh", 6), ("saturated", 1)):
-        gram = blocks(own, own, own)
-        for _ in range(depth):
-            gram = matrix_gram_map(gram, 1.5, "O(3)", name)
-            np.testing.assert_allclose(gram[0, 1], gram[0, 0], rtol=1e-13, atol=1e-16)
+ANISOTROPIC = np.array([[0.9, 0.2, 0.0], [0.2, 0.4, 0.1], [0.0, 0.1, 0.2]])
+PLANE, LINE = np.array([[1.0, 0.4], [0.2, -0.5], [0.3, 0.1]]), np.array([[0.6], [-0.3], [0.7]])
+
+
+@pytest.mark.parametrize(("name", "sigma_w"), [("tanh", 1.5), ("tanh", 100.0), ("saturated", 1.5)])
+def test_identical_anisotropic_inputs_stay_identical(name, sigma_w):
+    """Exactly, through forty layers, and with the opposite sign."""
+    gram = blocks(ANISOTROPIC, ANISOTROPIC, ANISOTROPIC)
+    opposite = blocks(ANISOTROPIC, ANISOTROPIC, -ANISOTROPIC)
+    for _ in range(40):
+        gram = matrix_gram_map(gram, sigma_w, "O(3)", name)
+        opposite = matrix_gram_map(opposite, sigma_w, "O(3)", name)
+        np.testing.assert_array_equal(gram, blocks(gram[0, 0], gram[0, 0], gram[0, 0]))
+        np.testing.assert_array_equal(opposite, blocks(gram[0, 0], gram[0, 0], -gram[0, 0]))
+    c = fixed_point(sigma_w, "O(3)", name).c
+    np.testing.assert_allclose(gram[0, 0], np.eye(3) * c / 3, atol=1e-4)
+
+
+@pytest.mark.parametrize("own", [ANISOTROPIC, PLANE @ PLANE.T, LINE @ LINE.T], ids=["full", "plane", "line"])
+@pytest.mark.parametrize(("name", "sigma_w"), [("tanh", 1.5), ("tanh", 100.0), ("saturated", 1.5)])
+def test_an_input_and_itself_turned(name, sigma_w, own):
+    """Q = G g^T stays so to rounding, which does not grow; nor does the rank of G."""
+    g = rotation(np.random.default_rng(10), 3)
+    gram = blocks(own, g @ own @ g.T, own @ g.T)
+    rank = np.linalg.matrix_rank(own)
+    for _ in range(30):
+        gram = matrix_gram_map(gram, sigma_w, "O(3)", name)
+        np.testing.assert_allclose(gram[0, 1], gram[0, 0] @ g.T, atol=3e-14)
+        np.testing.assert_allclose(gram[1, 1], g @ gram[0, 0] @ g.T, atol=3e-14)
+        assert np.linalg.matrix_rank(gram[0, 0], tol=1e-13) == rank
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_saturated_inputs_of_three_features(seed):
+    """A 4 x 4 covariance of rank 3, by an integral over the sphere."""
+    first, second = np.random.default_rng(seed).normal(size=(2, 2, 3))
+    new = matrix_gram_map(from_features(first, second), 1.5, "O(2)", "saturated")
+    np.testing.assert_allclose(new[0, 1], saturated_from_3_features(first, second), atol=1e-13)
+
+
+@pytest.mark.parametrize("small", [1.0, 1e-2, 1e-4, 1e-6])
+def test_saturated_inputs_of_two_features(small):
+    """Rank 2, x_2 a matrix times x_1, both of them nearly one-dimensional: by an integral over the circle."""
+    rng = np.random.default_rng(6)
+    squeeze = np.diag([1.0, small])
+    first, second = rotation(rng, 2) @ squeeze, rotation(rng, 2) @ squeeze @ rotation(rng, 2)
+    expected = saturated_from_2_features(first, second)
+    new = matrix_gram_map(from_features(first, second), 1.5, "O(2)", "saturated")
+    np.testing.assert_allclose(new[0, 1], expected, atol=1e-13)
+    swapped = matrix_gram_map(from_features(second, first), 1.5, "O(2)", "saturated")
+    np.testing.assert_allclose(swapped[0, 1], expected.T, atol=1e-13)
+
+
+def test_saturated_capsules_on_lines():
+    """Rank-1 blocks: u v^T (2/pi) arcsin rho, as accurate as the square root of 1 - rho lets it be."""
+    rng = np.random.default_rng(7)
+    for k in (1, 2, 3, 8):
+        for gap in (1.0, 0.3, 1e-4, 1e-8, 1e-12, 0.0):
+            u, v = rotation(rng, k)[0], rotation(rng, k)[0]
+            gram = blocks(np.outer(u, u), 2.0 * np.outer(v, v), (1 - gap) * np.sqrt(2.0) * np.outer(u, v))
+            new = matrix_gram_map(gram, 1.5, f"O({k})", "saturated")[0, 1]
+            expected = 2 / np.pi * np.outer(u, v) * np.arcsin(1 - gap)
+            np.testing.assert_allclose(new, expected, rtol=0, atol=2e-15 / np.sqrt(gap) if gap else 2e-15)
+
+
+@pytest.mark.parametrize("rho", [(1.0, 0.4), (1.0, 0.4, 0.1), (-1.0, 1.0, 0.3), (1.0, 1 - 1e-9, 0.3)])
+@pytest.mark.parametrize("name", ["tanh", "saturated"])
+def test_isotropic_blocks_of_deficient_rank(rho, name):
+    """The map of singular values, which needs no factor of the Gram matrix."""
+    rng, k = np.random.default_rng(8), len(rho)
+    one = np.eye(k) * 0.7 / k
+    q = rotation(rng, k) @ np.diag(rho) @ rotation(rng, k).T * 0.7 / k
+    new = matrix_gram_map(blocks(one, one, q), 1.5, f"O({k})", name)
+    np.testing.assert_allclose(new[0, 1], matrix_correlation_map(q, 0.7, 1.5, f"O({k})", name), atol=2e-13)
+
+
+def test_two_saturated_inputs_of_five_features_sampled():
+    """A 6 x 6 covariance of rank 5, k = 3, within 4.5 standard errors of 4e6 sampled capsules."""
+    rng = np.random.default_rng(9)
+    gram = from_features(*rng.normal(size=(2, 3, 5)))
+    mean, error = within_errors(gram, 1.5, np.ones_like, rng)
+    new = matrix_gram_map(gram, 1.5, "O(3)", "saturated")
+    assert np.all(np.abs(new[0, 1] - mean) < 4.5 * error)  # 9 numbers: passes by chance with probability 0.9999
+    # the image is a Gram matrix again
+    assert np.linalg.eigvalsh(new.transpose(0, 2, 1, 3).reshape(6, 6))[0] > -1e-14
+
+
+@pytest.mark.parametrize("name", ["tanh", "saturated"])
+def test_inputs_of_very_different_size(name):
+    """Isotropic blocks: the correlation map at unequal norms, Eq. (12) with footnote 4."""
+    for c_1, c_2 in ((1.4, 3e-21), (3e-21, 1.4)):
+        q = 0.3 * np.sqrt(c_1 * c_2) * np.eye(2) / 2
+        new = matrix_gram_map(blocks(np.eye(2) * c_1 / 2, np.eye(2) * c_2 / 2, q), 1.5, "O(2)", name)
+        expected = correlation_map(2 * q[0, 0], (c_1, c_2), 1.5, "O(2)", name)
+        np.testing.assert_allclose(new[0, 1], np.eye(2) * expected / 2, rtol=1e-12, atol=1e-14 * expected)
+
+
+def test_a_small_overlap_keeps_its_digits():
+    """The map is linear in a small Q, with anisotropic blocks too."""
+    own, other = np.diag([0.9, 0.2]), np.array([[0.3, -0.1], [-0.1, 0.5]])
+    cross = np.array([[0.2, 0.15], [-0.1, 0.1]])
+    for name in ("tanh", "saturated"):
+        one, half = (
+            matrix_gram_map(blocks(own, other, size * cross), 1.2, "O(2)", name)[0, 1] / size for size in (1e-9, 5e-12)
+        )
+        np.testing.assert_allclose(one, half, rtol=1e-13)
+
+
+@pytest.mark.parametrize(("sigma_w", "depth"), [(3.0, 120), (10.0, 60)])
+def test_identical_singular_values_stay_identical(sigma_w, depth):
+    """Exactly the length map's c/k, with their signs, beside some that are not; a matrix to rounding, which adds up."""
+    rng = np.random.default_rng(11)
+    c, singular = 0.7, np.array([[1.0, 1.0, -1.0], [1.0, 0.5, -1.0]]) * 0.7 / 3
+    g = rotation(rng, 3) @ np.diag([1.0, 1.0, -1.0])
+    q = g * c / 3
+    for _ in range(depth):
+        singular = singular_value_map(singular, c, sigma_w, "O(3)")
+        q = matrix_correlation_map(q, c, sigma_w, "O(3)")
+        c = length_map(c, sigma_w, "O(3)")
+        np.testing.assert_array_equal(singular[0], np.array([c, c, -c]) / 3)
+        np.testing.assert_allclose(q, g * c / 3, atol=1e-13)
+    assert 0.0 < singular[1, 0] < 0.999 * c / 3
+
+
+def test_singular_values_beyond_their_bound():
+    """The message names the input that breaks it, not the largest of all."""
+    with pytest.raises(ValueError, match=r"must be at most c/k, got 0\.3 with c = 0\.1, k = 3"):
+        singular_value_map([[3.0, 3.0, 3.0], [0.3, 0.3, 0.3]], [10.0, 0.1], 1.5)
+    with pytest.raises(ValueError, match=r"sigma_w\^2 c must be at most 1e\+300, got 2e\+300"):
+        matrix_gram_map(np.eye(2)[None, None], 1e150, "O(2)")
 
 
 def test_polar_factor_drifts_with_anisotropic_blocks_sampled():
@@ -212,18 +399,8 @@ def test_polar_factor_drifts_with_anisotropic_blocks_sampled():
     x = rng.normal(size=(12, 6)) * np.array([1.5, 0.3, 0.2, 0.2, 1.2, 0.3])
     gram = np.cov(x.T).reshape(2, 3, 2, 3).transpose(0, 2, 1, 3)
     new = matrix_gram_map(gram, 1.3, "O(3)")
-    root = np.linalg.cholesky(1.69 * gram.transpose(0, 2, 1, 3).reshape(6, 6))
-    total, square, samples = np.zeros((3, 3)), np.zeros((3, 3)), 0
-    for _ in range(8):
-        z = (rng.normal(size=(500_000, 6)) @ root.T).reshape(-1, 2, 3)
-        radius = np.linalg.norm(z, axis=2, keepdims=True)
-        phi = np.tanh(radius) / radius * z
-        product = phi[:, 0, :, None] * phi[:, 1, None, :]
-        total, square, samples = total + product.sum(0), square + (product**2).sum(0), samples + len(z)
-    mean = total / samples
-    error = np.sqrt((square / samples - mean**2) / samples)
-    assert np.all(np.abs(new[0, 1] - mean) < 4.5 * error)  # 9 numbers: passes by chance with probability 0.9999
-    assert stats.norm.sf(4.5) * 2 * 9 < 1e-4
+    mean, error = within_errors(gram, 1.3, np.tanh, rng)
+    assert np.all(np.abs(new[0, 1] - mean) < 4.5 * error)  # 9 numbers: 1 - 18 sf(4.5) = 0.9999 by chance
     turn = polar_factor(new[0, 1]) @ polar_factor(gram[0, 1]).T
     drift = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
     assert drift > 0.5
@@ -270,6 +447,14 @@ def test_shapes():
     assert polar_factor(np.stack([np.eye(2), -np.eye(2)])).shape == (2, 2, 2)
     np.testing.assert_array_equal(singular_value_map([0.0, 0.0], 0.0, 1.5, "O(2)"), [0.0, 0.0])
     assert matrix_gram_map(np.eye(2)[None, None], 1.0, "O(2)").shape == (1, 1, 2, 2)
+
+
+@pytest.mark.parametrize("name", ["tanh", "saturated"])
+def test_two_inputs_of_large_capsules(name):
+    """Determinants there overflow: O(12), and singular values from -1 to 1."""
+    one, q = np.eye(12) / 12, np.diag(np.linspace(-1.0, 1.0, 12)) / 12
+    new = matrix_gram_map(blocks(one, one, q), 1.5, "O(12)", name)
+    np.testing.assert_allclose(new[0, 1], matrix_correlation_map(q, 1.0, 1.5, "O(12)", name), rtol=1e-12, atol=1e-16)
 
 
 def test_large_capsules():
