@@ -72,7 +72,7 @@ def write(result: xr.Dataset, path: str | Path) -> None:
     kept, beside = weights(result), Path(path).with_suffix(".npz")
     if kept:
         with atomic_path(beside) as temporary:
-            np.savez_compressed(temporary, allow_pickle=False, **kept)
+            np.savez_compressed(temporary, **kept)
     else:
         beside.unlink(missing_ok=True)  # of an earlier result
     table = frame(result)

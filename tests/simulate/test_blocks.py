@@ -5,6 +5,7 @@ import sys
 import time
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from types import SimpleNamespace
 
@@ -172,8 +173,12 @@ def test_ctrl_c_returns_what_is_finished():
     run = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
     for _ in range(3):
         assert run.stdout.readline() == "block\n"
-    run.send_signal(signal.SIGINT)
-    out, _ = run.communicate(timeout=60)
+    out = ""
+    for _ in range(3):  # Python drops an exception that is raised in a destructor: then one presses again
+        run.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            out, _ = run.communicate(timeout=30)
+            break
     partial, networks = out.splitlines()[-1].split()
     assert partial == "1"
     assert int(networks) >= 3 * BLOCK
