@@ -69,7 +69,8 @@ def write(result: xr.Dataset, path: str | Path) -> None:
 
     Trained weights go into ``.npz`` beside it.
     """
-    kept, beside = weights(result), Path(path).with_suffix(".npz")
+    kept: dict[str, Any] = weights(result)  # of numpy's stubs, which take each for one of its options
+    beside = Path(path).with_suffix(".npz")
     if kept:
         with atomic_path(beside) as temporary:
             np.savez_compressed(temporary, **kept)
