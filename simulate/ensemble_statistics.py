@@ -80,7 +80,12 @@ def ensemble_statistics(
         n_networks,
         total.add,
         at_once=blocks_at_once(
-            drawn.block_bytes + MOMENTS * drawn.setup.result_bytes, memory, drawn.setup.device, drawn.advice, executor
+            drawn.block_bytes + MOMENTS * drawn.setup.result_bytes,
+            memory,
+            drawn.setup.device,
+            drawn.advice,
+            executor,
+            n_networks,
         ),
         executor=executor,
         progress=progress,

@@ -289,7 +289,7 @@ def _sample(
         sampler,
         n_networks,
         parts.append,
-        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, advice, executor),
+        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, advice, executor, n_networks),
         executor=executor,
         progress=progress,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Executor
 
 import psutil
@@ -48,7 +49,12 @@ def require(needed: float, memory: float | None, device: str, what: str, workers
 
 
 def blocks_at_once(
-    block_bytes: float, memory: float | None, device: str, advice: str, executor: Executor | None = None
+    block_bytes: float,
+    memory: float | None,
+    device: str,
+    advice: str,
+    executor: Executor | None = None,
+    n_networks: int = BLOCK,
 ) -> int:
     """How many blocks of networks each worker computes together; `advice` says what would need less.
 
@@ -57,16 +63,16 @@ def blocks_at_once(
     ValueError
         When not even one fits.
     """
-    workers = workers_here(executor)
+    workers = workers_here(executor, n_networks)
     require(block_bytes, memory, device, f"a block of {BLOCK} networks ({advice})", workers)
     if torch.device(device).type == "cpu":
         return 1
     return min(GPU_BLOCKS, int(budget(memory, device, workers) // block_bytes))
 
 
-def workers_here(executor: Executor | None) -> int:
-    """How many workers share this machine: those of a pool of threads or processes; of a cluster nothing is known."""
-    return getattr(executor, "_max_workers", 1)
+def workers_here(executor: Executor | None, n_networks: int) -> int:
+    """How many workers share this machine: of a pool, those that get a block; of a cluster nothing is known."""
+    return min(getattr(executor, "_max_workers", 1), math.ceil(n_networks / BLOCK))
 
 
 def _size(count: float) -> str:

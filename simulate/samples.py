@@ -71,7 +71,7 @@ def sample(
         sampler,
         n_networks,
         parts.append,
-        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, sampler.advice, executor),
+        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, sampler.advice, executor, n_networks),
         executor=executor,
         progress=progress,
     )

@@ -34,9 +34,10 @@ def test_half_of_what_is_free_on_a_gpu_not_of_what_it_has(monkeypatch):
 
 def test_the_workers_of_a_pool_share_what_is_free():
     with ThreadPoolExecutor(4) as pool:
-        assert budget(None, "cpu", workers_here(pool)) == pytest.approx(budget(None, "cpu") / 4, rel=0.1)
-        assert budget(2**20, "cpu", workers_here(pool)) == 2**20  # said of each
-    assert workers_here(None) == 1
+        assert budget(None, "cpu", workers_here(pool, 1000)) == pytest.approx(budget(None, "cpu") / 4, rel=0.1)
+        assert budget(2**20, "cpu", workers_here(pool, 1000)) == 2**20  # said of each
+        assert workers_here(pool, BLOCK + 1) == 2  # the others get nothing to do
+    assert workers_here(None, 1000) == 1
 
 
 def test_what_just_fits_is_allowed():
