@@ -172,8 +172,8 @@ def run_experiment(
     Parameters
     ----------
     name : of `EXPERIMENTS`
-    preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"``: see `training.presets` and
-        `training.recurrent.presets`
+    preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"`` or ``"short"``: see
+        `training.presets` and `training.recurrent.presets`
     out : file for the table, see :func:`training.table.write`; None writes none
     work : folder for checkpoints, of no other run, removed at the end, once the table is written; None keeps none
     data_dir : folder with IDX files, for presets on MNIST or Fashion-MNIST; None downloads them

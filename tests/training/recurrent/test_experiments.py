@@ -14,7 +14,7 @@ from training.commands import Report
 from training.experiments import EXPERIMENTS
 from training.recurrent import CopyTask, Setting
 from training.recurrent.experiments import RECURRENT
-from training.recurrent.job import Job
+from training.recurrent.job import DROP_AFTER, EPOCHS, Job
 from training.recurrent.presets import AS_LARGE, PRESETS, Size, best, controls, describe, sweep
 from training.recurrent.tables import parameter_count
 from training.runner import Interrupted
@@ -227,6 +227,25 @@ def test_ordinary_models_as_large_as_the_equivariant_ones():
         }
         smaller = replace(larger, hidden_size=larger.hidden_size - 1)
         assert parameter_count(smaller.build(1, every_step=False)) < count[ours] <= count[larger.name]
+
+
+def test_the_beginning_of_the_paper_s_runs():
+    """Its settings and its rates until it stops; all models but GRU 64 have 18 thousand parameters."""
+    (paper,), (short,) = PRESETS["figure7"]["paper"].parts, PRESETS["figure7"]["short"].parts
+    assert (short.images, short.batch, short.epochs) == (paper.images, paper.batch, 2)
+    assert {s for s in short.settings if s.name != "GRU 75"} <= set(paper.settings)
+    assert math.ceil(short.epochs * DROP_AFTER / EPOCHS) >= short.epochs  # the tenfold smaller rate never comes
+    count = {s.name: parameter_count(s.build(1, every_step=False)) for s in short.settings}
+    assert count == {
+        "RNN 128": 18_058,
+        "GRU 64": 13_514,
+        "O(18) RNN 64": 17_930,
+        "U(1) GRU 64": 18_058,
+        "GRU 75": 18_310,
+    }
+    gru = next(s for s in short.settings if s.name == "GRU 75")
+    assert parameter_count(replace(gru, hidden_size=74).build(1, every_step=False)) < count["U(1) GRU 64"]
+    assert len(short.settings) == 5 * 3
 
 
 def test_a_size_in_one_line():
