@@ -90,11 +90,11 @@ class Check:
 
     def __str__(self) -> str:
         if not self._finite:
-            return f"{self.text}: without a number, must be {self.side} {self.bound:g}: {self.verdict}"
-        spread = f"+- {self.half_width:.3g}" if math.isfinite(self.half_width) else "(one seed, no interval)"
+            return f"{self.text}: open, must be {self.side} {self.bound:g}: {self.verdict}"
+        spread = f" +- {self.half_width:.3g}" if math.isfinite(self.half_width) else " (one seed, no interval)"
         if self.every:
-            spread = f"(mean of {len(self.values)}, each counts)"
-        return f"{self.text}: {self.mean:.3g} {spread}, must be {self.side} {self.bound:g}: {self.verdict}"
+            spread = f" (mean of {len(self.values)}, each counts)" if len(self.values) > 1 else ""
+        return f"{self.text}: {self.mean:.3g}{spread}, must be {self.side} {self.bound:g}: {self.verdict}"
 
 
 def onset(table: pd.DataFrame) -> list[Check]:

@@ -16,11 +16,13 @@ HEAD = """# Results of trained networks
 Made from the tables in this folder by `python -m training summarise`. Each table's first line holds its provenance
 (settings, seeds, versions, device, commit, seconds). A check agrees when its 95 % interval over seeds is wholly on the
 right side of its bound, contradicts when it is wholly on the wrong one, and is undecided otherwise; where each network
-counts, when all are on the right side, and contradicts when one is not. Bounds were written down before the run that
-they judge, but where their criterion says that it was written after a first one, or after trials: then the run is no
-independent test of them. What the paper leaves open is in `training/conventions.py`: all grids of sigma_w and of depths
-are this project's, as the paper's text gives none; widths, seeds and epochs of the preset `paper` are the paper's,
-where it states them.
+counts, when all are on the right side, and contradicts when one is not. "Open" is what has no number: a task that may
+yet be solved with the paper's number of batches, or a run that diverged. A verdict of a reduced run is about that run
+and its smaller task. Intervals of deep networks are paired by seeds, except where the criterion says Welch's. Bounds
+were written down before the run that they judge, but where their criterion says that it was written after a first one,
+or after trials: then the run is no independent test of them. What the paper leaves open is in
+`training/conventions.py`: all grids of sigma_w and of depths are this project's, as the paper's text gives none;
+widths, seeds and epochs of the preset `paper` are the paper's, where it states them.
 
 | figure | the paper's claim | what was run here | judged by | what was found |
 |---|---|---|---|---|

@@ -202,8 +202,8 @@ LISTED = (
         _two_order_parameters,
     ),
     Inconsistency(
-        "Section 2.4, Appendix D.1",
-        "Training begins 'precisely when we enter the SSB phase'; Adam's epsilon is not stated.",
+        "Captions of Figures 3 and 11, Appendix D.1",
+        "Training 'appears to begin precisely when we enter the SSB phase'; Adam's epsilon is not stated.",
         "Just below it the first gradients of 100 layers fall below PyTorch's epsilon, which is an onset of its own.",
         _adams_epsilon,
     ),

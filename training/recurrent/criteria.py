@@ -68,7 +68,8 @@ def _gain(text: str, first: np.ndarray, second: np.ndarray) -> Check:
 def only_one_solves(table: pd.DataFrame) -> list[Check]:
     """The copy task with the longest delays."""
     (task,) = table.task.unique()
-    solved = {name: _solved(loss) for name, loss in _final(table, task, "test_loss").items()}
+    losses = _final(table, task, "test_loss")
+    solved = {name: _solved(loss) for name, loss in losses.items()}
     ours = solved.pop("U(1) GRU 32")
     if not ours and _early(table):
         ours = np.nan
@@ -77,8 +78,8 @@ def only_one_solves(table: pd.DataFrame) -> list[Check]:
     if not others and _early(table):
         others = np.nan
     asked: tuple[tuple[str, float, Side, float], ...] = (
-        ("U(1) GRU 32", ours, ">", 0.5),
-        (f"{', '.join(solved)} together", others, "<", 0.5),
+        (f"U(1) GRU 32, of {len(losses['U(1) GRU 32'])}", ours, ">", 0.5),
+        (f"{', '.join(solved)} together, of {sum(len(losses[name]) for name in solved)}", others, "<", 0.5),
     )
     return [
         Check(f"{task}: seeds that solve it, {who}", (float(n),), side, bound, True) for who, n, side, bound in asked
