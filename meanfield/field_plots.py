@@ -52,7 +52,10 @@ def space_time(run: xr.Dataset, ax: Axes) -> Axes:
     """
     real = run.phi.real
     size = float(np.abs(real).max())
-    ax.pcolormesh(run.x, run.time, real, cmap="RdBu_r", vmin=-size, vmax=size, shading="nearest", rasterized=True)
+    picture = ax.pcolormesh(
+        run.x, run.time, real, cmap="RdBu_r", vmin=-size, vmax=size, shading="nearest", rasterized=True
+    )
+    ax.figure.colorbar(picture, ax=ax, label=r"Re $\phi$")
     start = float(run.x[int(real.values[0].argmax())])
     ax.plot(start + (run.time - run.time[0]), run.time, color="C4", ls="--", lw=1.2)
     ax.set_xlim(float(run.x[0]), float(run.x[-1]))

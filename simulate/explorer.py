@@ -117,7 +117,7 @@ def overlap(point: Point, theory: xr.Dataset, ax: Axes, samples: xr.Dataset | No
     if samples is not None:
         points(_some(samples)[["overlap", "overlap_se"]], "overlap", ax, color="C1")
     ax.set_xlabel(LAYER_LABEL)
-    ax.set_ylabel(r"overlap $\Delta^l$")
+    ax.set_ylabel(r"covariance $\Delta^l$")
     largest = float(theory.delta.max()) or 1.0
     ax.set_ylim(min(0.2 * largest, 0.5 * max(float(theory.delta.min()), 1e-4 * largest)), 1.5 * largest)
     return plain_log_axis(ax)

@@ -21,7 +21,7 @@ def overview(verification: Verification) -> Figure:
     figure = Figure(figsize=(9.6, 9.2), layout="constrained")
     axes = figure.subplot_mosaic([["c", "delta"], ["phi", "sweep"], ["deviations", "deviations"]])
     layers(verification, ("c",), axes["c"]).set_ylabel(r"order parameter $c^l$")
-    layers(verification, ("Delta", "Delta cos phi"), axes["delta"]).set_ylabel(r"overlap $\Delta^l$")
+    layers(verification, ("Delta", "Delta cos phi"), axes["delta"]).set_ylabel(r"covariance $\Delta^l$")
     phases(verification, axes["phi"])
     sweep(verification, axes["sweep"])
     deviations(verification, axes["deviations"])

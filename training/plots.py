@@ -101,15 +101,15 @@ def plot_rates(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
 
 
 def plot_collapse(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Axes:
-    """Test accuracy of some symmetries at the end against sigma_w, for each first learning rate.
+    """Test accuracy of some symmetries at the end against sigma_w.
 
-    Dotted, with crosses for seeds: the larger one.
+    Lines: the smaller learning rate throughout. Dotted, with crosses for seeds: the larger one until the switch.
     """
     rows = last(frame(result).query("symmetry in @symmetries"), "accuracy")
     for (symmetry, rate), own in rows.groupby(["symmetry", "learning_rate"], sort=False):
         mean, color = own.groupby("sigma_w").value.mean(), COLOURS[symmetry]
-        style, marker = (":", "x") if rate == rows.learning_rate.max() else ("-", "o")
-        ax.plot(mean.index, mean, style, color=color, label=f"{symmetry}, {rate:g} first")
+        style, marker, when = (":", "x", "first") if rate == rows.learning_rate.max() else ("-", "o", "throughout")
+        ax.plot(mean.index, mean, style, color=color, label=f"{symmetry}, {rate:g} {when}")
         ax.plot(own.sigma_w, own.value, marker, mfc="none", ms=4.0, color=color, alpha=0.8)
     ax.set_ylim(0.0, 1.0)
     ax.set_xlabel(SIGMA_LABEL)
@@ -137,6 +137,7 @@ def plot_own_rate(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Ax
         for sigma_w, rate in best.items():
             at = sigma_w, top[sigma_w] + shift
             ax.annotate(f"{rate:g}", at, ha="center", fontsize="x-small", color=color)
+    ax.margins(x=0.08)  # for the numbers at the ends
     ax.set_ylim(0.0, 1.0)
     ax.set_xlabel(SIGMA_LABEL)
     ax.set_ylabel("test accuracy")

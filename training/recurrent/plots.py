@@ -66,6 +66,7 @@ def animation(states, *, periodic: bool = True, interval: int = 100) -> FuncAnim
     axes = figure.subplots(1, len(FIELDS))
     for kind, ax in zip(FIELDS, axes, strict=True):
         field(states[0], kind, ax, periodic=periodic).set_xlabel(kind)
+    axes[1].set_title("step 0")  # for the layout, which is made before the first frame is drawn
 
     def draw(step: int):
         for kind, ax in zip(FIELDS, axes, strict=True):
@@ -99,7 +100,7 @@ def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
     if "loss" in name:
         plain_log_axis(ax)
     ax.set_xlabel(result.step.attrs["long_name"])
-    ax.set_ylabel(result[name].attrs["long_name"])
+    ax.set_ylabel(_named(result[name]))
     ax.legend(frameon=False, fontsize="small")
     return ax
 
@@ -129,7 +130,7 @@ def seeds(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance: floa
         ax.axhline(chance, color="0.6", ls=":", lw=0.8)
     if logarithmic:
         plain_log_axis(ax)
-    ax.set_ylabel(values.attrs["long_name"])
+    ax.set_ylabel(_named(result[name]))
     return ax
 
 
@@ -285,8 +286,13 @@ def relative_phase(first, second, ax: Axes, *, label: str = "", color: str = "C0
         name = label if number == 0 else None
         ax.plot(np.arange(1, phase.size + 1), phase, ".", ms=3, color=color, label=name)
     ax.set_xlabel("step $t$")
-    ax.set_ylabel(r"relative phase $\varphi^t$")
+    ax.set_ylabel(r"relative phase $\varphi^t$ [rad]")
     return ax
+
+
+def _named(values: xr.DataArray) -> str:
+    """For an axis: cross-entropies are natural logarithms."""
+    return values.attrs["long_name"] + (" [nats]" if "loss" in str(values.name) else "")
 
 
 def _square(pixels: np.ndarray, order: np.ndarray, ax: Axes, cmap: str) -> Axes:
