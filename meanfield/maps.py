@@ -141,8 +141,8 @@ def overlap_of(delta: np.ndarray, c_1: np.ndarray, c_2: np.ndarray) -> tuple[np.
     bad = size > norm * (1.0 + 4.0 * _EPS)
     if bad.any():
         raise ValueError(
-            f"delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = {delta[bad][0]:.17g} with "
-            f"c_1 = {c_1[bad][0]:.17g}, c_2 = {c_2[bad][0]:.17g}"
+            f"delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = {delta[bad][0]} with "
+            f"c_1 = {c_1[bad][0]}, c_2 = {c_2[bad][0]}"
         )
     alive = norm > 0.0
     safe = np.where(alive, norm, 1.0)
