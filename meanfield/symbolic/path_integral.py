@@ -371,7 +371,7 @@ def _response_field_integrated() -> Step:
         (Check("$e^S$ is normalised in $z$ for every $c$", simplify(weight * determinant - 1)),),
         (
             Slip(
-                "the Gaussian exponent is printed with a plus sign here and in Eq. (40), which no integral over $z$ "
+                "Eq. (33) and (40) print the Gaussian exponent with a plus sign, which no integral over $z$ "
                 "would survive. The residual is that of the exponent of one unit",
                 expand(exponent - gaussian),
                 factor(exponent + gaussian),

@@ -130,10 +130,17 @@ def derived(derivation: str, *equations: str, in_print: bool = True) -> Outcome:
 
 
 def corrected(check: Callable[[], Outcome], derivation: str, equation: str) -> Outcome:
-    """A check of the form used here, and the slip of the printed one that the derivation found on the way."""
+    """A check of the form used here, and the slip of the printed one that the derivation found on the way.
+
+    What is found is the check's, so that nothing is told of the residual that the derivation has for the slip.
+    """
     outcome, slip = check(), derived(derivation, equation)
     worst = slip if slip.verdict == "fails" else outcome
-    return worst if worst.verdict == "fails" else replace(outcome, verdict=slip.verdict, note=slip.note)
+    return (
+        worst
+        if worst.verdict == "fails"
+        else replace(outcome, verdict=slip.verdict, note=slip.note.partition(" The residual is")[0])
+    )
 
 
 # ---- Appendix A: Eq. (15) to (17), Figures 1 and 8 -------------------------------------------------------------------
