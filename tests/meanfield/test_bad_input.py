@@ -357,6 +357,13 @@ def test_trajectory():
             mf.trajectory(3, 1.5, 1.0, 0.5, phi=[0.0, 0.3], symmetry=symmetry)
 
 
+@pytest.mark.parametrize("call", [lambda c: mf.correlation_map(0.1, c, 10.0), lambda c: mf.trajectory(1, 10.0, c, 0.1)])
+@pytest.mark.parametrize("pair", [(1.0, 1e300), (1e300, 1.0)])
+def test_either_input_may_be_too_large(call, pair):
+    with raises("sigma_w^2 c must be at most 1e+300, got 1e+302"):
+        call(pair)
+
+
 def test_labelled_arrays():
     labelled = xr.DataArray([1.5, 2.0], dims="sigma_w")
     with raises("delta must be a number or an xarray.DataArray, since sigma_w is one"):

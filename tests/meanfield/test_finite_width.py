@@ -256,10 +256,11 @@ def test_axes():
     np.testing.assert_allclose(path.mean_shift.sel(sigma_w=2.0, c_0=0.3, width=64), alone.mean_shift, rtol=1e-13)
 
 
-def test_a_transition_that_is_a_jump_is_warned_of():
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_transition_that_is_a_jump_is_warned_of(sign):
     """tanh(r + 2 r^3) keeps c > 0 below the sigma_w at which zero is unstable; the number is that of its slope."""
     with pytest.warns(UserWarning, match=r"activation <lambda>: f\(r\)/r exceeds f'\(0\)"):
-        found = finite_width_transition(16, activation=lambda r: np.tanh(r + 2 * r**3))
+        found = finite_width_transition(16, activation=lambda r: sign * np.tanh(r + 2 * r**3))
     assert found == finite_width_transition(16)
 
 

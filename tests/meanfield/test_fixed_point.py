@@ -385,6 +385,23 @@ def test_a_jump_at_the_transition():
         assert point.unstable[at][0] == 0.0
 
 
+def test_a_dip_at_the_transition():
+    """f(r)/r falls from 1 before it rises far out: c = 0 attracts there, and the lower of the two roots repels."""
+
+    def dips(r):
+        return r * (1.0 - 6.0 * r**2 + 12.0 * r**4) / (1.0 + r**2) ** 3
+
+    def lack(c):
+        return integrate.quad(lambda t: np.exp(-t) * dips(np.sqrt(c * t)) ** 2, 0, 60, epsrel=1e-12, limit=200)[0] - c
+
+    assert lack(1e-3) < 0.0
+    middle, upper = (optimize.brentq(lack, *ends, xtol=1e-14) for ends in ((0.5, 0.9), (4.0, 6.0)))
+    point = fixed_point(1.0, activation=dips)
+    np.testing.assert_allclose(point.stable, [0.0, upper], rtol=1e-8)
+    np.testing.assert_allclose(point.unstable[0], middle, rtol=1e-8)
+    assert np.isnan(point.unstable[1:]).all()
+
+
 @pytest.mark.parametrize("symmetry", ["O(1)", "U(1)", "O(3)", "O(48)"])
 def test_a_jump_next_to_the_transition(symmetry):
     """The lower root is in the table's rounding there; whether it is seen or not, the upper one is."""

@@ -364,6 +364,9 @@ def test_sigma_w_of_the_result_is_that_of_the_networks():
     other = xr.DataArray([0.3, 0.5], dims="sigma_w", coords={"sigma_w": [1.2, 2.0]})
     with pytest.raises(ValueError, match="a dimension sigma_w must be the sigma_w of the networks"):
         trajectory(2, 1.5, other)
+    ragged = xr.DataArray([[1.2, 1.3], [2.0, 2.0]], dims=("sigma_w", "x"), coords={"sigma_w": [1.2, 2.0]})
+    with pytest.raises(ValueError, match="a dimension sigma_w must be the sigma_w of the networks"):
+        trajectory(2, ragged, 0.3)
     doubled = trajectory(2, 2 * other.sigma_w, 0.3)
     np.testing.assert_array_equal(doubled.sigma_w, [2.4, 4.0])
     np.testing.assert_array_equal(doubled.c, trajectory(2, [2.4, 4.0], 0.3).c)
@@ -410,6 +413,17 @@ def test_error_estimate_of_a_clipped_activation():
         true = clipped_correlation(rho, 2.25) / exact
         assert abs(path.rho[1, i] / true - 1) <= 8 * path.error_estimate[1, i]
     np.testing.assert_array_equal(path.error_estimate[0], 0.0)
+
+
+@pytest.mark.parametrize("delta", [None, 0.0])
+@pytest.mark.parametrize("pair", [(1e-3, 1.0), (1.0, 1e-3)])
+def test_error_estimate_is_of_both_inputs_and_of_c(pair, delta):
+    """min(r, 1), D = 1: exact for the small input and for an overlap of zero, but not for the large input."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)
+        path = trajectory(1, 1.5, pair, delta, symmetry="O(1)", activation=lambda r: np.minimum(r, 1.0))
+    large = path.c_1 if pair[0] == 1.0 else path.c_2
+    assert 0.0 < abs(large[1] / clipped_length(1, 2.25) - 1) <= 4 * path.error_estimate[1]
 
 
 def test_relative_accuracy_of_c_and_rho_at_depth():
