@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -80,6 +81,25 @@ def test_only_so_many_tasks_are_handed_out_at_a_time():
         run_blocks(identity, 1000 * BLOCK, lambda _: seen.append(executor.submitted), executor=executor)
     assert seen[0] == IN_FLIGHT
     assert max(submitted - taken for taken, submitted in enumerate(seen)) == IN_FLIGHT
+
+
+def test_what_is_not_wanted_any_more_is_not_computed():
+    """One worker, held at the second task until the run has been stopped behind the first."""
+    stopped, computed = threading.Event(), []
+
+    def compute(blocks):
+        computed.extend(blocks)
+        assert not blocks[0] or stopped.wait(60.0)
+        return list(blocks)
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as executor:
+        with pytest.warns(PartialResultWarning):
+            gather(compute, 40 * BLOCK, executor=executor, progress=stop)
+        stopped.set()
+    assert computed in ([0], [0, 1])
 
 
 def test_what_is_finished_before_memory_runs_out_is_kept():

@@ -1,10 +1,12 @@
 import re
 import sys
 from contextlib import contextmanager
+from inspect import signature
 
 import matplotlib
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import simulate.__main__ as command_line
@@ -246,3 +248,45 @@ def test_figure9_writes_both_models(run):
         assert list(result.model.values) == ["U(1)", "generic(2)"]
         np.testing.assert_allclose(result.protected[0], result.d[0], rtol=1e-10)
         assert f"{float(result.protected[1, -1, -1]):.4g}" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("verify", {"n_networks": 70, "seed": 3, "device": "cpu"}),
+        (
+            "figure2",
+            {"symmetry": "O(3)", "width": 5, "depth": 7, "n_networks": 9, "sampler": "collective", "seed": 3}
+            | {"device": "cpu"},
+        ),
+        ("figure9", {"symmetry": "O(3)", "depths": (2, 4), "seed": 3, "device": "cpu"}),
+        ("glance", {"width": 5, "depth": 7, "n_networks": 9, "seed": 3, "device": "cpu"}),
+    ],
+)
+def test_every_option_reaches_the_computation(run, monkeypatch, command, options):
+    taken, names = {}, signature(getattr(commands, COMPUTING[command]))
+
+    def computed(*given, **named):
+        taken.update(names.bind(*given, **named).arguments)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(commands, COMPUTING[command], computed)
+    words = [
+        word
+        for name, value in options.items()
+        for word in (f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [value]))
+    ]
+    code, printed, _ = run(command, *words, out="out.png")
+    assert (code, printed.err) == (2, "error: enough\n")
+    assert {name: taken[name] for name in options} == options
+
+
+def test_one_thread_for_each_core_and_as_many_as_before_afterwards():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with commands.working(1, "cpu"):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

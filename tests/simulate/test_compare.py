@@ -76,6 +76,7 @@ def test_what_is_compared(sampled, symmetry):
     assert c_star == pytest.approx({"O(4)": 0.93601}.get(symmetry, 0.85422), abs=1e-5)
     phi = [row for row in rows if row.quantity == "phi"]
     assert all(row.theory == pytest.approx(ANGLE, abs=0.05) for row in phi)
+    assert all(row.allowance >= 0.0 for row in rows)
 
 
 def misprint(e):

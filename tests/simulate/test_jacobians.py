@@ -232,6 +232,15 @@ def test_the_standard_error_of_random_directions():
     assert 0.8 < scores.std() < 1.25
 
 
+def test_the_standard_error_of_two_directions():
+    """Its square is unbiased: a variance with one degree of freedom is not divided by 2."""
+    options = {"width": 6, "depth": 2, "n_networks": 1600}
+    exact, found = sample(**options), sample(**options, probes=2)
+    square, told = ((found.norm - exact.norm).values[:, 0, 2, 0] ** 2, found.norm_se.values[:, 0, 2, 0] ** 2)
+    error = np.std(square - told, ddof=1) / 40.0
+    assert abs(square.mean() - told.mean()) < 4.0 * error < 0.35 * told.mean()
+
+
 # ---- what a run is made of ------------------------------------------------------------------------------------------
 
 

@@ -186,6 +186,21 @@ def test_both_samplers_are_verified_when_asked(run):
     assert beside.read_text() != out.with_suffix(".csv").read_text()
 
 
+@pytest.mark.parametrize("failing", ["networks", "collective"])
+def test_one_sampler_that_disagrees_is_exit_code_1(run, monkeypatch, right, wrong, failing):
+    """Whichever it is; and what is full is so with the first one alone."""
+    full = {}
+
+    def verified(*_, sampler, **options):
+        full[sampler] = options["full"]
+        return wrong if sampler == failing else right
+
+    monkeypatch.setattr(commands, "verify", verified)
+    monkeypatch.setattr(commands.Verify, "_write", lambda *_: None)
+    assert run("--full")[0] == 1
+    assert full == {"networks": True, "collective": False}
+
+
 def test_a_collective_sampler_of_the_wrong_variance_fails(monkeypatch):
     right = simulate.collective.Collective._next_root
     monkeypatch.setattr(simulate.collective.Collective, "_next_root", lambda self, x: np.sqrt(2) * right(self, x))

@@ -138,3 +138,16 @@ def test_the_table_tells(monkeypatch):
     assert "holds in every network" in text
     assert "N Var c" in text
     assert result.passed
+
+
+@pytest.mark.parametrize("name", ["sample_jacobians", "sample_collective"])
+def test_each_width_has_its_own_seed(inputs, monkeypatch, name):
+    right, seeds = getattr(full, name), []
+
+    def recorded(*arguments, seed, **options):
+        seeds.append(seed)
+        return right(*arguments, seed=seed, **options | {"n_networks": 4})
+
+    monkeypatch.setattr(full, name, recorded)
+    (jacobians if name == "sample_jacobians" else width_rows)("U(1)", inputs)
+    assert len(set(seeds)) == len(seeds) == 4
