@@ -1,6 +1,7 @@
 import itertools
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -86,6 +87,17 @@ def test_onset(name):
     grid = (0.8, 1.0, 1.2, 2.0)
     assert verdicts(name, table(claimed, PAIRS, sigma_w=grid)) == ["agrees"] * 4
     assert verdicts(name, table(no_gain, PAIRS, sigma_w=grid)) == ["contradicts"] * 4
+
+
+def test_what_is_clearly_above_and_below_the_transition():
+    """More than 1.15 and less than 0.95: 0.95 to 1.15 are neither."""
+    values = {0.90: 0.2, 0.94: 0.3, 0.95: 0.9, 1.0: 0.9, 1.15: 0.1, 1.16: 0.6, 2.0: 0.8}
+
+    def value(symmetry, _depth, sigma_w, *_):
+        return 0.1 if symmetry.startswith("generic") else values[sigma_w]
+
+    checks = criteria.onset(table(value, PAIRS, sigma_w=tuple(values)))
+    assert [check.mean for check in checks] == pytest.approx([0.6, 0.45, 0.6, 0.45])
 
 
 def test_degradation():
@@ -206,6 +218,21 @@ def test_a_jacobian_that_underflows_is_no_reason_to_stay_undecided(seeds):
     assert [check.verdict for check in criteria.healthy(rows)] == ["agrees"] * 4
 
 
+def test_a_jacobian_of_zero_counts_as_the_least_that_is_not():
+    quantities = ("jacobian_norm", "jacobian_protected", "rank")
+    rows = table(lambda *_: 1.0, ("U(1)", "generic(2)"), quantities=quantities)
+    rows.value = 1.0
+    lost = (rows.symmetry == "generic(2)") & (rows.quantity == "jacobian_norm") & (rows.step == 10)
+    rows.loc[lost, "value"] = rows.seed.map({0: 1e-4, 1: 1e-6, 2: 0.0})
+    assert criteria.healthy(rows)[0].values == pytest.approx((-4.0, -6.0, -6.0))
+
+
+def test_gradients_of_layers_count_by_their_logarithms(monkeypatch):
+    monkeypatch.setattr(criteria, "first_gradients", lambda *_: np.array([1e-2, 1e-6, 1e-10]))
+    rows = table(lambda *_: 0.1, ("O(4)",)).assign(epsilon=1e-8)
+    assert criteria.relative_gradient(rows).tolist() == pytest.approx([100.0] * len(rows))
+
+
 def test_rotation():
     def rates(accuracy):
         parts = [
@@ -279,6 +306,9 @@ def test_own_rates_are_not_chosen_by_the_seed_that_is_judged():
     _, lead, *_ = criteria.own_rate(rows)
     assert lead.values == lead.minus == pytest.approx((0.1, 0.1, 0.1))
     assert criteria.own_rate(rows[rows.seed == 0])[1].verdict == "undecided"
+    # at one sigma_w a single seed is left, which no others choose for: it has no mean over sigma_w
+    alone = rows[(rows.seed == 0) | (rows.sigma_w == 2.2)]
+    assert np.isnan(criteria.own_rate(alone)[1].values).all()
 
 
 def fallen(ours, other, careful, start=20.0):

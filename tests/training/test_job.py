@@ -233,6 +233,21 @@ def _stop_after(flops, done):
         raise KeyboardInterrupt
 
 
+def test_no_step_is_lost_where_progress_fails(job, tmp_path):
+    job, done, told = replace(job, measures=()), [], []
+
+    def fail_later(flops):
+        done.append(flops)
+        if len(done) == 3:
+            raise OSError("a full disk")
+
+    with pytest.raises(OSError, match="a full disk"):
+        run(job, tmp_path / "stack.pt", progress=fail_later)
+    run(job, tmp_path / "stack.pt", progress=told.append)
+    # what the checkpoint had, and the steps after it
+    assert told == pytest.approx([3 * job.cost, *[job.cost] * 5])
+
+
 def test_a_checkpoint_of_something_else(job, tmp_path):
     checkpoint = tmp_path / "stack.pt"
     with pytest.raises(Interrupted):

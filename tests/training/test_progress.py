@@ -4,9 +4,10 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -149,3 +150,19 @@ def test_jobs_in_other_processes_are_followed_step_by_step(tmp_path, monkeypatch
     assert (np.diff(sums) >= 0.0).all()
     between = [total for total in sums if 0.0 < total < 0.99 * jobs[0].work]
     assert len(between) >= 2
+
+
+def test_what_was_told_is_not_taken_back(monkeypatch):
+    """A note that is just being written reads as none; afterwards only what is new is told."""
+    monkeypatch.setattr(runner, "INTERVAL", 0.01)
+    future, told = Future(), []
+    reads = iter([3.0, 0.0, 5.0])
+
+    def read():
+        value = next(reads)
+        if value == 5.0:
+            future.set_result(runner.Outcome([]))
+        return value
+
+    runner._gather([future], [SimpleNamespace(read=read)], told.append, [8.0])
+    assert told == [3.0, 0.0, 2.0, 3.0]

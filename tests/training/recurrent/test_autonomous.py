@@ -96,6 +96,15 @@ def test_dead_networks_have_the_exponents_of_their_weights():
     assert result.c.values[0] < 0.1
 
 
+@pytest.mark.parametrize(("least", "rank"), [(1e-8, 2), (1e-12, 1)])
+def test_the_rank_is_relative_to_the_size_of_the_state(least, rank):
+    """Of a state that has shrunk, but is not dead."""
+    network = _Network(1.0, "O(2)", 4, 1, "tanh", 0)
+    network.state.zero_()
+    network.state[0, 0, 0], network.state[0, 1, 1] = 1e-5, least
+    assert network.ranks() == [rank]
+
+
 @pytest.mark.parametrize("transient", [0, 15])
 def test_volume_shrinks_by_the_determinants(transient):
     """The sum of all exponents is the mean of log |det J|, J the product of phi's derivative and W."""

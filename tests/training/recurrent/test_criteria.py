@@ -168,6 +168,15 @@ def test_lasting_pairs():
     assert verdicts(lasting_pairs(empty)) == ["undecided", "contradicts", "undecided", "undecided"]
 
 
+def test_vortices_count_from_the_last_symbol_to_the_end_of_the_delay():
+    """Steps 9 to 12, each as much as another; before and after them nothing counts."""
+    rows = grid(1e-5, 0.5, (0.0, 0.0))
+    kept = (rows.quantity == "kept") & (rows.step == 100)
+    rows.loc[kept, "value"] = 0.5 + rows.time.map({8: 0.4, 9: 0.1, 10: 0.0, 11: 0.0, 12: 0.3, 13: -0.5})
+    _, _, least, more = lasting_pairs(rows)
+    assert (least.mean, more.mean) == pytest.approx((0.1, 0.1))
+
+
 def test_lasting_pairs_of_several_seeds():
     """Intervals over seeds, of each seed's own least channel and own gain; one unsolved seed is enough to fail."""
     sizes = (1e-5, 0.5, (0.3, 0.2), 0.125), (1e-5, 0.6, (0.1, 0.3), 0.2), (1e-5, 0.4, (0.2, 0.4), 0.1)

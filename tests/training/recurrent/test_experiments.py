@@ -271,3 +271,8 @@ def test_bad_input():
         Setting("grid RNN", 10)
     with pytest.raises(FileNotFoundError, match="data_dir must be a folder"):
         run_experiment("figure7", "paper", data_dir="nowhere")
+
+
+def test_the_rate_falls_at_the_end_of_an_epoch():
+    """After five sixths of the epochs, or the next whole one: of 7 after 6; 11 batches in each."""
+    assert Job((Setting("U(1) RNN", 3),), epochs=7).start().drop_at == 66

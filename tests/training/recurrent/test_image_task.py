@@ -38,6 +38,19 @@ def test_pixels_come_in_one_fixed_order(digits):
     assert labels.shape == (2,)
 
 
+def test_order_and_split_are_those_of_the_committed_results(digits):
+    """Another permutation would be another task: its numbers could not be compared."""
+    images = load_images()
+    order = np.random.default_rng(0).permutation(64)
+    split = np.random.default_rng([0, 1]).permutation(1797)
+    np.testing.assert_array_equal(digits.order, order)
+    wanted = images.pixels.reshape(1797, 64)[split][:, order]
+    parts = (digits.validation, slice(200)), (digits.test, slice(200, 500)), (digits.train, slice(500, None))
+    for part, which in parts:
+        np.testing.assert_array_equal(part.pixels, wanted[which])
+        np.testing.assert_array_equal(part.labels, images.labels[split][which])
+
+
 def test_labels_stay_with_their_images(digits):
     images = load_images()
     known = {bytes(row): label for row, label in zip(images.pixels.reshape(1797, 64), images.labels, strict=True)}
@@ -91,6 +104,10 @@ def test_too_few_images(tmp_path):
         idx(tmp_path / f"{name}-images-idx3-ubyte.gz", np.zeros((20, 2, 2)))
         idx(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.zeros(20))
     with pytest.raises(ValueError, match="data_dir must hold more than 3000 training images, got 20"):
+        ImageTask(tmp_path)
+    idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((3000, 2, 2)))
+    idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(3000))
+    with pytest.raises(ValueError, match="data_dir must hold more than 3000 training images, got 3000"):
         ImageTask(tmp_path)
 
 

@@ -332,6 +332,25 @@ def test_readouts():
         torch.testing.assert_close(models(x), invariant(x).expand(2, *invariant(x).shape))
 
 
+@pytest.mark.parametrize("invariant", [False, True])
+def test_a_readout_begins_as_pytorchs(invariant):
+    layer = CapsuleRNN(3, 4)
+    torch.manual_seed(5)
+    ours = SequenceModel(layer, 7, invariant=invariant)
+    torch.manual_seed(5)
+    theirs = nn.Linear(4 if invariant else 8, 7)
+    torch.testing.assert_close(ours.readout_weight, theirs.weight, rtol=0.0, atol=0.0)
+    torch.testing.assert_close(ours.readout_bias, theirs.bias, rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize("biases", [1, 2])
+def test_the_update_gate_begins_with_its_bias(biases):
+    """The sum of the two vectors, where there are two; the reset gate's are left as they were drawn."""
+    gates = GRU(3, 4, biases=biases, update_bias=2.0).gate_bias.detach().sum(0)
+    np.testing.assert_array_equal(gates[4:], 2.0)
+    assert (gates[:4].abs() < biases / 2.0).all()  # uniform up to 1/sqrt(4) each
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -353,6 +372,7 @@ def test_readouts():
         (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 5, 3), torch.zeros(2, 8)), r"hx must have the shape \(1, 2, 8\)"),
         (lambda: stack([]), "models must not be empty"),
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 5)]), "models must be alike"),
+        (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 4, epsilon=1e-3)]), "models must be alike"),
         (lambda: stack([stack([CapsuleRNN(3, 4)])]), "models must be single ones"),
         (lambda: unstack(CapsuleRNN(3, 4)), "models must be a stack, got a single CapsuleRNN"),
         (lambda: unstack(SequenceModel(CapsuleRNN(3, 4), 2)), "models must be a stack, got a single SequenceModel"),

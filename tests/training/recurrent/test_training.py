@@ -237,6 +237,18 @@ def test_accuracy_decides_where_there_is_one():
     assert set(chosen.learning_rate.values[chosen.kind.values == "RNN"]) == {1e-3}
 
 
+@pytest.mark.parametrize("by", ["validation_loss", "validation_accuracy"])
+def test_validation_counts_at_the_last_step(by):
+    """Not where it was best."""
+    results = made_up().isel(model=slice(0, 6))
+    better = results.learning_rate == 1e-4
+    results["validation_loss"] = xr.where(better, 0.2, 0.4) + 0.0 * results.step
+    results["validation_loss"][:, 0] = np.where(better, 0.3, 0.1)
+    if by == "validation_accuracy":
+        results["validation_accuracy"] = 1.0 - results.validation_loss
+    assert set(select(results).learning_rate.values) == {1e-4}
+
+
 @pytest.mark.parametrize("lost", [np.nan, 1e30])
 def test_what_diverged_has_an_accuracy_but_no_say(lost):
     """Weights that are not finite still give an answer: some accuracy, here the best one."""

@@ -12,7 +12,7 @@ from scipy.stats import ortho_group
 
 from training import runner, table
 from training.experiments import run_experiment
-from training.recurrent import CopyTask, Setting, Training, stack, unstack
+from training.recurrent import CopyTask, Setting, Training, stack, trained_vortices, unstack, vortex_memory
 from training.recurrent.convolutional import ConvolutionalRNN, exact_convolutions
 from training.recurrent.job import Job
 from training.recurrent.plots import (
@@ -80,6 +80,15 @@ def test_periodic_grids_have_no_winding_in_all():
     assert np.any(winding_numbers(rng.uniform(-np.pi, np.pi, (7, 8)), periodic=True))
 
 
+@pytest.mark.parametrize("periodic", [False, True])
+def test_the_way_back_is_minus_the_way_there(periodic):
+    """Also where neighbours are opposite, and either way is as short: the conjugate field has the opposite windings."""
+    phase = np.random.default_rng(6).integers(-2, 3, (50, 5, 6)) * (np.pi / 2.0)
+    winding = winding_numbers(phase, periodic=periodic)
+    assert (winding != 0).any()
+    np.testing.assert_array_equal(winding_numbers(-phase, periodic=periodic), -winding)
+
+
 def test_open_grids_wind_as_their_edge_does():
     rng = np.random.default_rng(1)
     for phase in rng.uniform(-np.pi, np.pi, (20, 6, 7)):
@@ -106,6 +115,8 @@ def test_pairs_by_trying_all(periodic):
         assert len(distances) == 3
         assert sum(distances) == pytest.approx(best, rel=1e-12)
     assert pair_distances(np.ones((3, 3), int), periodic=False) == []
+    twice = np.array([[2, 0, -1], [0, 0, 0], [0, 0, -1]])  # has two partners
+    assert sorted(pair_distances(twice, periodic=False)) == pytest.approx([2.0, np.sqrt(8.0)])
 
 
 def test_census_of_an_annihilation():
@@ -334,6 +345,22 @@ def test_states_of_a_trained_grid():
         states(Setting("U(1) RNN", 4).build(10, every_step=True), task)
 
 
+def test_all_that_is_counted_is_of_one_seed(monkeypatch):
+    task, seeds = CopyTask(1, fixed=True), []
+    model = Setting("grid RNN", 16, channels=1).build(10, every_step=True)
+
+    def decoded(*_, seed):
+        seeds.append(seed)
+        return xr.DataArray([[0.25]], {"part": ["winding numbers"]}, ("part", "position"))
+
+    monkeypatch.setattr(trained_vortices, "decode", decoded)
+    rows = list(counts(model, task, seed=4))
+    assert seeds == [4]
+    assert rows[-1] == ("read_off", -1, 10, 0.25)
+    wanted = census(states(model, task, seed=4)[0], periodic=True).positive.values.tolist()
+    assert [value for quantity, *_, value in rows if quantity == "positive"] == wanted
+
+
 @pytest.fixture(scope="module")
 def small_grid():
     """A result of a grid of 4 x 4, two channels, that remembers nothing yet."""
@@ -433,6 +460,21 @@ def test_decoding_reads_what_is_there_and_nothing_else(lasting):
         decode(model, task, 3)
 
 
+def test_decoders_are_tested_on_sequences_that_they_were_not_fitted_to(small_grid, monkeypatch):
+    model, task = trained_model(small_grid[0])
+    right, seen = CopyTask.batch, {}
+
+    def recorded(self, *arguments, split="train", **options):
+        x, targets = right(self, *arguments, split=split, **options)
+        seen[split] = {bytes(symbols.argmax(-1).byte().numpy()) for symbols in x[0, :, :10]}
+        return x, targets
+
+    monkeypatch.setattr(CopyTask, "batch", recorded)
+    decode(model, task, 64)
+    assert {split: len(sequences) for split, sequences in seen.items()} == {"train": 64, "test": 16}
+    assert not seen["train"] & seen["test"]
+
+
 def test_without_a_twist_all_is_left(lasting):
     model, task = lasting
     left = after_twists(model, task, [0.0], examples=256)
@@ -468,6 +510,23 @@ def test_what_a_turn_of_all_phases_leaves(lasting):
     lost = left.sel(part="phases").diff("angle")
     assert (lost < -0.03).all()  # one of ten symbols was there to be lost
     assert rough.sel(part="winding numbers").diff("angle") < -0.03
+
+
+def test_each_sequence_has_its_own_twist(lasting, monkeypatch):
+    """Of 160 sequences, more than are run at a time, the last 60 are turned by pi: a readout of minus the state's."""
+    model, task = lasting
+    with torch.no_grad():
+        model.layer.encoder[:, 9] = 0.0  # go: nothing interferes with a turn
+        model.readout_weight.copy_(model.layer.encoder[:, : model.readout_weight.shape[0]].T)
+        model.readout_bias.zero_()
+    x, targets = (part[0] for part in task.batch(0, 160, [0], split="test"))
+    answers = model.layer(x)[0] @ model.readout_weight.T
+    sign = torch.where(torch.arange(160) < 100, 1.0, -1.0)[:, None, None]
+    wanted = ((sign * answers).argmax(-1) == targets)[targets > 0].double().mean().item()
+    turns = torch.where(torch.arange(160) < 100, 0.0, torch.pi)[:, None, None].expand(160, 4, 4)
+    monkeypatch.setattr(vortex_memory, "field_of_angles", lambda *_: turns)
+    left = after_twists(model, task, [1.0], ("rough",), examples=640)
+    assert left.sel(part="readout").item() == pytest.approx(wanted, abs=1e-12)
 
 
 @pytest.mark.parametrize("kind", TWISTS)
