@@ -313,8 +313,9 @@ def test_what_is_not_asked_for_is_absent():
     assert "norm_se" not in sample().data_vars
 
 
-def test_a_dead_network():
-    out = sample(sigma_w=0.0)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_dead_network(dtype):
+    out = sample(sigma_w=0.0, dtype=dtype)
     assert np.all(out.residual == 0.0)
     assert np.all(out.protected[:, :, 1:] == 0.0)
     assert np.all(out.norm[:, :, 1:] == 0.0)

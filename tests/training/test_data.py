@@ -46,6 +46,9 @@ def test_a_folder_with_both_data_sets(tmp_path):
     write(tmp_path / "FashionMNIST" / "raw", train=20)
     assert len(load(Source("mnist", str(tmp_path))).train) == 10
     assert len(load(Source("fashion-mnist", str(tmp_path))).train) == 20
+    write(tmp_path, train=30)  # files beside the folders may be of either
+    load.cache_clear()
+    assert len(load(Source("mnist", str(tmp_path))).train) == 10
 
 
 def test_the_checksum_is_that_of_the_contents(tmp_path):

@@ -196,6 +196,8 @@ def test_lasting_pairs_of_several_seeds():
     assert verdicts(lasting_pairs(late))[0] == "contradicts"
     hidden = (rows.channel == 1) & (rows.seed == 4) & (rows.step > 0) & rows.quantity.isin(["kept", "chance"])
     assert verdicts(lasting_pairs(rows[~hidden])) == ["agrees", "agrees", "undecided", "undecided"]
+    _, _, least, more = lasting_pairs(rows[~hidden])  # a channel without vortices is not passed over
+    assert [sum(map(math.isnan, check.values)) for check in (least, more)] == [1, 1]
 
 
 def test_an_untrained_grid_does_not_bear_the_claim_out():

@@ -133,6 +133,14 @@ def test_census_of_an_annihilation():
     assert all(variable.attrs["long_name"] for variable in table.values())
 
 
+@pytest.mark.parametrize(("places", "beside"), [([(0, 4, 1), (7, 4, 1)], 6), ([(3, 0, 1), (3, 9, 1)], 6)])
+def test_the_edges_of_an_open_grid_are_not_neighbours(places, beside):
+    """A vortex goes over one edge, and another comes in over the opposite one."""
+    table = census(np.exp(1j * np.stack([vortices_at([place]) for place in places])), periodic=False)
+    np.testing.assert_array_equal(table.kept, [0.0, np.nan])
+    np.testing.assert_allclose(table.chance, [beside / 80, np.nan])
+
+
 def test_vortices_that_have_nothing_to_do_with_each_other_are_kept_by_chance():
     """Fields of random phases, and fields that stay; vortices are dense there, so that chance alone keeps most."""
     phases = np.random.default_rng(4).uniform(0.0, 2.0 * np.pi, (300, 8, 9))
