@@ -66,7 +66,8 @@ def animation(states, *, periodic: bool = True, interval: int = 100) -> FuncAnim
     axes = figure.subplots(1, len(FIELDS))
     for kind, ax in zip(FIELDS, axes, strict=True):
         field(states[0], kind, ax, periodic=periodic).set_xlabel(kind)
-    axes[1].set_title("step 0")  # for the layout, which is made before the first frame is drawn
+    axes[1].set_title("step 0")
+    figure.draw_without_rendering()  # a film's first frame is drawn before its layout is made
 
     def draw(step: int):
         for kind, ax in zip(FIELDS, axes, strict=True):
