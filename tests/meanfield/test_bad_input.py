@@ -315,9 +315,7 @@ def test_a_function_that_overflows_far_out():
 
 @pytest.mark.parametrize("function", [mf.correlation_map, lambda d, c, s: mf.trajectory(1, s, c, d)])
 def test_delta(function):
-    with raises(
-        "delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = 0.6 with c_1 = 0.5, c_2 = 0.5"
-    ):
+    with raises("delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = 0.6 with c_1 = 0.5, c_2 = 0.5"):
         function(0.6, 0.5, 1.5)
     for delta in (0.5 * (1 + 1e-12), -0.6, [0.1, 0.7]):
         with raises("delta must satisfy |delta| <= sqrt(c_1 c_2)"):
