@@ -136,11 +136,9 @@ def corrected(check: Callable[[], Outcome], derivation: str, equation: str) -> O
     """
     outcome, slip = check(), derived(derivation, equation)
     worst = slip if slip.verdict == "fails" else outcome
-    return (
-        worst
-        if worst.verdict == "fails"
-        else replace(outcome, verdict=slip.verdict, note=slip.note.partition(" The residual is")[0])
-    )
+    if worst.verdict == "fails":
+        return worst
+    return replace(outcome, verdict=slip.verdict, note=slip.note.partition(" The residual is")[0])
 
 
 # ---- Appendix A: Eq. (15) to (17), Figures 1 and 8 -------------------------------------------------------------------
