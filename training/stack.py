@@ -21,6 +21,7 @@ from simulate.blocks import generator
 from simulate.devices import as_device, as_dtype
 from simulate.layers import weight_shape, weight_std
 
+from .captured import Captured
 from .conventions import ADAM_EPS, D0, LEARNING_RATE
 from .radial import Radial, factors
 
@@ -146,6 +147,7 @@ class Stack:
         self.gradients = torch.zeros_like(self.parameters)
         self._memory: dict[tuple[int, int], Memory] = {}
         self._passes: dict[tuple[int, int], Pass] = {}
+        self._captured = Captured(place)
 
     def __repr__(self) -> str:
         return f"Stack({len(self.models)} of {self.shape}, {self.parameters.dtype}, {self.parameters.device})"
@@ -184,11 +186,18 @@ class Stack:
     def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy of each model, (models,), leaving its gradient in `gradients`.
 
+        On a CUDA device both passes are one graph that is replayed, see `captured`: kernel by kernel, Python would take
+        longer to start them than a few models take to run.
+
         Parameters
         ----------
         images : (models, features, images)
         labels : int64 (models, images)
         """
+        # the next replay overwrites what a graph returns
+        return self._captured(self._both_passes, images, labels).clone()
+
+    def _both_passes(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         losses = images.new_empty(len(self.models))
         for some, one in self._shares(images.shape[-1]):
             losses[some], change = cross_entropy(one.forward(images[some]), labels[some])

@@ -13,7 +13,7 @@ from training.measure import evaluate, jacobian, ranks
 from training.runner import Interrupted, run
 from training.stack import Model, Shape, Stack
 
-from .test_stack import MODELS, SYMMETRIES, batch, shape
+from .test_stack import BATCH, MODELS, SYMMETRIES, batch, shape
 
 DEVICE = "cuda"
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
@@ -45,10 +45,14 @@ def losses(rows):
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_first_gradients_are_those_of_the_cpu(symmetry):
     here, there = (Stack(shape(symmetry), MODELS, "float64", device) for device in ("cpu", DEVICE))
-    images, labels = batch(3)
-    right, found = here.loss(images, labels), there.loss(*on_gpu((images, labels)))
-    torch.testing.assert_close(found.cpu(), right, rtol=1e-10, atol=0.0)
-    torch.testing.assert_close(there.gradients.cpu(), here.gradients, rtol=1e-10, atol=1e-13)
+    for count in (BATCH, 7, BATCH):
+        images, labels = batch(3, count=count)
+        right, found = here.loss(images, labels), there.loss(*on_gpu((images, labels)))
+        torch.testing.assert_close(found.cpu(), right, rtol=1e-10, atol=0.0)
+        torch.testing.assert_close(there.gradients.cpu(), here.gradients, rtol=1e-10, atol=1e-13)
+    replayed = [each.graph for each in there._captured._recordings.values()]
+    assert len(replayed) == 2  # one for each size of a batch
+    assert all(isinstance(graph, torch.cuda.CUDAGraph) for graph in replayed)
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES)

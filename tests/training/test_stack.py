@@ -7,7 +7,11 @@ import torch
 from meanfield import as_symmetry
 from simulate.activations import radial
 from simulate.layers import linear, weight_std
+from training import captured
+from training.captured import Captured
 from training.stack import BIAS, HIDDEN, INPUT, READOUT, Model, Shape, Stack, cross_entropy
+
+from .tape import FakeCuda
 
 SYMMETRIES = ["U(1)", "O(1)", "O(3)", "generic(2)"]
 MODELS = (Model(1.5, 0), Model(0.7, 1), Model(1.5, 2))
@@ -60,6 +64,25 @@ def test_outputs_and_gradients_against_automatic_differentiation(symmetry, depth
     torch.testing.assert_close(stack.logits(images), outputs.detach(), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(stack.loss(images, labels), losses.detach(), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(stack.gradients, parameters.grad, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_replayed_passes_are_the_others(symmetry, monkeypatch):
+    """By a stand-in for CUDA graphs, for two sizes of a batch in turn, with weights that change in between."""
+    monkeypatch.setattr(captured, "cuda", FakeCuda)
+    stack, by_replays = (Stack(shape(symmetry), MODELS, "float64") for _ in range(2))
+    by_replays._captured = Captured(torch.device("cuda"))
+    first = None
+    for count in (20, 20, 7, 20):
+        images, labels = batch(3, count=count)
+        right, found = stack.loss(images, labels), by_replays.loss(images, labels)
+        first = first or (found, found.clone())
+        assert torch.equal(found, right)
+        assert torch.equal(by_replays.gradients, stack.gradients)
+        for each in (stack, by_replays):
+            each.parameters.sub_(0.1 * each.gradients)
+    assert torch.equal(*first)  # no later call overwrote it
+    assert sorted(each.graph.replays for each in by_replays._captured._recordings.values()) == [1, 3]
 
 
 @pytest.mark.parametrize(("width", "count"), [(8, 20), (40, 512)], ids=["together", "one-by-one"])

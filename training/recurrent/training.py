@@ -25,7 +25,7 @@ from simulate.devices import as_device, matrix_products
 from simulate.provenance import provenance
 
 from .. import checkpoint
-from .captured import Captured
+from ..captured import Captured
 from .convolutional import exact_convolutions
 from .copy_task import TOKENS, CopyTask
 from .image_task import ImageSet, ImageTask

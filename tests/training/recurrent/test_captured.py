@@ -7,11 +7,12 @@ import pytest
 import torch
 import xarray as xr
 
-from training.recurrent import CopyTask, ImageTask, Setting, Training, captured
-from training.recurrent.captured import WARM_UP, Captured
+from training import captured
+from training.captured import WARM_UP, Captured
+from training.recurrent import CopyTask, ImageTask, Setting, Training
 from training.recurrent.training import LAST_TESTS
 
-from .tape import FakeCuda
+from ..tape import FakeCuda
 
 KINDS = ["RNN", "GRU", "U(1) RNN", "O(3) RNN", "generic(2) RNN", "U(1) GRU", "grid RNN"]
 OPTIONS = {"batch": 3, "test_every": 2, "clip_norm": 0.05, "clip_value": 0.02, "drop_at": 2}

@@ -5,8 +5,8 @@ import pytest
 import torch
 import xarray as xr
 
+from training.captured import Captured
 from training.recurrent import CopyTask, ImageTask, Setting, Training
-from training.recurrent.captured import Captured
 from training.recurrent.convolutional import exact_convolutions
 from training.recurrent.job import Job
 from training.runner import run

@@ -1,4 +1,4 @@
-"""Functions of tensors as CUDA graphs: a step is replayed as a whole, without Python in the loop over time.
+"""Functions of tensors as CUDA graphs: a step is replayed as a whole, without Python between its kernels.
 
 A graph repeats kernels, with the addresses and the plain numbers they had when it was recorded. A function can be
 captured when it
