@@ -8,10 +8,15 @@ times are wall times of whole training steps: sampling, loss, gradients, clippin
 
 from __future__ import annotations
 
+import csv
+import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +24,9 @@ import tyro
 from torch import nn
 
 from meanfield.checks import real_array, whole_number
+from meanfield.files import atomic_path, require_writable
 from simulate.devices import as_device, lacks_memory
+from simulate.provenance import gpu, provenance
 from training.recurrent import CopyTask, ImageTask, Setting, Training
 from training.recurrent.image_task import ImageSet
 from training.recurrent.job import CLIP, EPOCHS
@@ -43,6 +50,45 @@ HEAD = ("stack", "models", "step", "models x steps/s", "torch.nn", "per model")
 TABLE_HEAD = ("task", "model", "models", "iterations", "step", "hours", "paper's", "ratio")
 
 
+class Timed(NamedTuple):
+    """Seconds of a step of a stack, and of one of PyTorch's own models of the same real hidden size."""
+
+    kind: str
+    hidden_size: int
+    models: int
+    seconds: float
+    seconds_torch_nn: float
+
+    def cells(self) -> tuple[str, ...]:
+        rate, ratio = self.models / self.seconds, self.seconds_torch_nn * self.models / self.seconds
+        name, alone = f"{self.kind}, N = {self.hidden_size}", duration(self.seconds_torch_nn)
+        return name, str(self.models), duration(self.seconds), f"{rate:.4g}", alone, f"{ratio:.3g} times"
+
+
+class Paper(NamedTuple):
+    """Seconds of a step of all models of a row of the paper's tables, NaN where they do not fit, and hours."""
+
+    task: str
+    model: str
+    models: int
+    iterations: int
+    seconds: float
+    paper_hours: float
+
+    @property
+    def hours(self) -> float:
+        return self.seconds * self.iterations / 3600
+
+    def cells(self) -> tuple[str, ...]:
+        head = self.task, self.model, str(self.models), f"{self.iterations:,}"
+        if math.isnan(self.seconds):
+            return (*head, "does not fit", "", "", "")
+        return (*head, duration(self.seconds), *_hours(self.hours, self.paper_hours))
+
+
+R = TypeVar("R", Timed, Paper)
+
+
 @dataclass
 class Stacks:
     """Time stacks of recurrent models, and say how long the paper's tables would take."""
@@ -57,50 +103,59 @@ class Stacks:
     """Read so many times fewer pixels, and multiply the time by it: for a CPU, where the largest steps take minutes."""
     tables: bool = True
     """Whether to time the models of Tables 2 and 3."""
+    out: Path = Path("results/benchmarks")
+    """Folder for the same as stacks.csv and paper_tables.csv."""
 
     def run(self) -> None:
         real_array("budget", self.budget, minimum=0.0)
         if whole_number("shorten", self.shorten, 1) > PIXELS:
             raise ValueError(f"shorten must be at most the {PIXELS} pixels of an image, got {self.shorten}")
         place = as_device(self.device)
+        for name in ("stacks", "paper_tables"):
+            require_writable(self.out / f"{name}.csv")
         name = torch.cuda.get_device_name(place) if place.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
         print(f"{name}, torch {torch.__version__}\n", flush=True)
-        _show(HEAD, self._stacks(place))
+        told = {"device": str(place), **gpu(str(place)), "shorten": self.shorten, **provenance()}
+        stacks = _found(self._stacks(place))
+        print(aligned(HEAD, [row.cells() for row in stacks]) + "\n", flush=True)
+        self._write("stacks", Timed, stacks, told)
         if self.tables:
-            _show(TABLE_HEAD, self._tables(place))
+            papers = _found(self._tables(place))
+            print(aligned(TABLE_HEAD, [row.cells() for row in papers] + _all(papers)) + "\n", flush=True)
+            self._write("paper_tables", Paper, papers, told)
             print("hours: of all models of a row in one stack; paper's: of as many runs, each as long as it states.")
             if self.shorten > 1:
                 print(
                     f"Steps on images: of {PIXELS // self.shorten} pixels, times {self.shorten}, Adam's part included."
                 )
 
-    def _stacks(self, place: torch.device) -> Iterator[tuple[str, ...]]:
+    def _write(self, name: str, kind: type[Timed | Paper], rows: Sequence[Timed | Paper], told: dict) -> None:
+        """A table whose first line says where it comes from."""
+        with atomic_path(self.out / f"{name}.csv") as path, path.open("w", newline="") as file:
+            file.write(f"# {json.dumps(told)}\n")
+            csv.writer(file, lineterminator="\n").writerows([kind._fields, *rows])
+        print(f"wrote {self.out / name}.csv\n", flush=True)
+
+    def _stacks(self, place: torch.device) -> Iterator[Timed]:
         task = CopyTask(1 if self.quick else 25)
         for kind, size, peer in KINDS:
             alone = _seconds(_peer(peer, task, place), self.budget, place)
             for models in MODELS[:2] if self.quick else MODELS:
                 settings = [Setting(kind, size, seed=seed) for seed in range(models)]
                 step = _seconds(_training(task, settings, place).advance, self.budget, place)
-                rate, ratio = f"{models / step:.4g}", f"{alone * models / step:.3g} times"
-                yield f"{kind}, N = {size}", str(models), duration(step), rate, duration(alone), ratio
+                yield Timed(kind, size, models, step, alone)
 
-    def _tables(self, place: torch.device) -> Iterator[tuple[str, ...]]:
-        mine, papers = 0.0, 0.0  # of the rows that fit
+    def _tables(self, place: torch.device) -> Iterator[Paper]:
         for row in TABLE_1[::7] if self.quick else TABLE_1:
-            seeds, iterations = SEEDS[row.task], _iterations(row.task)
-            what = row.task, f"{row.model} {row.hidden_size}" + (f", k = {row.k}" if row.k else "")
+            seeds = SEEDS[row.task]
+            model = f"{row.model} {row.hidden_size}" + (f", k = {row.k}" if row.k else "")
             try:
                 step = self._table_step(row, range(seeds), place)
             except RuntimeError as error:
                 if not lacks_memory(error):
                     raise
-                yield (*what, str(seeds), f"{iterations:,}", "does not fit", "", "", "")
-                continue
-            hours, theirs = step * iterations / 3600, seeds * HOURS[row.task, row.model]
-            mine, papers = mine + hours, papers + theirs
-            yield (*what, str(seeds), f"{iterations:,}", duration(step), *_hours(hours, theirs))
-        if mine:
-            yield ("all", "", "", "", "", *_hours(mine, papers))
+                step = math.nan
+            yield Paper(row.task, model, seeds, _iterations(row.task), step, seeds * HOURS[row.task, row.model])
 
     def _table_step(self, row: Row, seeds: Sequence[int], place: torch.device) -> float:
         """Seconds of a step of all seeds in one stack."""
@@ -158,20 +213,27 @@ def _hours(ours: float, paper: float) -> tuple[str, str, str]:
     return f"{ours:,.2f}", f"{paper:,.1f}", f"{paper / ours:.3g}"
 
 
-def _show(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> None:
-    """A table; its lines go to stderr as they are found, since a run may be cut off."""
+def _all(rows: Sequence[Paper]) -> list[tuple[str, ...]]:
+    """A last line, with the hours of the rows that fit."""
+    fit = [row for row in rows if not math.isnan(row.seconds)]
+    hours = sum(row.hours for row in fit), sum(row.paper_hours for row in fit)
+    return [("all", "", "", "", "", *_hours(*hours))] if fit else []
+
+
+def _found(rows: Iterator[R]) -> list[R]:
+    """All rows, each told on stderr as it is found, since a run may be cut off."""
     found = []
     for row in rows:
-        print("timed: " + "  ".join(row), file=sys.stderr, flush=True)
+        print("timed: " + "  ".join(row.cells()), file=sys.stderr, flush=True)
         found.append(row)
-    print(aligned(head, found) + "\n", flush=True)
+    return found
 
 
 def main() -> int:
     """Run the command line; bad values end with a message and exit code 2."""
     try:
         tyro.cli(Stacks, prog="python -m benchmarks.stacks").run()
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,6 +1,9 @@
 """The benchmark of stacks runs, on a GPU where there is one, and works out hours from steps. Speed is not tested."""
 
+import csv
+import json
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +20,18 @@ def tables(text):
     return {lines[0].split()[0]: lines[2:] for lines in parts if len(lines) > 2 and set(lines[1]) == {"-", " "}}
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """Where tables go that are written."""
+    monkeypatch.chdir(tmp_path)
+
+
+def written(name):
+    """The first line and the rows of a table that a run wrote."""
+    first, *rest = Path("results/benchmarks", f"{name}.csv").read_text().splitlines()
+    return json.loads(first.removeprefix("# ")), list(csv.DictReader(rest))
+
+
 def test_a_quick_run(capsys):
     Stacks(quick=True, shorten=196, budget=0.001).run()
     text = capsys.readouterr().out
@@ -25,6 +40,20 @@ def test_a_quick_run(capsys):
     assert len(found["stack"]) == 8
     assert [line.split()[0] for line in found["task"]] == ["copy", "psMNIST", "psMNIST", "psMNIST", "all"]
     assert "of 4 pixels, times 196" in text
+    (told, rows), (_, papers) = written("stacks"), written("paper_tables")
+    assert told["shorten"] == 196
+    assert told["version_torch"] == torch.__version__
+    assert [(row["kind"], row["models"]) for row in rows[:3]] == [("RNN", "1"), ("RNN", "2"), ("U(1) RNN", "1")]
+    for row, line in zip(rows, found["stack"], strict=True):  # models per second, as it was printed
+        assert f"{int(row['models']) / float(row['seconds']):.4g}" in line.split()
+    assert [row["models"] for row in papers] == ["10", "3", "3", "3"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_first(capsys):
+    Path("results").touch()
+    with pytest.raises(ValueError, match="out must be"):
+        Stacks(quick=True, device="cpu").run()
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +79,7 @@ def test_hours_follow_from_steps(capsys, monkeypatch):
     Stacks(device="cpu").run()
     found = tables(capsys.readouterr().out)["task"]
     assert len(found) == len(PAPER_RESULTS) + 1  # the models of Tables 2 and 3
+    assert {float(row["seconds"]) for row in written("paper_tables")[1]} == {0.036}
     assert found[0].split()[-6:] == ["1,000,000", "36", "ms", "10.00", "80.0", "8"]
     (last,) = (line for line in found if "U(1) GRU 512" in line)
     assert last.split()[-7:] == ["3", "53,520", "36", "ms", "0.54", "42.0", "78.5"]
@@ -70,7 +100,7 @@ def failing(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(Stacks, "_table_step", fail)
-    monkeypatch.setattr(Stacks, "_stacks", lambda *args: iter([("none",) * 6]))
+    monkeypatch.setattr(Stacks, "_stacks", lambda *args: iter([]))
     return Stacks(quick=True)
 
 
@@ -86,6 +116,7 @@ def test_a_stack_that_does_not_fit(capsys, monkeypatch, error):
     found = tables(capsys.readouterr().out)["task"]
     assert len(found) == 4
     assert all(line.endswith("does not fit") for line in found)
+    assert {row["seconds"] for row in written("paper_tables")[1]} == {"nan"}
 
 
 @pytest.mark.parametrize(
