@@ -4,9 +4,11 @@ import doctest
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from training.checklist import checklist
+from training.places import COMMITTED, read
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -74,3 +76,32 @@ def test_equations_are_counted(computed):
     told = f"{verdicts.count('agrees')} as printed; {verdicts.count('corrected')} after the correction of a slip"
     assert rows()["Equations"] == (told, "agrees, corrected")
     assert len(verdicts) == verdicts.count("agrees") + verdicts.count("corrected")
+
+
+# ---- speed: what is said of it against the tables of a run on a GPU --------------------------------------------------
+
+
+def timed(name):
+    path = ROOT / "benchmarks" / "results" / f"h200_{name}.csv"
+    return pd.read_csv(path, comment="#")
+
+
+def test_speed_is_that_of_the_tables():
+    text = " ".join(README.read_text().split())
+    deep = timed("deep_stacks").set_index("models").seconds
+    each = deep[256] / 256
+    assert f"takes {1e6 * each:.0f} us for each of them, {deep[1] / each:.0f} times less" in text
+    stacks = timed("stacks").set_index(["kind", "models"])
+    ratio = stacks.seconds_torch_nn * stacks.index.get_level_values("models") / stacks.seconds
+    assert f"32 stacked U(1) RNNs take {ratio['U(1) RNN', 32]:.0f} times less time for each" in text
+    assert f"U(1) GRUs {ratio['U(1) GRU', 32]:.0f} times less than `nn.GRU`" in text
+    assert f"(One alone: {ratio['U(1) RNN', 1]:.2g} and {ratio['U(1) GRU', 1]:.2g} times.)" in text
+    papers = timed("paper_tables")
+    hours = (papers.seconds * papers.iterations).sum() / 3600
+    assert f"{papers.models.sum()} models, would take {hours:.0f} hours" in text
+    assert f"states for them come to {papers.paper_hours.sum():,.0f}," in text
+    minutes = {
+        name: read(name, COMMITTED / f"{name}_paper.csv").attrs["seconds"] / 60 for name in ("figure3", "figure11")
+    }
+    assert f"five epochs, took {minutes['figure11']:.0f} minutes" in text
+    assert f"took {minutes['figure3']:.0f} minutes of two CPU cores" in text

@@ -80,7 +80,13 @@ def test_committed_results_have_their_provenance_and_no_gaps(path):
     # copy tasks make their own examples
     copying = all(part["task"].startswith("copy") for part in result.attrs["settings"].get("parts", [{"task": ""}]))
     assert copying != ("data" in result.attrs)
-    assert not pd.isna(table.frame(result)).any().any()
+    frame = table.frame(result)
+    gaps = frame[frame.isna().any(axis=1)]
+    if "task" in frame and not gaps.empty:  # of recurrent models that diverged, which stay so, a loss is none
+        assert set(gaps.quantity) <= {"train_loss", "validation_loss", "test_loss"}
+        ended = frame[frame.quantity == "test_loss"].set_index(["model", "learning_rate", "seed"]).value
+        gaps = gaps[ended.loc[pd.MultiIndex.from_frame(gaps[ended.index.names])].notna().to_numpy()]
+    assert gaps.empty
     # what a result was to be judged by, before it was run, is what judges it now
     experiment = EXPERIMENTS[result.attrs["experiment"]]
     assert (result.attrs["claim"], result.attrs["criterion"]) == (experiment.claim, experiment.criterion)
