@@ -35,6 +35,8 @@ COMPARED = 0.76  # sigma_w at which two values of Adam's epsilon are compared
 EDGE = 1.06  # sigma_w just above the transition
 SMALLER = 1e-4  # a learning rate below the paper's
 PARTNERS = {"U(1)": "generic(2)", "O(4)": "generic(4)"}
+# in `collapse`: squared Jacobians per unit of networks that do not learn, and of those that do; what tells them apart
+LOST, LEFT, LEARNED = 1e-4, (1e-2, 1e5), 0.25
 
 
 @dataclass(frozen=True)
@@ -284,6 +286,37 @@ def collapse(table: pd.DataFrame) -> list[Check]:
             Check(f"mean accuracy, {after}, {symmetry} minus {generic}", _tuple(ours), ">", 0.30, minus=_tuple(other)),
         ]
     return checks
+
+
+def jacobian(table: pd.DataFrame) -> list[Check]:
+    """Whether the Jacobian that a network has at the switch tells what it learns from there."""
+    networks = at_switch(table)
+    equivariant = networks[networks.symmetry.isin(list(PARTNERS))]
+    step = table[table.quantity == "jacobian_norm"].step.max()
+    text = f"squared Jacobian at step {step}"
+    lost = networks[networks.jacobian < LOST].accuracy
+    left = networks[networks.jacobian.between(*LEFT)].accuracy
+    return [
+        Check(f"accuracy, {text} below {LOST:g}", _tuple(lost) or (math.nan,), "<", LEARNED, every=True),
+        Check(
+            f"accuracy, {text} from {LEFT[0]:g} to {LEFT[1]:g}", _tuple(left) or (math.nan,), ">", LEARNED, every=True
+        ),
+        Check(
+            f"log10 of the {text}, {' and '.join(PARTNERS)}",
+            _tuple(np.log10(equivariant.jacobian)),
+            ">",
+            math.log10(LOST),
+            every=True,
+        ),
+    ]
+
+
+def at_switch(table: pd.DataFrame) -> pd.DataFrame:
+    """All networks: their squared Jacobian per unit at the switch, `jacobian`, and their `accuracy` at the end."""
+    network = ["symmetry", "sigma_w", "seed", "learning_rate"]
+    norm = table[table.quantity == "jacobian_norm"]
+    at = norm[norm.step == norm.step.max()].set_index(network).value
+    return pd.DataFrame({"jacobian": at, "accuracy": last(table, "accuracy").set_index(network).value}).reset_index()
 
 
 def _every(rows: pd.DataFrame) -> pd.Series:

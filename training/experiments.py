@@ -138,6 +138,18 @@ _DEEP: dict[str, Experiment] = {
         PRESETS["collapse"],
         describe,
     ),
+    "jacobian": Experiment(
+        "Beyond the paper: what a network of 100 layers learns after too large steps is told by the Jacobian that it "
+        "has left, whatever its symmetry; and that of an equivariant network does not get lost.",
+        "every network: test accuracy at the end below "
+        f"{criteria.LEARNED} where its squared Jacobian per unit at the switch is below {criteria.LOST:g}, and above "
+        f"{criteria.LEARNED} where it is from {criteria.LEFT[0]:g} to {criteria.LEFT[1]:g}; that of U(1) and O(4) "
+        f"above {criteria.LOST:g}. Written after `collapse`, for other seeds and weight scales than its",
+        criteria.jacobian,
+        (plots.plot_jacobian,),
+        PRESETS["jacobian"],
+        describe,
+    ),
     "own_rate": Experiment(
         "Beyond the paper: Figure 3 above the transition, with the learning rate that suits each kind of network and "
         "sigma_w best. Generic networks gain by it, and equivariant ones are still ahead.",

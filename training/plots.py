@@ -13,7 +13,7 @@ from meanfield import as_symmetry, depth_scales, fixed_point, jacobian_trajector
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL
 
 from .conventions import D0
-from .criteria import last, relative_gradient
+from .criteria import at_switch, last, relative_gradient
 from .rotation import reach
 from .stack import Shape
 from .table import frame
@@ -115,6 +115,24 @@ def plot_collapse(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Ax
     ax.set_xlabel(SIGMA_LABEL)
     ax.set_ylabel("test accuracy")
     ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def plot_jacobian(result: xr.Dataset, ax: Axes) -> Axes:
+    """Test accuracy of every network at the end against its squared Jacobian at the switch.
+
+    Circles: the smaller learning rate throughout. Crosses: the larger one until then.
+    """
+    networks = at_switch(frame(result))
+    largest = networks.learning_rate.max()
+    for (symmetry, rate), own in networks.groupby(["symmetry", "learning_rate"], sort=False):
+        marker, label = ("x", None) if rate == largest else ("o", symmetry)
+        ax.semilogx(own.jacobian, own.accuracy, marker, mfc="none", ms=5.0, color=COLOURS[symmetry], label=label)
+    ax.plot([], [], "kx", ms=5.0, label="after large steps")
+    ax.set_ylim(0.0, 1.0)
+    ax.set_xlabel("$|J|^2$ per unit at the switch")
+    ax.set_ylabel("test accuracy at the end")
+    ax.legend(frameon=False, fontsize="small", loc="upper left")
     return ax
 
 

@@ -35,6 +35,7 @@ class Preset:
     order_networks : networks for the order parameter; 0 leaves it out
     epsilons, learning_rates : Adam's, every one with every sigma_w
     switch : as `training.job` has it: a step, and the learning rate from there on
+    first_seed : the lowest of them
     """
 
     data: str
@@ -54,6 +55,7 @@ class Preset:
     epsilons: tuple[float, ...] = (ADAM_EPS,)
     learning_rates: tuple[float, ...] = (LEARNING_RATE,)
     switch: tuple[int, float] | None = None
+    first_seed: int = 0
 
     def jobs(self, data_dir: str | None, device: str) -> list[Job]:
         """The stacks to train; `device` is ``"cpu"`` or ``"cuda:i"``."""
@@ -69,7 +71,7 @@ class Preset:
                     for sigma_w in self.sigma_w or (fixed_variance_sigma_w(shape),)
                     for epsilon in self.epsilons
                     for rate in self.learning_rates
-                    for seed in range(self.seeds)
+                    for seed in range(self.first_seed, self.first_seed + self.seeds)
                 ]
                 at_once = ON_CPU if device == "cpu" else len(models)
                 for first in range(0, len(models), at_once):
@@ -146,7 +148,8 @@ def describe(settings: dict) -> str:
     if settings.get("switch"):
         step, rate = settings["switch"]
         points += f" for {counted(step, 'step')}, then {rate:g}"
-    length = f"{counted(settings['seeds'], 'seed')}, {counted(settings['epochs'], 'epoch')}"
+    first = f" from {settings['first_seed']} on" if settings.get("first_seed") else ""
+    length = f"{counted(settings['seeds'], 'seed')}{first}, {counted(settings['epochs'], 'epoch')}"
     return f"{settings['data']}, {width}, L = {depths}{points}, {length}"
 
 
@@ -226,6 +229,8 @@ _collapse = replace(
     steps=(0, 100),
     order_networks=0,
 )
+# seeds and weight scales that those of `collapse`, after which its criterion was written, are not
+_jacobian = replace(_collapse, sigma_w=(1.2, 1.75, 2.0, 2.25), first_seed=5)
 _own_rate = replace(_figure3, sigma_w=(1.2, 1.6, 2.2), learning_rates=(1e-3, 3e-4, 1e-4, 3e-5), order_networks=0)
 
 
@@ -289,6 +294,11 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "quick": _small(_collapse, width=32, sigma_w=(1.5,), switch=(40, 1e-4), steps=(0, 40), epochs=6),
         "cpu": replace(_collapse, seeds=3, epochs=1),
         "paper": _collapse,
+    },
+    "jacobian": {
+        "quick": _small(_jacobian, width=32, sigma_w=(1.75,), switch=(40, 1e-4), steps=(0, 40), epochs=6),
+        "cpu": replace(_jacobian, seeds=3, epochs=1),
+        "paper": _jacobian,
     },
     "own_rate": {
         "quick": _small(_own_rate, width=32, sigma_w=(1.2,), learning_rates=(1e-3, 1e-4), epochs=6),

@@ -356,3 +356,39 @@ def test_collapse():
     assert verdicts("collapse", rows) == ["agrees", "agrees", "contradicts", *["agrees"] * 9]
     rows.loc[lucky & (rows.quantity == "accuracy"), "value"] = 0.21
     assert verdicts("collapse", rows)[2:4] == ["contradicts"] * 2
+
+
+def switched(of_generic, of_ours):
+    """Networks with a squared Jacobian at step 20 and an accuracy at step 30, each pair by sigma_w."""
+
+    def value(symmetry, _depth, sigma_w, quantity, step, _layer):
+        size, accuracy = (of_generic if symmetry.startswith("generic") else of_ours)[sigma_w]
+        return accuracy if quantity == "accuracy" else size if step else 1e9
+
+    grid = {"sigma_w": (1.2, 2.0)}
+    both = (
+        table(value, PAIRS, steps=(10, 30), **grid),
+        table(value, PAIRS, quantities=("jacobian_norm",), steps=(0, 20), **grid),
+    )
+    rows = pd.concat(both, ignore_index=True)
+    rows.loc[rows.quantity == "jacobian_norm", "value"] -= 0.001 * rows.seed  # what the helper adds
+    return rows
+
+
+def test_jacobian():
+    ours = {1.2: (1.0, 0.7), 2.0: (50.0, 0.3)}
+    rows = switched({1.2: (1e-12, 0.1), 2.0: (3.0, 0.4)}, ours)
+    checks = criteria.jacobian(rows)
+    assert [check.verdict for check in checks] == ["agrees"] * 3
+    assert [len(check.values) for check in checks] == [6, 18, 12]
+    assert checks[0].text == "accuracy, squared Jacobian at step 20 below 0.0001"
+    assert checks[2].values[0] == pytest.approx(0.0)
+    # those in between, and those above, are not spoken of
+    between = switched({1.2: (1e-3, 0.1), 2.0: (1e6, 0.1)}, ours)
+    assert [check.verdict for check in criteria.jacobian(between)] == ["undecided", "agrees", "agrees"]
+    assert str(criteria.jacobian(between)[0]).endswith("below 0.0001: open, must be < 0.25: undecided")
+    # one that learns from nothing, one that does not learn from much, and an equivariant one that has lost its own
+    assert verdicts("jacobian", switched({1.2: (1e-5, 0.3), 2.0: (3.0, 0.4)}, ours))[0] == "contradicts"
+    assert verdicts("jacobian", switched({1.2: (1e-5, 0.1), 2.0: (0.02, 0.2)}, ours))[1] == "contradicts"
+    lost = switched({1.2: (1e-5, 0.1), 2.0: (3.0, 0.4)}, ours | {2.0: (1e-5, 0.1)})
+    assert verdicts("jacobian", lost) == ["agrees", "agrees", "contradicts"]

@@ -48,6 +48,7 @@ SIZES = {
     "learning_rate": {"width": 4, "depths": (3,)},
     "own_rate": {"width": 4, "depths": (3,)},
     "collapse": {"width": 4, "depths": (3,), "switch": (1, 1e-4), "steps": (0, 1)},
+    "jacobian": {"width": 4, "depths": (3,), "switch": (1, 1e-4), "steps": (0, 1)},
 }
 
 
@@ -422,3 +423,12 @@ def test_simulate_and_meanfield_do_not_import_training():
     code = "import sys, meanfield, simulate; print('training' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_seeds_may_begin_later():
+    """Those that an earlier experiment has not seen."""
+    size = replace(PRESETS["jacobian"]["cpu"], data="digits")
+    seeds = {model.seed for job in size.jobs(None, "cpu") for model in job.models}
+    assert seeds == {5, 6, 7}
+    assert not seeds & set(range(PRESETS["collapse"]["paper"].seeds))
+    assert "3 seeds from 5 on, 1 epoch" in describe(size.settings)
