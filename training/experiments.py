@@ -139,12 +139,12 @@ _DEEP: dict[str, Experiment] = {
         describe,
     ),
     "jacobian": Experiment(
-        "Beyond the paper: what a network of 100 layers learns after too large steps is told by the Jacobian that it "
-        "has left, whatever its symmetry; and that of an equivariant network does not get lost.",
-        "every network: test accuracy at the end below "
-        f"{criteria.LEARNED} where its squared Jacobian per unit at the switch is below {criteria.LOST:g}, and above "
-        f"{criteria.LEARNED} where it is from {criteria.LEFT[0]:g} to {criteria.LEFT[1]:g}; that of U(1) and O(4) "
-        f"above {criteria.LOST:g}. Written after `collapse`, for other seeds and weight scales than its",
+        "Beyond the paper: whether a network of 100 layers learns, after too large steps or without them, is told by "
+        "the Jacobian that it then has, whatever its symmetry; and that of an equivariant network does not get lost.",
+        f"every network: test accuracy at the end below {criteria.LEARNED} where its squared Jacobian per unit at the "
+        f"switch is below {criteria.LOST:g}, and above {criteria.LEARNED} where it is from {criteria.LEFT[0]:g} to "
+        f"{criteria.LEFT[1]:g}; that Jacobian of every U(1) and O(4) network above {criteria.LOST:g}. Written after "
+        "`collapse`, for seeds and weight scales that are not its",
         criteria.jacobian,
         (plots.plot_jacobian,),
         PRESETS["jacobian"],

@@ -35,7 +35,7 @@ class Preset:
     order_networks : networks for the order parameter; 0 leaves it out
     epsilons, learning_rates : Adam's, every one with every sigma_w
     switch : as `training.job` has it: a step, and the learning rate from there on
-    first_seed : the lowest of them
+    first_seed : the lowest seed
     """
 
     data: str
@@ -229,8 +229,8 @@ _collapse = replace(
     steps=(0, 100),
     order_networks=0,
 )
-# seeds and weight scales that those of `collapse`, after which its criterion was written, are not
-_jacobian = replace(_collapse, sigma_w=(1.2, 1.75, 2.0, 2.25), first_seed=5)
+# none of the seeds and weight scales of `collapse`, after which its criterion was written
+_jacobian = replace(_collapse, sigma_w=(1.25, 1.75, 1.9, 2.25), first_seed=5)
 _own_rate = replace(_figure3, sigma_w=(1.2, 1.6, 2.2), learning_rates=(1e-3, 3e-4, 1e-4, 3e-5), order_networks=0)
 
 

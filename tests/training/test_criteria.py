@@ -382,7 +382,7 @@ def test_jacobian():
     assert [check.verdict for check in checks] == ["agrees"] * 3
     assert [len(check.values) for check in checks] == [6, 18, 12]
     assert checks[0].text == "accuracy, squared Jacobian at step 20 below 0.0001"
-    assert checks[2].values[0] == pytest.approx(0.0)
+    assert sorted(checks[2].values) == pytest.approx([1.0] * 6 + [50.0] * 6)
     # those in between, and those above, are not spoken of
     between = switched({1.2: (1e-3, 0.1), 2.0: (1e6, 0.1)}, ours)
     assert [check.verdict for check in criteria.jacobian(between)] == ["undecided", "agrees", "agrees"]
@@ -390,5 +390,8 @@ def test_jacobian():
     # one that learns from nothing, one that does not learn from much, and an equivariant one that has lost its own
     assert verdicts("jacobian", switched({1.2: (1e-5, 0.3), 2.0: (3.0, 0.4)}, ours))[0] == "contradicts"
     assert verdicts("jacobian", switched({1.2: (1e-5, 0.1), 2.0: (0.02, 0.2)}, ours))[1] == "contradicts"
-    lost = switched({1.2: (1e-5, 0.1), 2.0: (3.0, 0.4)}, ours | {2.0: (1e-5, 0.1)})
+    lost = switched({1.2: (1e-5, 0.1), 2.0: (3.0, 0.4)}, ours | {2.0: (0.0, 0.1)})
     assert verdicts("jacobian", lost) == ["agrees", "agrees", "contradicts"]
+    # an unknown one may belong to either group
+    unknown = switched({1.2: (np.nan, 0.1), 2.0: (1e-5, 0.1)}, ours)
+    assert verdicts("jacobian", unknown) == ["undecided", "undecided", "agrees"]
