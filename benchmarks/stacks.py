@@ -3,7 +3,8 @@
 First, training steps of stacks of 1 to 128 models, per model against one `nn.RNN` or `nn.GRU` of the same real hidden
 size that is trained in the same way (on a GPU by cuDNN, with the precision it has by default). Then, from measured
 steps of all models of Tables 2 and 3, the hours that the paper's runs would take, beside those the paper states. All
-times are wall times of whole training steps: sampling, loss, gradients, clipping and Adam; tests are left out.
+times are wall times of whole training steps: sampling, loss, gradients, on images clipping, and Adam; tests are left
+out.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Timed(NamedTuple):
         return name, str(self.models), duration(self.seconds), f"{rate:.4g}", alone, f"{ratio:.3g} times"
 
 
-class Paper(NamedTuple):
+class PaperRow(NamedTuple):
     """Seconds of a step of all models of a row of the paper's tables, NaN where they do not fit, and hours."""
 
     task: str
@@ -73,11 +74,8 @@ class Paper(NamedTuple):
     models: int
     iterations: int
     seconds: float
+    hours: float
     paper_hours: float
-
-    @property
-    def hours(self) -> float:
-        return self.seconds * self.iterations / 3600
 
     def cells(self) -> tuple[str, ...]:
         head = self.task, self.model, str(self.models), f"{self.iterations:,}"
@@ -86,7 +84,7 @@ class Paper(NamedTuple):
         return (*head, duration(self.seconds), *_hours(self.hours, self.paper_hours))
 
 
-R = TypeVar("R", Timed, Paper)
+R = TypeVar("R", Timed, PaperRow)
 
 
 @dataclass
@@ -111,30 +109,37 @@ class Stacks:
         if whole_number("shorten", self.shorten, 1) > PIXELS:
             raise ValueError(f"shorten must be at most the {PIXELS} pixels of an image, got {self.shorten}")
         place = as_device(self.device)
-        for name in ("stacks", "paper_tables"):
-            require_writable(self.out / f"{name}.csv")
+        for table in ("stacks", "paper_tables") if self.tables else ("stacks",):
+            require_writable(self._path(table))
         name = torch.cuda.get_device_name(place) if place.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
         print(f"{name}, torch {torch.__version__}\n", flush=True)
-        told = {"device": str(place), **gpu(str(place)), "shorten": self.shorten, **provenance()}
+        options = {"quick": self.quick, "budget": self.budget, "shorten": self.shorten}
+        where = {"device": str(place), **gpu(str(place)), "threads": torch.get_num_threads(), **provenance()}
+        told = options | where
         stacks = _found(self._stacks(place))
         print(aligned(HEAD, [row.cells() for row in stacks]) + "\n", flush=True)
         self._write("stacks", Timed, stacks, told)
         if self.tables:
             papers = _found(self._tables(place))
             print(aligned(TABLE_HEAD, [row.cells() for row in papers] + _all(papers)) + "\n", flush=True)
-            self._write("paper_tables", Paper, papers, told)
+            self._write("paper_tables", PaperRow, papers, told)
             print("hours: of all models of a row in one stack; paper's: of as many runs, each as long as it states.")
             if self.shorten > 1:
                 print(
                     f"Steps on images: of {PIXELS // self.shorten} pixels, times {self.shorten}, Adam's part included."
                 )
 
-    def _write(self, name: str, kind: type[Timed | Paper], rows: Sequence[Timed | Paper], told: dict) -> None:
+    def _path(self, name: str) -> Path:
+        """Of a table; those of a quick run take no other's place."""
+        return self.out / ("quick" if self.quick else "") / f"{name}.csv"
+
+    def _write(self, name: str, kind: type[Timed | PaperRow], rows: Sequence[Timed | PaperRow], told: dict) -> None:
         """A table whose first line says where it comes from."""
-        with atomic_path(self.out / f"{name}.csv") as path, path.open("w", newline="") as file:
+        out = self._path(name)
+        with atomic_path(out) as path, path.open("w", newline="") as file:
             file.write(f"# {json.dumps(told)}\n")
             csv.writer(file, lineterminator="\n").writerows([kind._fields, *rows])
-        print(f"wrote {self.out / name}.csv\n", flush=True)
+        print(f"wrote {out}\n", flush=True)
 
     def _stacks(self, place: torch.device) -> Iterator[Timed]:
         task = CopyTask(1 if self.quick else 25)
@@ -145,17 +150,17 @@ class Stacks:
                 step = _seconds(_training(task, settings, place).advance, self.budget, place)
                 yield Timed(kind, size, models, step, alone)
 
-    def _tables(self, place: torch.device) -> Iterator[Paper]:
+    def _tables(self, place: torch.device) -> Iterator[PaperRow]:
         for row in TABLE_1[::7] if self.quick else TABLE_1:
-            seeds = SEEDS[row.task]
-            model = f"{row.model} {row.hidden_size}" + (f", k = {row.k}" if row.k else "")
+            seeds, iterations = SEEDS[row.task], _iterations(row.task)
             try:
                 step = self._table_step(row, range(seeds), place)
             except RuntimeError as error:
                 if not lacks_memory(error):
                     raise
                 step = math.nan
-            yield Paper(row.task, model, seeds, _iterations(row.task), step, seeds * HOURS[row.task, row.model])
+            hours = step * iterations / 3600, seeds * HOURS[row.task, row.model]
+            yield PaperRow(row.task, row.setting(0).name, seeds, iterations, step, *hours)
 
     def _table_step(self, row: Row, seeds: Sequence[int], place: torch.device) -> float:
         """Seconds of a step of all seeds in one stack."""
@@ -213,7 +218,7 @@ def _hours(ours: float, paper: float) -> tuple[str, str, str]:
     return f"{ours:,.2f}", f"{paper:,.1f}", f"{paper / ours:.3g}"
 
 
-def _all(rows: Sequence[Paper]) -> list[tuple[str, ...]]:
+def _all(rows: Sequence[PaperRow]) -> list[tuple[str, ...]]:
     """A last line, with the hours of the rows that fit."""
     fit = [row for row in rows if not math.isnan(row.seconds)]
     hours = sum(row.hours for row in fit), sum(row.paper_hours for row in fit)

@@ -95,13 +95,14 @@ def test_speed_is_that_of_the_tables():
     ratio = stacks.seconds_torch_nn * stacks.index.get_level_values("models") / stacks.seconds
     assert f"32 stacked U(1) RNNs take {ratio['U(1) RNN', 32]:.0f} times less time for each" in text
     assert f"U(1) GRUs {ratio['U(1) GRU', 32]:.0f} times less than `nn.GRU`" in text
-    assert f"(One alone: {ratio['U(1) RNN', 1]:.2g} and {ratio['U(1) GRU', 1]:.2g} times.)" in text
+    assert f"(One U(1) RNN alone is {ratio['U(1) RNN', 1]:.1f} times faster than `nn.RNN`" in text
+    assert f"one U(1) GRU alone takes {1 / ratio['U(1) GRU', 1]:.1f} times as long as `nn.GRU`.)" in text
     papers = timed("paper_tables")
-    hours = (papers.seconds * papers.iterations).sum() / 3600
-    assert f"{papers.models.sum()} models, would take {hours:.0f} hours" in text
-    assert f"states for them come to {papers.paper_hours.sum():,.0f}," in text
+    assert f"The {papers.models.sum()} runs whose results Tables 2 and 3 print" in text
+    assert f"would take {papers.hours.sum():.0f} hours by their measured steps" in text
+    assert f"the paper states {papers.paper_hours.sum():,.0f} hours for them" in text
     minutes = {
         name: read(name, COMMITTED / f"{name}_paper.csv").attrs["seconds"] / 60 for name in ("figure3", "figure11")
     }
     assert f"five epochs, took {minutes['figure11']:.0f} minutes" in text
-    assert f"took {minutes['figure3']:.0f} minutes of two CPU cores" in text
+    assert f"took {minutes['figure3']:.0f} minutes on two CPU cores" in text

@@ -25,6 +25,8 @@ WARM_UP = 3  # calls before the capture, in which libraries are loaded and choos
 class Captured:
     """Calls functions; on a CUDA device by replaying a graph, one for each function and shape of its inputs.
 
+    While a graph is recorded, no other thread may allocate memory on a CUDA device: CUDA would end the recording.
+
     Parameters
     ----------
     device : where all tensors are

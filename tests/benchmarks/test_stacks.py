@@ -22,13 +22,13 @@ def tables(text):
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    """Where tables go that are written."""
+    """Tables are written into an empty one."""
     monkeypatch.chdir(tmp_path)
 
 
-def written(name):
+def written(name, folder="results/benchmarks/quick"):
     """The first line and the rows of a table that a run wrote."""
-    first, *rest = Path("results/benchmarks", f"{name}.csv").read_text().splitlines()
+    first, *rest = Path(folder, f"{name}.csv").read_text().splitlines()
     return json.loads(first.removeprefix("# ")), list(csv.DictReader(rest))
 
 
@@ -41,7 +41,8 @@ def test_a_quick_run(capsys):
     assert [line.split()[0] for line in found["task"]] == ["copy", "psMNIST", "psMNIST", "psMNIST", "all"]
     assert "of 4 pixels, times 196" in text
     (told, rows), (_, papers) = written("stacks"), written("paper_tables")
-    assert told["shorten"] == 196
+    assert (told["quick"], told["budget"], told["shorten"]) == (True, 0.001, 196)
+    assert not Path("results/benchmarks/stacks.csv").exists()  # which a quick run must not replace
     assert told["version_torch"] == torch.__version__
     assert [(row["kind"], row["models"]) for row in rows[:3]] == [("RNN", "1"), ("RNN", "2"), ("U(1) RNN", "1")]
     for row, line in zip(rows, found["stack"], strict=True):  # models per second, as it was printed
@@ -79,7 +80,10 @@ def test_hours_follow_from_steps(capsys, monkeypatch):
     Stacks(device="cpu").run()
     found = tables(capsys.readouterr().out)["task"]
     assert len(found) == len(PAPER_RESULTS) + 1  # the models of Tables 2 and 3
-    assert {float(row["seconds"]) for row in written("paper_tables")[1]} == {0.036}
+    kept = written("paper_tables", "results/benchmarks")[1]
+    assert {float(row["seconds"]) for row in kept} == {0.036}
+    assert float(kept[0]["hours"]) == pytest.approx(10.0)
+    assert "O(18) RNN 64" in {row["model"] for row in kept}
     assert found[0].split()[-6:] == ["1,000,000", "36", "ms", "10.00", "80.0", "8"]
     (last,) = (line for line in found if "U(1) GRU 512" in line)
     assert last.split()[-7:] == ["3", "53,520", "36", "ms", "0.54", "42.0", "78.5"]

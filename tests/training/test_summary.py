@@ -82,7 +82,7 @@ def test_committed_results_have_their_provenance_and_no_gaps(path):
     assert copying != ("data" in result.attrs)
     frame = table.frame(result)
     gaps = frame[frame.isna().any(axis=1)]
-    if "task" in frame and not gaps.empty:  # of recurrent models that diverged, which stay so, a loss is none
+    if "task" in frame and not gaps.empty:  # a recurrent model that diverged has no loss from then on
         assert set(gaps.quantity) <= {"train_loss", "validation_loss", "test_loss"}
         ended = frame[frame.quantity == "test_loss"].set_index(["model", "learning_rate", "seed"]).value
         gaps = gaps[ended.loc[pd.MultiIndex.from_frame(gaps[ended.index.names])].notna().to_numpy()]

@@ -182,7 +182,7 @@ def versus_parameters(summary: xr.Dataset, ax: Axes) -> Axes:
         some = summary.isel(group=[i for i, each in enumerate(families) if each == family]).sortby("parameters")
         look: dict[str, Any] = {"marker": "o", "ms": 4, "capsize": 2, "label": family, "color": FAMILIES.get(family)}
         ax.errorbar(some.parameters.values, some["mean"].values, some["std"].values, **look)
-    if summary.parameters.max() > 2 * summary.parameters.min():  # else marks of a logarithmic axis run into each other
+    if summary.parameters.max() > 2 * summary.parameters.min():  # else its tick labels overlap
         ax.set_xscale("log")
     ax.set_xlabel(summary.parameters.attrs["long_name"])
     ax.set_ylabel(summary["mean"].attrs["long_name"])

@@ -89,7 +89,11 @@ class StackedAdam:
 
 @torch.no_grad()
 def clip_norms(parameters: Iterable[torch.nn.Parameter], largest: float) -> None:
-    """Scale each model's gradient so that its norm over all parameters is at most `largest`."""
+    """Scale each model's gradient so that its norm over all parameters is at most `largest`.
+
+    As with :func:`torch.nn.utils.clip_grad_norm_` a gradient whose square overflows becomes zero, and the model stands
+    still; one with an infinite component becomes NaN.
+    """
     gradients = _gradients(parameters)
     squares = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients])
     scale = (largest / squares.sum(0).sqrt()).clamp(max=1.0)

@@ -206,6 +206,18 @@ def test_clipping_is_by_model():
     torch.testing.assert_close(b.grad[:, 1], torch.tensor([0.5, 0.4]))
 
 
+@pytest.mark.parametrize("size", [1e20, float("inf")])
+def test_gradients_that_overflow_are_clipped_as_by_torch(size):
+    mine, theirs = (torch.nn.Parameter(torch.zeros(1, 3)) for _ in range(2))
+    for parameter in (mine, theirs):
+        parameter.grad = torch.tensor([[size, 1.0, -size]])
+    clip_norms([mine], 1.0)
+    torch.nn.utils.clip_grad_norm_([theirs], 1.0)
+    torch.testing.assert_close(mine.grad, theirs.grad, rtol=0.0, atol=0.0, equal_nan=True)
+    assert float(mine.grad[0, 1]) == 0.0
+    assert bool(mine.grad[0, 0].isnan()) == (size == float("inf"))
+
+
 def made_up():
     """Two kinds, two learning rates, three seeds; the test would choose otherwise than validation does."""
     rows = [(kind, rate, seed) for kind in ("RNN", "GRU") for rate in (1e-3, 1e-4) for seed in range(3)]
