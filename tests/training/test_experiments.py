@@ -432,3 +432,19 @@ def test_seeds_may_begin_later():
     assert seeds == {5, 6, 7}
     assert not seeds & set(range(PRESETS["collapse"]["paper"].seeds))
     assert "3 seeds from 5 on, 1 epoch" in describe(size.settings)
+
+
+def test_circles_and_crosses_are_the_two_rates():
+    """Of two networks: one with 0.7 after small steps, one with 0.1 after large ones."""
+    place = "U(1)", 4, 3, 1.5, 0
+    rows = [
+        Row(*place, rate, step, 1.0, -1, quantity, value)
+        for rate, size, accuracy in ((1e-4, 2.0, 0.7), (1e-3, 1e-9, 0.1))
+        for step, quantity, value in ((0, "jacobian_norm", 9.0), (1, "jacobian_norm", size), (2, "accuracy", accuracy))
+    ]
+    ax = EXPERIMENTS["jacobian"].panels[0](table.as_dataset(rows, {}), Figure().subplots())
+    drawn = {
+        line.get_marker(): (*line.get_xdata(), *line.get_ydata()) for line in ax.get_lines() if len(line.get_xdata())
+    }
+    assert drawn == {"o": (2.0, 0.7), "x": (1e-9, 0.1)}
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["U(1)", "after large steps"]

@@ -117,6 +117,14 @@ def test_a_family_has_one_colour_in_all_figures(ax):
     assert [plots.colour(name, several) for name in several] == ["C0", "C1"]
 
 
+def test_numbers_of_parameters_have_a_logarithmic_axis_where_they_differ_by_more_than_a_factor_of_two():
+    printed = paper_results(PSMNIST)
+    narrow = printed.isel(group=printed.parameters.values < 20_000)
+    assert narrow.sizes["group"] == 4
+    scales = [plots.versus_parameters(each, Figure().subplots()).get_xscale() for each in (printed, narrow)]
+    assert scales == ["log", "linear"]
+
+
 def test_accuracies_have_a_linear_axis():
     def result(name):
         curves = (("model", "step"), [[0.1, 0.9]], {"long_name": name})
