@@ -173,7 +173,7 @@ class Report:
             print(f"  {check}")
         if experiment.details is not None:
             print(f"\n{experiment.details(result)}")
-        panels = experiment.panels
+        panels = experiment.drawn(result)
         figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
         for panel, ax in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
             panel(result, ax)

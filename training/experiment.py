@@ -45,7 +45,7 @@ class Experiment:
     claim : what the paper says; of an experiment beyond the paper, what is claimed here
     criterion : what would bear it out, in words
     judge : the same as a function of the table
-    panels : functions (result, ax) that draw it
+    panels : functions (result, ax) that draw it, or what makes these of a result whose tasks have one each
     presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``, of recurrent networks also ``"sweep"``
         and ``"short"``
     describe : a preset's `settings` in one line
@@ -55,10 +55,14 @@ class Experiment:
     claim: str
     criterion: str
     judge: Judge
-    panels: tuple[Panel, ...]
+    panels: tuple[Panel, ...] | Callable[[xr.Dataset], tuple[Panel, ...]]
     presets: Mapping[str, Size]
     describe: Callable[[dict], str]
     details: Callable[[xr.Dataset], str] | None = None
+
+    def drawn(self, result: xr.Dataset) -> tuple[Panel, ...]:
+        """The panels of a result, which may have fewer tasks than the paper's figure."""
+        return self.panels(result) if callable(self.panels) else self.panels
 
 
 def counted(number: int, noun: str) -> str:

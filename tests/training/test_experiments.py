@@ -82,7 +82,7 @@ def test_every_figure_runs_is_kept_judged_and_drawn(name, tmp_path):
     assert again.attrs == json.loads(json.dumps(attrs))
     assert np.isfinite(result.value).all()
     assert EXPERIMENTS[name].judge(table.frame(again))
-    for panel in EXPERIMENTS[name].panels:
+    for panel in EXPERIMENTS[name].drawn(again):
         ax = Figure().subplots()
         assert panel(again, ax) is ax
         assert ax.get_lines()

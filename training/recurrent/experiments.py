@@ -8,7 +8,7 @@ from functools import partial
 import xarray as xr
 from matplotlib.axes import Axes
 
-from ..experiment import Experiment
+from ..experiment import Experiment, Panel
 from ..table import frame
 from . import criteria, plots
 from .comparison import comparison
@@ -27,6 +27,11 @@ def plot_copy(result: xr.Dataset, ax: Axes, part: int = 0) -> Axes:
     chance = result.attrs["settings"]["parts"][part]["loss_without_memory"]
     plots.seeds(select(by_model(table, task)), ax, chance=chance)
     return _titled(ax, task)
+
+
+def copy_panels(result: xr.Dataset) -> tuple[Panel, ...]:
+    """One for each of the result's tasks, as Figure 6 has two."""
+    return tuple(partial(plot_copy, part=part) for part in range(len(result.attrs["settings"]["parts"])))
 
 
 def plot_accuracy(result: xr.Dataset, ax: Axes) -> Axes:
@@ -73,7 +78,7 @@ RECURRENT: dict[str, Experiment] = {
         "a first run of three seeds whose differences were paired by the seeds' numbers, which means nothing and "
         "decided some of the verdicts",
         criteria.lower_loss,
-        (partial(plot_copy, part=0), partial(plot_copy, part=1)),
+        copy_panels,
         PRESETS["figure6"],
         describe,
         comparison,

@@ -80,7 +80,9 @@ def test_every_experiment_runs_is_kept_judged_and_drawn(name, tmp_path):
     assert len(found[each].drop_duplicates()) == PRESETS[name]["quick"].networks
     assert np.isfinite(found.value).all()
     assert EXPERIMENTS[name].judge(found)
-    for panel in EXPERIMENTS[name].panels:
+    panels = EXPERIMENTS[name].drawn(again)
+    assert len(panels) == {"figure7": 2, "figure12": 2}.get(name, len(PRESETS[name]["quick"].parts))
+    for panel in panels:
         ax = Figure().subplots()
         assert panel(again, ax) is ax
         assert ax.get_lines()
@@ -246,6 +248,24 @@ def test_the_beginning_of_the_paper_s_runs():
     gru = next(s for s in short.settings if s.name == "GRU 75")
     assert parameter_count(replace(gru, hidden_size=74).build(1, every_step=False)) < count["U(1) GRU 64"]
     assert len(short.settings) == 5 * 3
+
+
+def test_the_beginning_of_figure_6():
+    """All that makes a run is the paper's, of the left panel, but where it stops."""
+    (short,), paper = PRESETS["figure6"]["short"].parts, PRESETS["figure6"]["paper"].parts[0]
+    assert short.steps == 25_000 < paper.steps == 1_000_000
+    assert replace(short, steps=paper.steps) == paper
+    assert paper.task == "copy, T <= 25"
+
+
+def test_a_result_with_one_of_the_tasks_of_a_figure_has_one_panel():
+    (short,) = PRESETS["figure6"]["short"].parts
+    part = replace(short, settings=tuple(s for s in short.settings if s.seed < 2), max_delay=2, steps=2, batch=2)
+    size = Size((part,))
+    rows = [row for job in size.jobs(None, "cpu") for row in runner.run(job).rows]
+    result = table.as_dataset(size.table(rows, "cpu"), {"settings": size.settings})
+    (panel,) = EXPERIMENTS["figure6"].drawn(result)
+    assert panel(result, Figure().subplots()).get_title() == "copy, T <= 2"
 
 
 def test_a_size_in_one_line():
