@@ -18,6 +18,7 @@ from .selection import select
 from .training import SOLVED
 
 STEPS = 1_000_000  # batches of the paper's copy tasks
+BURST = 10.0  # of a mean over an epoch; guessing costs log 10 = 2.3
 DIVERGED = np.finfo(float).max  # a loss that is no longer a number
 # Figure 6, Table 2: each U(1) model and its ordinary counterparts, of which the larger has more parameters
 COUNTERPARTS = {"U(1) RNN 32": ("RNN 32", "RNN 64"), "U(1) GRU 32": ("GRU 32", "GRU 64")}
@@ -118,6 +119,21 @@ def more_accurate(table: pd.DataFrame) -> list[Check]:
         if kind.startswith(("O(", "U(1)")) and other in accuracy:
             checks.append(_gain(f"{task}: accuracy, {name} minus {other}", accuracy[name], accuracy[other]))
     return [*checks, *as_large(table)]
+
+
+def bursts(table: pd.DataFrame) -> list[Check]:
+    """What the paper does not ask: each ordinary model's worst epoch with ReLUs, and with tanh at the same rate."""
+    losses = table[table.quantity == "train_loss"].assign(value=lambda rows: rows.value.fillna(DIVERGED))
+    worst = losses.groupby(["model", "activation", "seed"], sort=False).value.max().clip(upper=DIVERGED)
+    checks = []
+    for name in losses.model.unique():
+        relu, tanh = worst[name, "relu"], worst[name, "tanh"]
+        count = f"{name}, {{}}, seeds of {len(relu)} whose training loss has an epoch with a mean above {BURST:g}"
+        checks += [
+            Check(count.format("relu"), (float((relu > BURST).sum()),), ">", 0.5, True),
+            Check(count.format("tanh"), (float((tanh > BURST).sum()),), "<", 0.5, True),
+        ]
+    return checks
 
 
 def lasting_pairs(table: pd.DataFrame) -> list[Check]:

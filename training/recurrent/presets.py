@@ -84,13 +84,14 @@ def _sentence(part: dict) -> str:
     rates = ", ".join(f"{rate:g}" for rate in part["learning_rates"])
     tried = f"learning rate{'s' if len(part['learning_rates']) > 1 else ''} {rates}"
     models, seeds = ", ".join(part["models"]), counted(part["seeds"], "seed")
-    return f"{part['task']}: {models}; {tried}; {seeds}, {part['length']} of {part['batch']}"
+    swapped = f"; activations {', '.join(part['activations'])}" if "activations" in part else ""
+    return f"{part['task']}: {models}{swapped}; {tried}; {seeds}, {part['length']} of {part['batch']}"
 
 
 def _told(part: Job) -> dict[str, object]:
     copying = None if part.max_delay is None else CopyTask(part.max_delay, part.fixed_delay)
     memory = {} if copying is None else {"loss_without_memory": copying.loss_without_memory}
-    return {
+    return _activations(part) | {
         "task": part.task,
         "max_delay": part.max_delay,
         "fixed_delay": part.fixed_delay,
@@ -104,6 +105,13 @@ def _told(part: Job) -> dict[str, object]:
         "test_every": part.test_every,
         **memory,
     }
+
+
+def _activations(part: Job) -> dict[str, list[str]]:
+    """Of ordinary models, where they differ among those of one name."""
+    found = dict.fromkeys((each.name, each.activation) for each in part.settings)
+    repeated = len(found) > len({name for name, _ in found})
+    return {"activations": sorted({activation for _, activation in found})} if repeated else {}
 
 
 def sweep(task: str, kind: str, hidden_size: int, seeds: int = 3) -> tuple[Setting, ...]:
@@ -204,6 +212,18 @@ def _beginning(seeds: int, epochs: int) -> Job:
     return Job((*smallest, *larger), epochs=epochs, images="mnist")
 
 
+def _bounded_or_not(kinds: Sequence[str], seeds: Sequence[int], epochs: int, **sizes) -> Size:
+    """The paper's smallest ordinary models of images, with its ReLUs and, at the same rate, with tanh."""
+    smallest = [each for each in _smallest(1) if each.kind in kinds]
+    settings = tuple(
+        replace(each, activation=activation, seed=seed)
+        for each in smallest
+        for activation in ("relu", "tanh")
+        for seed in seeds
+    )
+    return Size((Job(settings, epochs=epochs, **sizes),))
+
+
 def _swept(task: str, models: Sequence[tuple[str, int]], **sizes) -> Job:
     return Job(tuple(each for kind, n in models for each in sweep(task, kind, n)), **sizes)
 
@@ -268,6 +288,12 @@ PRESETS: dict[str, dict[str, Size]] = {
         "short": Size((_beginning(3, 2),)),
         "sweep": Size((_swept(PSMNIST, _IMAGES, epochs=EPOCHS, images="mnist"),)),
         "paper": Size((Job(best(PSMNIST, _ALL, 3), epochs=EPOCHS, images="mnist"),)),
+    },
+    "bursts": {
+        "quick": _bounded_or_not(("RNN",), range(2), 1),
+        # seeds 0 to 2 are those of figure7's "short", after whose run the criterion was written
+        "cpu": _bounded_or_not(("RNN",), range(3, 8), 2, images="mnist"),
+        "paper": _bounded_or_not(("RNN", "GRU"), range(3, 13), EPOCHS, images="mnist"),
     },
     "figure12": {
         "quick": _grid(5, 20, sites=64, channels=2, seeds=range(3), batch=4, test_every=10),

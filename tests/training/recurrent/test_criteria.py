@@ -8,6 +8,7 @@ import pytest
 from training.recurrent import Setting
 from training.recurrent.criteria import (
     as_large,
+    bursts,
     controls,
     lasting_pairs,
     lower_loss,
@@ -230,3 +231,24 @@ def test_controls():
     ]
     assert [check.mean for check in checks] == pytest.approx([1.0, 0.0])
     assert verdicts(checks) == ["agrees", "undecided"]
+
+
+def test_bursts():
+    """A mean over an epoch above 10, or none at all, in whichever epoch; each activation by itself."""
+
+    def losses(relu, tanh):
+        rows = [
+            row("images", Setting("RNN", 8, seed, activation=activation), 9, step, quantity, value)
+            for activation, runs in (("relu", relu), ("tanh", tanh))
+            for seed, means in enumerate(runs)
+            for step, value in zip((5, 10), means, strict=True)
+            for quantity in ("train_loss", "validation_loss")
+        ]
+        return bursts(pd.DataFrame(rows, columns=list(Row._fields)))
+
+    calm = ((2.3, 2.1), (2.2, 1.9))
+    assert verdicts(losses(((2.3, 11.0), (2.2, 1.9)), calm)) == ["agrees", "agrees"]
+    assert verdicts(losses(((1e20, 2.0), (2.2, 1.9)), calm)) == ["agrees", "agrees"]
+    assert verdicts(losses(calm, ((2.2, 2.1), (2.0, math.nan)))) == ["contradicts", "contradicts"]
+    assert verdicts(losses(calm, calm)) == ["contradicts", "agrees"]
+    assert [check.mean for check in losses(((math.inf, 2.0), (math.nan, math.nan)), calm)] == [2.0, 0.0]

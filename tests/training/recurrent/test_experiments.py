@@ -76,7 +76,7 @@ def test_every_experiment_runs_is_kept_judged_and_drawn(name, tmp_path):
     assert all(np.array_equal(kept[name], read[name]) for name in kept)
     found = table.frame(result)
     # every model is in it, with the last of its tests
-    each = ["task", "model", "recurrent", "encoder", "learning_rate", "seed"]
+    each = ["task", "model", "recurrent", "encoder", "activation", "learning_rate", "seed"]
     assert len(found[each].drop_duplicates()) == PRESETS[name]["quick"].networks
     assert np.isfinite(found.value).all()
     assert EXPERIMENTS[name].judge(found)
@@ -258,6 +258,18 @@ def test_the_beginning_of_figure_6():
     assert paper.task == "copy, T <= 25"
 
 
+def test_bursts_are_sought_in_the_paper_s_rnn():
+    """That of Table 1 and of the beginning of Figure 7, with seeds of its own; tanh takes the place of ReLU alone."""
+    (short,), (part,) = PRESETS["figure7"]["short"].parts, PRESETS["bursts"]["cpu"].parts
+    theirs = {replace(s, seed=0) for s in short.settings if s.kind == "RNN"}
+    relu, tanh = ({s for s in part.settings if s.activation == name} for name in ("relu", "tanh"))
+    assert {replace(s, seed=0) for s in relu} == theirs
+    assert {replace(s, activation="relu") for s in tanh} == relu
+    assert not {s.seed for s in part.settings} & {s.seed for s in short.settings}
+    assert (part.images, part.epochs, part.batch) == (short.images, short.epochs, short.batch)
+    assert {s.kind for s in PRESETS["bursts"]["paper"].parts[0].settings} == {"RNN", "GRU"}
+
+
 def test_a_result_with_one_of_the_tasks_of_a_figure_has_one_panel():
     (short,) = PRESETS["figure6"]["short"].parts
     part = replace(short, settings=tuple(s for s in short.settings if s.seed < 2), max_delay=2, steps=2, batch=2)
@@ -273,6 +285,10 @@ def test_a_size_in_one_line():
     assert describe(size.settings) == (
         "copy, T <= 1: U(1) RNN 3, RNN 4; learning rate 0.001; 1 seed, 6 batches of 2; "
         "permuted digits: O(3) RNN 4; learning rate 0.01; 1 seed, 3 epochs in batches of 128"
+    )
+    both = Size((Job(tuple(Setting("RNN", 4, activation=each) for each in ("tanh", "relu")), epochs=1),))
+    assert describe(both.settings) == (
+        "permuted digits: RNN 4; activations relu, tanh; learning rate 0.001; 1 seed, 1 epoch in batches of 128"
     )
     several = Size((Job((Setting("RNN", 4), Setting("RNN", 4, seed=1)), epochs=1),))
     assert (
