@@ -13,11 +13,13 @@ import pandas as pd
 
 from ..criteria import Check, Side
 from .copy_task import MEMORY
+from .job import PIXELS
 from .rows import NOWHERE, by_model
 from .selection import select
 from .training import SOLVED
 
 STEPS = 1_000_000  # batches of the paper's copy tasks
+STRETCH = 3.0  # powers of ten, far from any that a readout could make up for
 BURST = 10.0  # of a mean over an epoch; guessing costs log 10 = 2.3
 DIVERGED = np.finfo(float).max  # a loss that is no longer a number
 # Figure 6, Table 2: each U(1) model and its ordinary counterparts, of which the larger has more parameters
@@ -122,7 +124,12 @@ def more_accurate(table: pd.DataFrame) -> list[Check]:
 
 
 def bursts(table: pd.DataFrame) -> list[Check]:
-    """What the paper does not ask: each ordinary model's worst epoch with ReLUs, and with tanh at the same rate."""
+    """What the paper does not ask: each ordinary model's worst epoch with ReLUs, and with tanh at the same rate.
+
+    And how much the recurrent weights of an RNN with ReLUs would stretch a state over all pixels, in powers of ten.
+    """
+    (task,) = table.task.unique()
+    steps = PIXELS[task.split()[-1]]
     losses = table[table.quantity == "train_loss"].assign(value=lambda rows: rows.value.fillna(DIVERGED))
     worst = losses.groupby(["model", "activation", "seed"], sort=False).value.max().clip(upper=DIVERGED)
     checks = []
@@ -133,6 +140,10 @@ def bursts(table: pd.DataFrame) -> list[Check]:
             Check(count.format("relu"), (float((relu > BURST).sum()),), ">", 0.5, True),
             Check(count.format("tanh"), (float((tanh > BURST).sum()),), "<", 0.5, True),
         ]
+        own = table[(table.model == name) & (table.activation == "relu") & (table.quantity == "spectral_radius")]
+        if len(own):
+            text = f"{name}, relu, log10 of the spectral radius to the power of the {steps} steps, after training"
+            checks.append(Check(text, tuple(steps * np.log10(own.value)), ">", STRETCH, True))
     return checks
 
 

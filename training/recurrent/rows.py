@@ -45,6 +45,7 @@ LONG_NAMES = {
     "test_loss": "test cross-entropy",
     "validation_accuracy": "validation accuracy",
     "test_accuracy": "test accuracy",
+    "spectral_radius": "spectral radius",
 }
 
 
@@ -81,8 +82,8 @@ def by_model(table: pd.DataFrame, task: str) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Each quantity (model, step), or (model,) where there is one of each model; what describes a model as coordinates
-        of `model`, and its name as `label`.
+        Each quantity (model, step), or (model,) where there is one of each model, NaN for models that do not have it;
+        what describes a model as coordinates of `model`, and its name as `label`.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def by_model(table: pd.DataFrame, task: str) -> xr.Dataset:
     data = {}
     for quantity, values in own.groupby("quantity", sort=False):
         wide = values.pivot(index=list(MODEL), columns="step", values="value")
-        array = wide.loc[pd.MultiIndex.from_frame(models)]
+        array = wide.reindex(pd.MultiIndex.from_frame(models))
         named = {"long_name": LONG_NAMES[str(quantity)]}
         once = array.shape[1] == 1 and own.step.nunique() > 1
         data[str(quantity)] = (

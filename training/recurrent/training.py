@@ -30,6 +30,7 @@ from .convolutional import exact_convolutions
 from .copy_task import TOKENS, CopyTask
 from .image_task import ImageSet, ImageTask
 from .settings import Setting
+from .stability import spectral_radius
 from .stacked_adam import StackedAdam, clip_norms, clip_values
 from .stacking import stack
 
@@ -124,13 +125,13 @@ class Training:
         -------
         xarray.Dataset
             `train_loss` (model, step), the mean since the step before, and for each of ``validation`` and ``test`` the
-            cross-entropy, for images also the accuracy; settings, and
-            `parameters`, their number, as coordinates of `model`. Images are tested at the
-            end only. A model that diverged has NaN.
+            cross-entropy, for images also the accuracy; of RNNs without gates `spectral_radius` (model,), of the
+            recurrent weights at the end; settings, and `parameters`, their number, as coordinates of `model`. Images
+            are tested at the end only. A model that diverged has NaN.
         """
         names = {"train_loss": "training cross-entropy", "validation_loss": "validation cross-entropy"}
         names |= {"test_loss": "test cross-entropy", "validation_accuracy": "validation accuracy"}
-        names |= {"test_accuracy": "test accuracy"}
+        names |= {"test_accuracy": "test accuracy", "spectral_radius": "spectral radius"}
         steps = np.array(self._records["step"], dtype=int).ravel()
         values = {}
         for name, rows in self._records.items():
@@ -223,6 +224,9 @@ class Training:
         self._records["step"].append([self.step])
         self._note("train_loss", self._train_loss / since)
         self._train_loss.zero_()
+        radius = spectral_radius(self.model.layer) if self.step == self.steps else None
+        if radius is not None:
+            self._note("spectral_radius", radius)
         if isinstance(self.task, CopyTask):
             for split in ("validation", "test"):
                 self._note(f"{split}_loss", self._copy_loss(split))

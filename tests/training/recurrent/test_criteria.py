@@ -238,7 +238,7 @@ def test_bursts():
 
     def losses(relu, tanh):
         rows = [
-            row("images", Setting("RNN", 8, seed, activation=activation), 9, step, quantity, value)
+            row("permuted mnist", Setting("RNN", 8, seed, activation=activation), 9, step, quantity, value)
             for activation, runs in (("relu", relu), ("tanh", tanh))
             for seed, means in enumerate(runs)
             for step, value in zip((5, 10), means, strict=True)
@@ -246,6 +246,20 @@ def test_bursts():
         ]
         return bursts(pd.DataFrame(rows, columns=list(Row._fields)))
 
+    def stretch(relu, tanh):
+        """Of so many seeds' spectral radii, and of ten times as much with tanh, which does not count."""
+        rows = [
+            row("permuted mnist", Setting("RNN", 8, seed, activation=activation), 9, 10, quantity, value)
+            for activation, radii in (("relu", relu), ("tanh", tanh))
+            for seed, radius in enumerate(radii)
+            for quantity, value in (("train_loss", 2.0), ("spectral_radius", radius))
+        ]
+        return bursts(pd.DataFrame(rows, columns=list(Row._fields)))[-1]
+
+    just = 10 ** (3.0 / 784)
+    assert stretch((just + 1e-6, 2.0), (1.0, 1.0)).verdict == "agrees"
+    assert stretch((just - 1e-6, 2.0), (5.0, 5.0)).verdict == "contradicts"
+    assert stretch((math.nan, 2.0), (5.0, 5.0)).verdict == "undecided"
     calm = ((2.3, 2.1), (2.2, 1.9))
     assert verdicts(losses(((2.3, 11.0), (2.2, 1.9)), calm)) == ["agrees", "agrees"]
     assert verdicts(losses(((1e20, 2.0), (2.2, 1.9)), calm)) == ["agrees", "agrees"]

@@ -34,5 +34,11 @@ def test_tasks_are_kept_apart_and_vortices_are_left_out():
     table = as_table([one, two, vortex])
     assert by_model(table, "two").test_loss.values.tolist() == [[2.0]]
     assert list(by_model(table, "one").data_vars) == ["test_loss"]
+    # a quantity that not every model has
+    gated = row("one", Setting("GRU", 3), 9, 7, "test_loss", 4.0)
+    radius = row("one", SETTINGS[0], 5, 7, "spectral_radius", 1.5)
+    both = by_model(as_table([one, gated, radius]), "one")
+    np.testing.assert_array_equal(both.spectral_radius, [[1.5], [np.nan]])
+    np.testing.assert_array_equal(both.test_loss, [[1.0], [4.0]])
     with pytest.raises(ValueError, match="task must be one of 'one', 'two', got 'three'"):
         by_model(table, "three")

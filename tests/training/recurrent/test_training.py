@@ -7,6 +7,7 @@ import xarray as xr
 
 from training.recurrent import CopyTask, ImageTask, Setting, Training
 from training.recurrent.selection import holm, select, summarise, welch
+from training.recurrent.stability import spectral_radius
 from training.recurrent.stacked_adam import StackedAdam, clip_norms, clip_values
 
 MIXED = [
@@ -108,6 +109,30 @@ def test_the_users_default_precision_does_not_matter():
     finally:
         torch.set_default_dtype(torch.float32)
     assert {parameter.dtype for parameter in training.model.parameters()} == {torch.float32}
+
+
+def test_the_spectral_radius_is_recorded_at_the_end():
+    """Of the weights as they are then, by numpy; U(1)'s as complex numbers."""
+    for settings in (
+        MIXED,
+        (Setting("RNN", 4, 0), Setting("RNN", 4, 1)),
+        (Setting("O(3) RNN", 4, recurrent="uniform"),),
+    ):
+        training = Training(CopyTask(1), settings, 3, batch=2, test_every=2).run()
+        result, weights = training.result(), training.model.layer.recurrent.detach().double().numpy()
+        if settings is MIXED:
+            weights = weights[:, 0] + 1j * weights[:, 1]
+        assert result.spectral_radius.dims == ("model",)
+        expected = np.abs(np.linalg.eigvals(weights)).max(-1)
+        np.testing.assert_allclose(result.spectral_radius, expected, rtol=1e-6)
+        with torch.no_grad():
+            training.model.layer.recurrent[0].view(-1)[0] = torch.nan
+        found = spectral_radius(training.model.layer).numpy()
+        assert np.isnan(found[0])
+        np.testing.assert_allclose(found[1:], expected[1:], rtol=1e-6)
+    for kind in ("GRU", "U(1) GRU"):
+        gated = Training(CopyTask(1), (Setting(kind, 4),), 1, batch=2).run()
+        assert "spectral_radius" not in gated.result()
 
 
 def test_what_is_recorded():
