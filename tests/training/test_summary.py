@@ -83,8 +83,9 @@ def test_committed_results_have_their_provenance_and_no_gaps(path):
     frame = table.frame(result)
     gaps = frame[frame.isna().any(axis=1)]
     if "task" in frame and not gaps.empty:  # a recurrent model that diverged has no loss from then on
-        assert set(gaps.quantity) <= {"train_loss", "validation_loss", "test_loss"}
-        ended = frame[frame.quantity == "test_loss"].set_index(["model", "learning_rate", "seed"]).value
+        assert set(gaps.quantity) <= {"train_loss", "validation_loss", "test_loss", "spectral_radius"}
+        each = ["model", "activation", "learning_rate", "seed"]
+        ended = frame[frame.quantity == "test_loss"].set_index(each).value
         gaps = gaps[ended.loc[pd.MultiIndex.from_frame(gaps[ended.index.names])].notna().to_numpy()]
     assert gaps.empty
     # what a result was to be judged by, before it was run, is what judges it now

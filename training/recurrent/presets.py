@@ -176,6 +176,18 @@ def _short(models: Sequence[str], max_delay: int, steps: int, rates: Sequence[fl
     return Job(settings, max_delay, steps=steps, batch=32)
 
 
+def _with_and_without(max_delay: int, steps: int, rates: Sequence[float], seeds: Sequence[int], **sizes) -> Size:
+    """The U(1) RNN of Table 1 and the generic(2) RNN that begins as the same function, each with several rates."""
+    (symmetric,) = best(COPY, ("U(1) RNN",), 1)
+    settings = tuple(
+        replace(symmetric, kind=kind, learning_rate=rate, seed=seed)
+        for kind in ("U(1) RNN", "generic(2) RNN")
+        for rate in rates
+        for seed in seeds
+    )
+    return Size((Job(settings, max_delay, steps=steps, **sizes),))
+
+
 def _smallest(seeds: int) -> list[Setting]:
     """Of each kind of model for images the first row of the table."""
     first: dict[tuple, Setting] = {}
@@ -288,6 +300,12 @@ PRESETS: dict[str, dict[str, Size]] = {
         "short": Size((_beginning(3, 2),)),
         "sweep": Size((_swept(PSMNIST, _IMAGES, epochs=EPOCHS, images="mnist"),)),
         "paper": Size((Job(best(PSMNIST, _ALL, 3), epochs=EPOCHS, images="mnist"),)),
+    },
+    "symmetry": {
+        "quick": _with_and_without(2, 60, (1e-3, 3e-3), range(2), batch=16, test_every=20),
+        # seeds 0 to 9 are those of figure6's "short", after whose run the criterion was written
+        "cpu": _with_and_without(25, 25_000, (3e-4, 1e-3, 3e-3), range(10, 15)),
+        "paper": _with_and_without(25, STEPS, (1e-4, 3e-4, 1e-3, 3e-3), range(10, 20)),
     },
     "bursts": {
         "quick": _bounded_or_not(("RNN",), range(2), 1),

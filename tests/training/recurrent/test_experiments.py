@@ -258,6 +258,19 @@ def test_the_beginning_of_figure_6():
     assert paper.task == "copy, T <= 25"
 
 
+def test_with_and_without_the_symmetry():
+    """All that makes a model is Table 1's, but the rates that both are given, and the group; seeds are new ones."""
+    (short,), (part,) = PRESETS["figure6"]["short"].parts, PRESETS["symmetry"]["cpu"].parts
+    theirs = {replace(s, seed=0) for s in short.settings if s.kind == "U(1) RNN"}
+    for kind in ("U(1) RNN", "generic(2) RNN"):
+        own = [s for s in part.settings if s.kind == kind]
+        assert {replace(s, kind="U(1) RNN", seed=0, learning_rate=1e-3) for s in own} == theirs
+        assert {s.learning_rate for s in own} == {3e-4, 1e-3, 3e-3}
+        assert not {s.seed for s in own} & {s.seed for s in short.settings}
+        assert len(own) == 15
+    assert (part.max_delay, part.batch, part.steps) == (short.max_delay, short.batch, short.steps)
+
+
 def test_bursts_are_sought_in_the_paper_s_rnn():
     """That of Table 1 and of the beginning of Figure 7, with seeds of its own; tanh takes the place of ReLU alone."""
     (short,), (part,) = PRESETS["figure7"]["short"].parts, PRESETS["bursts"]["cpu"].parts
