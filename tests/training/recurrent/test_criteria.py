@@ -247,7 +247,7 @@ def test_bursts():
         return bursts(pd.DataFrame(rows, columns=list(Row._fields)))
 
     def stretch(relu, tanh):
-        """Of so many seeds' spectral radii, and of ten times as much with tanh, which does not count."""
+        """The last check, of each seed's spectral radius; that with tanh does not count."""
         rows = [
             row("permuted mnist", Setting("RNN", 8, seed, activation=activation), 9, 10, quantity, value)
             for activation, radii in (("relu", relu), ("tanh", tanh))
