@@ -139,6 +139,18 @@ RECURRENT: dict[str, Experiment] = {
         describe,
         comparison,
     ),
+    "image_symmetry": Experiment(
+        "Beyond the paper: on permuted images equivariant models are more accurate than generic ones, which have the "
+        "same capsules and nonlinearity, more weights, and begin as the same function, each with the best of several "
+        "learning rates.",
+        "95 % interval over seeds (Welch's) of test accuracy, O(k) RNN minus generic(k) RNN and U(1) GRU minus "
+        "generic(2) GRU, above 0, with the learning rates that validation selects",
+        criteria.accurate_by_symmetry,
+        (plot_accuracy,),
+        PRESETS["image_symmetry"],
+        describe,
+        comparison,
+    ),
     "bursts": Experiment(
         "Beyond the paper: with its settings an ordinary RNN on permuted MNIST, which has ReLUs, has bursts of its "
         "training loss, as training makes its recurrent weights stretch states and nothing bounds these; with tanh, "

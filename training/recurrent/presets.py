@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from meanfield.checks import whole_number
+from meanfield.symmetry import as_symmetry
 
 from ..experiment import counted
 from .copy_task import CopyTask
@@ -176,16 +177,35 @@ def _short(models: Sequence[str], max_delay: int, steps: int, rates: Sequence[fl
     return Job(settings, max_delay, steps=steps, batch=32)
 
 
-def _with_and_without(max_delay: int, steps: int, rates: Sequence[float], seeds: Sequence[int], **sizes) -> Size:
-    """The U(1) RNN of Table 1 and the generic(2) RNN that begins as the same function, each with several rates."""
-    (symmetric,) = best(COPY, ("U(1) RNN",), 1)
-    settings = tuple(
-        replace(symmetric, kind=kind, learning_rate=rate, seed=seed)
-        for kind in ("U(1) RNN", "generic(2) RNN")
+def _with_and_without(equivariant: Setting, rates: Sequence[float], seeds: Sequence[int]) -> tuple[Setting, ...]:
+    """A model, and with generic weights the one that begins as the same function, each with several rates."""
+    symmetry, _, cell = equivariant.kind.rpartition(" ")
+    generic = f"generic({as_symmetry(symmetry).capsule_dimension}) {cell}"
+    return tuple(
+        replace(equivariant, kind=kind, learning_rate=rate, seed=seed)
+        for kind in (equivariant.kind, generic)
         for rate in rates
         for seed in seeds
     )
-    return Size((Job(settings, max_delay, steps=steps, **sizes),))
+
+
+def _copy_symmetry(max_delay: int, steps: int, rates: Sequence[float], seeds: Sequence[int], **sizes) -> Size:
+    """The U(1) RNN of Table 1, and without the symmetry."""
+    (equivariant,) = best(COPY, ("U(1) RNN",), 1)
+    return Size((Job(_with_and_without(equivariant, rates, seeds), max_delay, steps=steps, **sizes),))
+
+
+def _image_symmetry(
+    hidden_size: int, epochs: int, rates: Sequence[float], seeds: Sequence[int], images: str = "digits"
+) -> Size:
+    """An O(6) RNN and the U(1) GRU of Table 1, of one size, and without the symmetry.
+
+    Without the bias that the table's count needs of O(k): generic models have none.
+    """
+    table = best(PSMNIST, ("O(k) RNN", "U(1) GRU"), 1)
+    first = {each.kind: replace(each, hidden_size=hidden_size, biases="equations") for each in table}
+    pairs = (_with_and_without(first[kind], rates, seeds) for kind in ("O(6) RNN", "U(1) GRU"))
+    return Size((Job(tuple(each for pair in pairs for each in pair), epochs=epochs, images=images),))
 
 
 def _smallest(seeds: int) -> list[Setting]:
@@ -302,10 +322,15 @@ PRESETS: dict[str, dict[str, Size]] = {
         "paper": Size((Job(best(PSMNIST, _ALL, 3), epochs=EPOCHS, images="mnist"),)),
     },
     "symmetry": {
-        "quick": _with_and_without(2, 60, (1e-3, 3e-3), range(2), batch=16, test_every=20),
+        "quick": _copy_symmetry(2, 60, (1e-3, 3e-3), range(2), batch=16, test_every=20),
         # seeds 0 to 9 are those of figure6's "short", after whose run the criterion was written
-        "cpu": _with_and_without(25, 25_000, (3e-4, 1e-3, 3e-3), range(10, 15)),
-        "paper": _with_and_without(25, STEPS, (1e-4, 3e-4, 1e-3, 3e-3), range(10, 20)),
+        "cpu": _copy_symmetry(25, 25_000, (3e-4, 1e-3, 3e-3), range(10, 15)),
+        "paper": _copy_symmetry(25, STEPS, (1e-4, 3e-4, 1e-3, 3e-3), range(10, 20)),
+    },
+    "image_symmetry": {
+        "quick": _image_symmetry(4, 1, (1e-3,), range(2)),
+        "cpu": _image_symmetry(32, 60, (1e-3, 3e-3, 1e-2, 3e-2), range(10, 15)),
+        "paper": _image_symmetry(64, EPOCHS, (1e-5, 1e-4, 1e-3), range(10, 15), images="mnist"),
     },
     "bursts": {
         "quick": _bounded_or_not(("RNN",), range(2), 1),

@@ -7,6 +7,7 @@ import pytest
 
 from training.recurrent import Setting
 from training.recurrent.criteria import (
+    accurate_by_symmetry,
     as_large,
     bursts,
     controls,
@@ -58,11 +59,13 @@ def test_which_seed_is_which_does_not_matter():
         ("U(1) RNN", 32, 1e-3): (0.3, 0.4, 0.7),
     }
     accuracies = {("O(3) RNN", 8, 1e-3): (0.6, 0.7, 0.9), ("RNN", 8, 1e-3): (0.5, 0.55, 0.7)}
+    accuracies[("generic(3) RNN", 8, 1e-3)] = (0.5, 0.6, 0.65)
     for judge, own in (
         (lower_loss, values),
         (controls, values),
         (more_accurate, accuracies),
         (as_large, accuracies),
+        (accurate_by_symmetry, accuracies),
     ):
         first = next(iter(own))
         found = judge(table(own, IMAGES))
@@ -119,6 +122,28 @@ def test_more_accurate():
     ]
     assert verdicts(checks) == ["agrees", "contradicts", *verdicts(as_large(rows))]
     assert len(as_large(rows)) == 3
+
+
+def test_accurate_by_symmetry():
+    """Against generic weights of as many components, the same cell and the same size, and nothing else."""
+    values = {
+        ("O(3) RNN", 8, 1e-3): (0.6, 0.61),
+        ("generic(3) RNN", 8, 1e-3): (0.5, 0.51),
+        ("generic(2) RNN", 8, 1e-3): (0.9, 0.9),
+        ("generic(3) GRU", 8, 1e-3): (0.9, 0.9),
+        ("generic(3) RNN", 16, 1e-3): (0.9, 0.9),
+        ("RNN", 8, 1e-3): (0.9, 0.9),
+        ("U(1) GRU", 8, 1e-3): (0.8, 0.81),
+        ("generic(2) GRU", 8, 1e-3): (0.7, 0.71),
+        ("generic(2) GRU", 8, 1e-2): (0.9, 0.91),  # selected
+    }
+    checks = accurate_by_symmetry(table(values, IMAGES))
+    assert [check.text for check in checks] == [
+        "a task: accuracy, O(3) RNN 8 minus generic(3) RNN 8",
+        "a task: accuracy, U(1) GRU 8 minus generic(2) GRU 8",
+    ]
+    assert [check.mean for check in checks] == pytest.approx([0.1, -0.1])
+    assert verdicts(checks) == ["agrees", "contradicts"]
 
 
 def test_as_large():

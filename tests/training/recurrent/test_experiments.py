@@ -7,6 +7,7 @@ from multiprocessing import get_context
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from training import run_experiment, runner, table
@@ -269,6 +270,28 @@ def test_with_and_without_the_symmetry():
         assert not {s.seed for s in own} & {s.seed for s in short.settings}
         assert len(own) == 15
     assert (part.max_delay, part.batch, part.steps) == (short.max_delay, short.batch, short.steps)
+
+
+def test_images_with_and_without_the_symmetry():
+    """Table 1's but for their size, the rates, the group and the bias, which generic models have not; new seeds.
+
+    Both begin as the same function.
+    """
+    (digits,), (part,) = PRESETS["figure7"]["cpu"].parts, PRESETS["image_symmetry"]["cpu"].parts
+    plain = {"seed": 0, "hidden_size": 1, "learning_rate": 1e-3, "biases": "tables"}
+    paper = {replace(s, **plain) for s in PRESETS["figure7"]["paper"].parts[0].settings}
+    assert len({s.kind for s in part.settings}) == 4
+    for kind, generic in (("O(6) RNN", "generic(6) RNN"), ("U(1) GRU", "generic(2) GRU")):
+        with_it, without = ([s for s in part.settings if s.kind == each] for each in (kind, generic))
+        assert [replace(s, kind=generic) for s in with_it] == without
+        assert {replace(s, **plain) for s in with_it} <= paper
+        x = torch.rand(2, 5, 1)
+        a, b = (each[0].build(1, every_step=False) for each in (with_it, without))
+        assert torch.equal(a(x), b(x))
+        assert parameter_count(a) < parameter_count(b)
+    assert not {s.seed for s in part.settings} & {s.seed for s in digits.settings}
+    assert (part.images, part.epochs, part.batch) == (digits.images, digits.epochs, digits.batch)
+    assert {s.hidden_size for s in part.settings} == {32}
 
 
 def test_bursts_are_sought_in_the_paper_s_rnn():
