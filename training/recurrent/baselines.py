@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from meanfield.checks import real_array
+from meanfield.checks import real_number
 
 from .gated import gru_states
 from .initial import recurrent_, uniform_
@@ -88,7 +88,7 @@ class GRU(Recurrent):
             recurrent_(parameter, recurrent, generator)
         if update_bias is not None:
             with torch.no_grad():
-                self.gate_bias[:, n:] = float(real_array("update_bias", update_bias)) / biases
+                self.gate_bias[:, n:] = real_number("update_bias", update_bias) / biases
         self._draw_encoder(generator)
 
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
@@ -103,6 +103,6 @@ class GRU(Recurrent):
 def _checked_options(nonlinearity: str, biases: int) -> str:
     if nonlinearity not in POINTWISE:
         raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
-    if isinstance(biases, bool) or biases not in (1, 2):
+    if not isinstance(biases, int) or isinstance(biases, bool) or biases not in (1, 2):
         raise ValueError(f"biases must be 1 or 2, got {biases!r}")
     return nonlinearity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from meanfield.checks import real_array
+from meanfield.checks import real_number
 from meanfield.symmetry import Symmetry, as_symmetry
 
 from .gated import capsule_gru_states
@@ -42,7 +42,7 @@ class CapsuleRNN(Recurrent):
         components = as_symmetry(symmetry).capsule_dimension
         super().__init__(input_size, hidden_size, components, recurrent, encoder, frozen_token, batch_first)
         self.symmetry = as_symmetry(symmetry)
-        self.epsilon = float(real_array("epsilon", epsilon, minimum=0.0, strict=True))
+        self.epsilon = real_number("epsilon", epsilon, minimum=0.0, strict=True)
         n = self.features if self.symmetry.family == "generic" else hidden_size
         shape = (2, n, n) if self.symmetry.family == "U(1)" else (n, n)
         self.recurrent = nn.Parameter(torch.empty(shape))
@@ -90,7 +90,7 @@ class CapsuleGRU(CapsuleRNN):
         self.gate_recurrent = nn.Parameter(torch.empty(2 * n, n))
         uniform_(self.gate_encoder, n, generator)
         recurrent_(self.gate_recurrent, self.schemes[0], generator)
-        bias = torch.tensor([0.0, float(real_array("update_bias", update_bias))])
+        bias = torch.tensor([0.0, real_number("update_bias", update_bias)])
         self.gate_bias = nn.Parameter(bias.repeat_interleave(n))
 
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from meanfield.checks import real_array, whole_number
+from meanfield.checks import real_number, whole_number
 
 from .initial import uniform_
 from .layer import Recurrent, affine
@@ -79,7 +79,7 @@ class ConvolutionalRNN(Recurrent):
         if padding not in PADDINGS:
             raise ValueError(f"padding must be 'circular' or 'zeros', got {padding!r}")
         self.side, self.channels, self.padding = side, channels, padding
-        self.epsilon = float(real_array("epsilon", epsilon, minimum=0.0, strict=True))
+        self.epsilon = real_number("epsilon", epsilon, minimum=0.0, strict=True)
         self.kernel = nn.Parameter(torch.zeros(2, channels, channels, KERNEL, KERNEL))
         if recurrent == "uniform":
             uniform_(self.kernel, channels * KERNEL**2, generator)

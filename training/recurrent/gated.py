@@ -6,10 +6,9 @@ As in `recurrence`: all that can be done for every step at once is; tied weights
 from __future__ import annotations
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from .recurrence import EPSILON
-from .steps import POINTWISE, add_product, at_least_tiny, rows, slope, stretch, weight_gradient, with_start
+from .steps import POINTWISE, add_product, first_order, in_float32, rows, slope, stretch, weight_gradient, with_start
 
 
 def gru_states(
@@ -59,7 +58,8 @@ def capsule_gru_states(
     -------
     h^1 to h^steps, (..., steps, batch, D, N)
     """
-    return _CapsuleGRUStates.apply(drive, gates, start, weight, gate_weight, epsilon)
+    tensors = drive, gates, start, weight, gate_weight
+    return in_float32(lambda *tensors: _CapsuleGRUStates.apply(*tensors, epsilon), *tensors)
 
 
 class _GRUStates(torch.autograd.Function):
@@ -82,7 +82,7 @@ class _GRUStates(torch.autograd.Function):
         return states.narrow(-3, 1, steps)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx, gradient):
         states, gates, inner, candidate, weight = ctx.saved_tensors
         n, steps, transposed = states.shape[-1], gradient.shape[-3], weight.mT.contiguous()
@@ -113,7 +113,7 @@ class _GRUStates(torch.autograd.Function):
 class _CapsuleGRUStates(torch.autograd.Function):
     @staticmethod
     def forward(ctx, drive, gate_drive, start, weight, gate_weight, epsilon):
-        drive, gate_drive, epsilon = drive.contiguous(), gate_drive.contiguous(), at_least_tiny(epsilon, drive)
+        drive, gate_drive = drive.contiguous(), gate_drive.contiguous()
         n, width, steps = start.shape[-1], weight.shape[-1], drive.shape[-4]
         states, q, reset = with_start(start, steps, axes=3), torch.empty_like(drive), torch.empty_like(drive)
         length = with_start((start * start).sum(-2).sqrt_(), steps, axes=2)  # |h|
@@ -139,7 +139,7 @@ class _CapsuleGRUStates(torch.autograd.Function):
         return states.narrow(-4, 1, steps)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx, gradient):
         states, length, q, reset, gates, radius, gain, weight, gate_weight = ctx.saved_tensors
         n, width, steps = q.shape[-1], weight.shape[-1], q.shape[-4]

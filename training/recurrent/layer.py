@@ -6,11 +6,16 @@ for O(k). :meth:`Recurrent.capsules` gives the components an axis of their own.
 
 A stack of models of one shape (`stack`) has a leading axis (models,) in all parameters, in `output` and in `last`.
 
-What they share with those: `output` and `last` may be changed in place (not a stack's, which keeps its states), x may
-be of one sequence without a batch, a batch may be empty. What they do not: `batch_first` is True unless it is said,
-there is one layer in one direction, there are no packed sequences, no gradients of gradients, and no `torch.func.grad`
-or `vmap` through the loop over time, whose backward pass is written by hand. Under `torch.autocast` they compute in the
-type of their parameters.
+What they share with those: weights are tied, the same at every step; `output` and `last` may be changed in place (not
+a stack's, which keeps its states), x may be of one sequence without a batch, a batch may be empty. What they do not:
+`batch_first` is True unless it is said, the third argument is the symmetry or the nonlinearity (a GRU's candidate has a
+ReLU unless it is said), there is one layer in one direction, and there is no `bias`, `device` or `dtype` to give
+(``layer.to(...)`` moves it). There are no packed sequences, no gradients of gradients (asking for them is an error),
+and no `torch.func.grad` or `vmap` through the loop over time, whose backward pass is written by hand. Under
+`torch.autocast` they compute in the type of their parameters.
+
+The loop over time is Python's. On a CPU that costs little next to the products; on a GPU every step launches some
+kernels, as a loop of one's own would, unless a CUDA graph holds them, as in :class:`training.recurrent.Training`.
 """
 
 from __future__ import annotations
@@ -119,9 +124,10 @@ class Recurrent(nn.Module, ABC):
         Raises
         ------
         ValueError
-            For other shapes, and an x that is no tensor.
+            For other shapes, and an x or hx that is no tensor or not of the parameters' type.
         """
         self._check(x)
+        self._check_start(hx, x)
         if x.ndim == 2:
             batch = 0 if self.batch_first else 1
             output, last = self.forward(x.unsqueeze(batch), None if hx is None else hx.unsqueeze(-2))
@@ -129,11 +135,8 @@ class Recurrent(nn.Module, ABC):
         models = self.n_models
         if self.batch_first:
             x = x.transpose(-3, -2)
-        shape = (models or 1, x.shape[-2], self.features)
         if hx is None:
-            hx = x.new_zeros(shape)
-        elif hx.shape != shape:
-            raise ValueError(f"hx must have the shape {shape}, got {tuple(hx.shape)}")
+            hx = x.new_zeros(models or 1, x.shape[-2], self.features)
         states = self._computed(x, hx[0] if models is None else hx)
         if models is None:
             states = states.clone()  # what the backward pass needs is not the caller's to change
@@ -141,8 +144,7 @@ class Recurrent(nn.Module, ABC):
         return states.transpose(-3, -2) if self.batch_first else states, last
 
     def _check(self, x: torch.Tensor) -> None:
-        if not isinstance(x, torch.Tensor):
-            raise ValueError(f"x must be a tensor, got {type(x).__name__}")
+        self._check_type("x", x)
         models = self.n_models
         axes, told = ((2, 3), "2 or 3 axes") if models is None else ((3, 4), f"3 axes, or 4, first {models} models")
         fits = x.ndim in axes and x.shape[-1] == self.input_size and (x.ndim < 4 or len(x) == models)
@@ -152,9 +154,27 @@ class Recurrent(nn.Module, ABC):
                 f"got shape {tuple(x.shape)}"
             )
 
+    def _check_start(self, hx: torch.Tensor | None, x: torch.Tensor) -> None:
+        if hx is None:
+            return
+        self._check_type("hx", hx)
+        batch = () if x.ndim == 2 else (x.shape[-3 if self.batch_first else -2],)
+        shape = (self.n_models or 1, *batch, self.features)
+        if hx.shape != shape:
+            raise ValueError(f"hx must have the shape {shape}, got {tuple(hx.shape)}")
+
+    def _check_type(self, name: str, value: torch.Tensor) -> None:
+        if not isinstance(value, torch.Tensor):
+            raise ValueError(f"{name} must be a tensor, got {type(value).__name__}")
+        if value.dtype != self.encoder.dtype and not _autocast(value):
+            raise ValueError(
+                f"{name} must be of the parameters' type {self.encoder.dtype}, got {value.dtype}; "
+                f"{name}.to({self.encoder.dtype}) or layer.to({value.dtype}) converts one of them"
+            )
+
     def _computed(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         """The states, in the parameters' own type where autocast would mix it with another one."""
-        if not torch.is_autocast_enabled(x.device.type):
+        if not _autocast(x):
             return self._states(x, start)
         with torch.autocast(x.device.type, enabled=False):
             return self._states(x.to(self.encoder.dtype), start.to(self.encoder.dtype))
@@ -170,3 +190,9 @@ class Recurrent(nn.Module, ABC):
     def _draw_encoder(self, generator: torch.Generator | None) -> None:
         encoder_(self.encoder, self.schemes[1], self.hidden_size, generator)
         self.encoder.mul_(self.encoder_mask)
+
+
+def _autocast(x: torch.Tensor) -> bool:
+    """Whether it is on for x; "meta" tensors, for one, know of no such thing."""
+    kind = x.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)

@@ -9,9 +9,8 @@ tied: all steps use the same ones. Gradients of gradients are not available.
 from __future__ import annotations
 
 import torch
-from torch.autograd.function import once_differentiable
 
-from .steps import POINTWISE, add_product, at_least_tiny, rows, slope, stretch, weight_gradient, with_start
+from .steps import POINTWISE, add_product, first_order, in_float32, rows, slope, stretch, weight_gradient, with_start
 
 EPSILON = 1e-8  # of Eq. (61), (65)
 
@@ -24,11 +23,24 @@ def radial_tanh(q: torch.Tensor, epsilon: float = EPSILON) -> torch.Tensor:
     the value and its derivative vanish, where without epsilon the derivative would be 1. That blocks no gradient worth
     having: behind h = 0 there is no input yet. The gradient is finite everywhere.
     """
-    square = (q * q).sum(-2, keepdim=True)
+    return in_float32(lambda q: _scaled(q, epsilon), q)
+
+
+def _scaled(q: torch.Tensor, epsilon: float) -> torch.Tensor:
+    radius = lengths(q).unsqueeze(-2)
+    return q * (torch.tanh(radius) / (radius + epsilon))
+
+
+def lengths(capsules: torch.Tensor) -> torch.Tensor:
+    """|h| of capsules (..., D, N), with gradient zero at h = 0."""
+    return in_float32(_lengths, capsules)
+
+
+def _lengths(capsules: torch.Tensor) -> torch.Tensor:
+    square = (capsules * capsules).sum(-2)
     # the square root has no gradient at zero: there it is taken of 1, and left out
     zero = square == 0.0
-    radius = square.masked_fill(zero, 1.0).sqrt()
-    return (q * (torch.tanh(radius) / (radius + epsilon))).masked_fill(zero, 0.0)
+    return square.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
 
 
 def capsule_states(
@@ -46,7 +58,7 @@ def capsule_states(
     -------
     h^1 to h^steps, (..., steps, batch, D, N)
     """
-    return _CapsuleStates.apply(drive, start, weight, epsilon)
+    return in_float32(lambda *tensors: _CapsuleStates.apply(*tensors, epsilon), drive, start, weight)
 
 
 def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Tensor, name: str) -> torch.Tensor:
@@ -69,7 +81,7 @@ def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Ten
 class _CapsuleStates(torch.autograd.Function):
     @staticmethod
     def forward(ctx, drive, start, weight, epsilon):
-        drive, n, epsilon = drive.contiguous(), weight.shape[-1], at_least_tiny(epsilon, drive)
+        drive, n = drive.contiguous(), weight.shape[-1]
         states, q = with_start(start, drive.shape[-4], axes=3), torch.empty_like(drive)
         radius, gain = torch.empty_like(q[..., 0, :]), torch.empty_like(q[..., 0, :])
         square, size = torch.empty_like(start), torch.empty_like(start[..., 0, :])
@@ -88,7 +100,7 @@ class _CapsuleStates(torch.autograd.Function):
         return states.narrow(-4, 1, drive.shape[-4])
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx, gradient):
         states, q, radius, gain, weight = ctx.saved_tensors
         gradient, n, transposed = gradient.contiguous(), weight.shape[-1], weight.mT.contiguous()
@@ -121,7 +133,7 @@ class _PointwiseStates(torch.autograd.Function):
         return states.narrow(-3, 1, drive.shape[-3])
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx, gradient):
         states, weight = ctx.saved_tensors
         transposed, steps = weight.mT.contiguous(), gradient.shape[-3]

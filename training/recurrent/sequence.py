@@ -11,6 +11,7 @@ from meanfield.checks import whole_number
 
 from .initial import uniform_
 from .layer import Recurrent, affine
+from .recurrence import lengths
 
 
 class SequenceModel(nn.Module):
@@ -30,7 +31,7 @@ class SequenceModel(nn.Module):
     Raises
     ------
     ValueError
-        When there are no outputs.
+        When there are no outputs, or for a layer that is none of this package's.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class SequenceModel(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        if not isinstance(layer, Recurrent):
+            raise ValueError(f"layer must be a recurrent layer of this package, got {type(layer).__name__}")
         self.layer, self.every_step, self.invariant = layer, every_step, invariant
         features = layer.hidden_size if invariant else layer.features
         self.readout_weight = nn.Parameter(torch.empty(whole_number("outputs", outputs, 1), features))
@@ -56,10 +59,3 @@ class SequenceModel(nn.Module):
         if self.every_step:
             return logits
         return logits[0] if self.layer.n_models is None else logits.squeeze(-3)
-
-
-def lengths(capsules: torch.Tensor) -> torch.Tensor:
-    """|h| of capsules (..., D, N), with gradient zero at h = 0."""
-    square = (capsules * capsules).sum(-2)
-    zero = square == 0.0
-    return square.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from meanfield.checks import real_array, whole_number
+from meanfield.checks import real_number, whole_number
 from meanfield.symmetry import as_symmetry
 
 from ..data import CLASSES
@@ -35,6 +35,7 @@ class Setting:
     learning_rate : Adam's
     recurrent, encoder : schemes of `initial`
     activation : ``"tanh"`` or ``"relu"``, of ordinary models; capsules have the radial tanh
+        That of the paper's equations by default: a GRU's candidate has a ReLU, Eq. (57), all others tanh.
     update_bias : b_z at the start; None is the model's own, uniform for ``"GRU"`` and 2 for equivariant ones
     frozen_blank : whether the encoder's column of the blank token is held at zero
     biases : ``"equations"``, as the paper's equations have them, or ``"tables"``
@@ -48,7 +49,7 @@ class Setting:
     learning_rate: float = 1e-3
     recurrent: str = "identity"
     encoder: str = "standard"
-    activation: str = "tanh"
+    activation: str = ""
     update_bias: float | None = None
     frozen_blank: bool = False
     biases: str = "equations"
@@ -57,13 +58,14 @@ class Setting:
     def __post_init__(self) -> None:
         whole_number("seed", self.seed, 0)
         whole_number("hidden_size", self.hidden_size, 1)
-        if real_array("learning_rate", self.learning_rate, minimum=0.0).ndim:
-            raise ValueError(f"learning_rate must be one number, got {self.learning_rate!r}")
+        real_number("learning_rate", self.learning_rate, minimum=0.0)
         if self.kind == GRID and math.isqrt(self.hidden_size) ** 2 != self.hidden_size:
             raise ValueError(f"hidden_size must be a square for a grid, got {self.hidden_size}")
         if self.biases not in ("equations", "tables"):
             raise ValueError(f"biases must be 'equations' or 'tables', got {self.biases!r}")
         check_schemes(self.recurrent, self.encoder)
+        if not self.activation:
+            object.__setattr__(self, "activation", "relu" if self.kind == "GRU" else "tanh")
         self._check_kind()
 
     def _check_kind(self) -> None:

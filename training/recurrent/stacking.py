@@ -24,10 +24,14 @@ def stack(models: Sequence[Module]) -> Module:
     Raises
     ------
     ValueError
-        For no models, or models that differ in class, options or shapes.
+        For no models, models that are neither layers (:class:`Recurrent`) nor :class:`SequenceModel`, or that differ in
+        class, options or shapes, in the type, place or mode of their parameters, or in whether these are trained.
     """
     if not models:
         raise ValueError("models must not be empty, got none")
+    for model in models:
+        if not isinstance(model, Recurrent | SequenceModel):
+            raise ValueError(f"models must be recurrent layers or SequenceModel, got {type(model).__name__}")
     kinds = {_kind(model) for model in models}
     if len(kinds) > 1:
         raise ValueError(f"models must be alike to be stacked, got {' and '.join(sorted(kinds))}")
@@ -67,17 +71,22 @@ def _with_tensors(model: Module, tensors: dict[str, torch.Tensor]) -> Module:
     for name, tensor in tensors.items():
         path, _, leaf = name.rpartition(".")
         owner = copied.get_submodule(path)
-        value = tensor.detach().clone()
-        setattr(owner, leaf, nn.Parameter(value) if leaf in owner._parameters else value)
+        value, parameter = tensor.detach().clone(), owner._parameters.get(leaf)
+        setattr(owner, leaf, value if parameter is None else nn.Parameter(value, parameter.requires_grad))
     return copied
 
 
 def _kind(model: nn.Module) -> str:
     """Everything that models in a stack must share."""
-    shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in model.named_parameters())
+    shapes = ", ".join(f"{name} {_told(tensor)}" for name, tensor in model.named_parameters())
     layer = model.layer if isinstance(model, SequenceModel) else model
     options = [
         getattr(layer, name, None) for name in ("symmetry", "nonlinearity", "epsilon", "batch_first", "padding", "side")
     ]
-    readout = [getattr(model, name, None) for name in ("every_step", "invariant")]
+    readout = [getattr(model, name, None) for name in ("every_step", "invariant", "training")]
     return f"{type(layer).__name__}({', '.join(map(str, options + readout))}; {shapes})"
+
+
+def _told(parameter: nn.Parameter) -> str:
+    held = "" if parameter.requires_grad else ", not trained"
+    return f"{tuple(parameter.shape)} {parameter.dtype} {parameter.device}{held}"

@@ -7,6 +7,9 @@ with D N rows mixes components (U(1), generic), one with N rows acts on each com
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+
 import torch
 
 POINTWISE = {"tanh": torch.tanh_, "relu": torch.relu_}
@@ -37,9 +40,33 @@ def weight_gradient(before: torch.Tensor, gradient: torch.Tensor) -> torch.Tenso
     return before.flatten(-3, -2).mT @ gradient.flatten(-3, -2)
 
 
-def at_least_tiny(epsilon: float, like: torch.Tensor) -> float:
-    """epsilon, or the smallest normal number of a type in which it would be zero, as 1e-8 is in float16."""
-    return max(epsilon, torch.finfo(like.dtype).tiny)
+def first_order(backward: Callable) -> Callable:
+    """A backward pass whose own gradient is not available, and is asked for where gradients are recorded during it.
+
+    PyTorch's `once_differentiable` lets a loss that is linear in the output through, with gradients that lack all that
+    the backward pass depends on.
+    """
+
+    @wraps(backward)
+    def checked(ctx, *gradients: torch.Tensor):
+        if torch.is_grad_enabled():
+            raise NotImplementedError(
+                "gradients of gradients (create_graph=True, hessian) are not available for recurrent layers, whose "
+                "backward passes are written by hand"
+            )
+        return backward(ctx, *gradients)
+
+    return checked
+
+
+def in_float32(states: Callable, *tensors: torch.Tensor) -> torch.Tensor:
+    """`states` of tensors in float16, computed in float32: squares of float16 overflow at 256, and vanish at 2e-4.
+
+    Other types, of which bfloat16 has the exponents of float32, are left as they are.
+    """
+    if tensors[0].dtype != torch.float16:
+        return states(*tensors)
+    return states(*(tensor.float() for tensor in tensors)).half()
 
 
 def slope(value: torch.Tensor, name: str) -> torch.Tensor:
@@ -53,6 +80,5 @@ def stretch(radius: torch.Tensor, gain: torch.Tensor, epsilon: float) -> torch.T
     K = (r/(r + epsilon)) (tanh'(r) - gain) / r^2, and zero at r = 0, where phi is as flat as the paper's epsilon makes
     it.
     """
-    size = radius + epsilon
-    along = 1.0 - (gain * size).square_() - gain
-    return along.mul_(radius).div_(size).div_(radius.square().clamp_(min=torch.finfo(radius.dtype).tiny))
+    along = 1.0 - torch.tanh(radius).square_() - gain  # not of gain, whose rounding would be all that is left
+    return along.mul_(radius).div_(radius + epsilon).div_(radius.square().clamp_(min=torch.finfo(radius.dtype).tiny))

@@ -1,3 +1,6 @@
+import math
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -168,10 +171,52 @@ def test_black_pixels_leave_zero_states_with_finite_gradients(make):
     assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("size", [2e-4, 300.0])
+@every({name: make for name, make in LAYERS.items() if "(" in name})
+def test_squares_that_float16_does_not_have(make, size, dtype):
+    """Capsules whose squared lengths over- or underflow in float16: lengths and gradients are those of float64."""
+    layer = make()
+    with torch.no_grad():
+        layer.encoder.fill_(size)
+    layer.to(dtype)
+    x = torch.ones(2, 1, 3, dtype=dtype, requires_grad=True)
+    output, _ = layer(x)
+    output.sum().backward()
+    wide = x.detach().double().requires_grad_()
+    wanted, _ = deepcopy(layer).double()(wide)
+    wanted.sum().backward()
+    torch.testing.assert_close(output.double(), wanted, rtol=0.05, atol=0.0)
+    # along a saturated capsule the gradient is what is left of terms of order one for each of at most 12 features
+    atol = 12 * torch.finfo(dtype).eps if size > 1.0 else 0.0
+    torch.testing.assert_close(x.grad.double(), wide.grad, rtol=0.05, atol=atol)
+
+
+def test_radial_tanh_in_float16():
+    for size in (2e-4, 300.0):
+        q = torch.tensor([[0.6], [0.8]]).mul(size).half().requires_grad_()
+        value = radial_tanh(q)
+        assert value.dtype == torch.float16
+        torch.testing.assert_close(value.double().norm().item(), math.tanh(size), rtol=2e-3, atol=0.0)
+        value.sum().backward()
+        assert q.grad.isfinite().all()
+
+
+@every(LAYERS)
+@pytest.mark.parametrize("loss", [torch.sum, lambda h: h.square().sum()])
+def test_gradients_of_gradients_are_refused(make, loss):
+    """Of a loss that is linear in the states too, where nothing but the backward pass depends on x."""
+    layer, x = make(), torch.randn(2, 3, 3, requires_grad=True)
+    (once,) = torch.autograd.grad(loss(layer(x)[0]), x)
+    assert once.abs().sum() > 0
+    with pytest.raises(NotImplementedError, match=r"gradients of gradients .* are not available"):
+        torch.autograd.grad(loss(layer(x)[0]), x, create_graph=True)
+
+
 @every(LAYERS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_black_pixels_in_types_of_few_bits(make, dtype):
-    """In float16 the paper's epsilon is zero."""
+    """The paper's epsilon is zero in float16."""
     layer = make().to(dtype)
     x = torch.zeros(2, 8, 3, dtype=dtype)
     x[:, 4:] = torch.randn(2, 4, 3).to(dtype)
@@ -228,6 +273,23 @@ def test_a_stack_may_mix_frozen_and_free_models():
     models(torch.randn(2, 5, 3))[0].square().sum().backward()
     assert torch.all(models.encoder.grad[0, :, 0] == 0.0)
     assert torch.all(models.encoder.grad[1] != 0.0)
+
+
+def test_a_stack_trains_what_its_models_train():
+    frozen = [CapsuleRNN(3, 4).requires_grad_(False) for _ in range(2)]
+    for part in frozen:
+        part.encoder.requires_grad_(True)
+    models = stack(frozen)
+    assert {name for name, p in models.named_parameters() if p.requires_grad} == {"encoder"}
+    assert {name for name, p in unstack(models)[1].named_parameters() if p.requires_grad} == {"encoder"}
+
+
+@every(LAYERS)
+def test_shapes_without_memory_or_numbers(make):
+    """On the "meta" device, which has neither."""
+    output, last = make().to("meta")(torch.zeros(2, 5, 3, device="meta"))
+    assert output.shape[:2] == (2, 5)
+    assert last.shape[:2] == (1, 2)
 
 
 @every(LAYERS)
@@ -370,6 +432,23 @@ def test_the_update_gate_begins_with_its_bias(biases):
         (lambda: stack([CapsuleRNN(3, 4)] * 2)(torch.zeros(5, 3)), "x must have 3 axes, or 4, first 2 models"),
         (lambda: CapsuleRNN(3, 4)(np.zeros((2, 5, 3))), "x must be a tensor, got ndarray"),
         (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 5, 3), torch.zeros(2, 8)), r"hx must have the shape \(1, 2, 8\)"),
+        (lambda: CapsuleRNN(3, 4)(torch.zeros(5, 3), torch.zeros(1, 1, 8)), r"shape \(1, 8\), got \(1, 1, 8\)"),
+        (lambda: CapsuleRNN(3, 4)(torch.zeros(2, 5, 3), np.zeros((1, 2, 8))), "hx must be a tensor, got ndarray"),
+        (lambda: GRU(3, 4)(torch.zeros(2, 5, 3), (torch.zeros(1, 2, 4),)), "hx must be a tensor, got tuple"),
+        (
+            lambda: GRU(3, 4)(torch.zeros(2, 5, 3).float()),
+            r"x must be of the parameters' type torch.float64, got t.*32",
+        ),
+        (lambda: GRU(3, 4)(torch.zeros(2, 5, 3), torch.zeros(1, 2, 4).half()), "hx must be of the parameters' type"),
+        (lambda: CapsuleRNN(3, 4, epsilon=[1e-8, 1e-8]), "epsilon must be one number"),
+        (lambda: GRU(3, 4, update_bias=[1.0, 2.0]), "update_bias must be one number"),
+        (lambda: CapsuleGRU(3, 4, update_bias=[1.0, 2.0]), "update_bias must be one number"),
+        (lambda: ElmanRNN(3, 4, biases=1.0), "biases must be 1 or 2, got 1.0"),
+        (lambda: SequenceModel(nn.RNN(3, 4), 2), "layer must be a recurrent layer of this package, got RNN"),
+        (lambda: stack([nn.RNN(3, 4)] * 2), "models must be recurrent layers or SequenceModel, got RNN"),
+        (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 4).float()]), "models must be alike"),
+        (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 4).eval()]), "models must be alike"),
+        (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 4).requires_grad_(False)]), "models must be alike"),
         (lambda: stack([]), "models must not be empty"),
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 5)]), "models must be alike"),
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 4, epsilon=1e-3)]), "models must be alike"),

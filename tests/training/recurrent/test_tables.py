@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.recurrent import CapsuleGRU, CapsuleRNN, ElmanRNN, Setting
+from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, Setting
 from training.recurrent.initial import initial_sigma_w
 from training.recurrent.tables import PAPER_RESULTS, TABLE_1, paper_results, parameter_count
 
@@ -109,6 +109,19 @@ def test_encoders(encoder, deviation):
         values = layer.encoder.detach().double()
         assert abs(values.std().item() / deviation - 1) < 5 / math.sqrt(2 * values.numel())
         assert abs(values.mean().item()) < 5 * deviation / math.sqrt(values.numel())
+
+
+@pytest.mark.parametrize("encoder", ["standard", "variance 0.001"])
+def test_gates_and_biases_begin_uniform_whatever_the_encoder(encoder):
+    """U(-1/sqrt(N), 1/sqrt(N)), as PyTorch's."""
+    torch.manual_seed(0)
+    elman, gru, capsules = (kind(50, 64, encoder=encoder) for kind in (ElmanRNN, GRU, CapsuleGRU))
+    parameters = (elman.bias, gru.gate_encoder, gru.gate_bias, gru.bias, capsules.gate_encoder)
+    for values in (each.detach().double() for each in parameters):
+        assert values.abs().max() <= 1 / math.sqrt(64)
+        # of a uniform number, the fourth moment is 9/5 of the squared second one
+        error = math.sqrt(4 / 5 / values.numel())
+        assert abs(values.square().mean().item() * 3 * 64 - 1) < 5 * error
 
 
 def test_biases_of_equations_and_tables():
