@@ -11,6 +11,7 @@ import numpy as np
 import tyro
 
 from .checks import real_array, shortest, whole_number
+from .command_line import run_command
 from .depth_scales import depth_scales
 from .files import atomic_path, require_writable
 from .phase_diagram import phase_diagram
@@ -95,14 +96,8 @@ class Diagram:
 
 
 def main() -> int:
-    """Run the command line; bad values end with a message and exit code 2."""
-    command = tyro.extras.subcommand_cli_from_dict({"solve": Solve, "diagram": Diagram}, prog="python -m meanfield")
-    try:
-        command.run()
-    except (ValueError, OSError, MemoryError) as error:
-        print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
-        return 2
-    return 0
+    """Run the command line."""
+    return run_command({"solve": Solve, "diagram": Diagram}, prog="python -m meanfield")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from .command_line import run_command
+from meanfield.command_line import run_command
+
 from .commands import COMMANDS
 
 

@@ -1,12 +1,18 @@
 """What the README prints and claims is what the library gives."""
 
 import doctest
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+import meanfield
+import simulate
+import training.recurrent
 from training.checklist import checklist
 from training.places import COMMITTED, read
 
@@ -18,6 +24,54 @@ def test_readme_example():
     result = doctest.testfile(str(README), module_relative=False)
     assert result.attempted >= 8
     assert result.failed == 0
+
+
+def calls():
+    """What the table of questions says to call."""
+    return re.findall(r"^\| [^|]+ \| `((?:meanfield|simulate|training)\.[^`]+)`", README.read_text(), re.MULTILINE)
+
+
+def test_there_are_calls():
+    assert len(calls()) >= 10
+
+
+@pytest.mark.parametrize("call", calls())
+def test_calls_for_a_network_of_one_s_own(call):
+    """With a module, inputs and layers such as a reader would have."""
+    ensemble = meanfield.Ensemble("U(1)", "tanh", sigma_w=1.5)
+    found = eval(
+        call.replace("n_networks=100", "n_networks=2"),  # for the test's sake
+        {
+            "meanfield": meanfield,
+            "simulate": simulate,
+            "training": training,
+            "ensemble": ensemble,
+            "inputs": np.eye(2, 5),
+            "layers": [torch.nn.Identity()],
+            "module": torch.nn.Identity(),
+            "x": torch.ones(2, 8, dtype=torch.complex128),
+        },
+    )
+    assert found is not None
+
+
+def test_weight_scales_of_torch_tensors():
+    """The table's sigma_w of weights is the theory's: what one layer makes of Gaussian capsules has sigma_w^2 c."""
+    n, k, sigma_w = 400, 3, 1.5
+    draw = torch.Generator().manual_seed(0)
+    sizes = {"U(1)": (n, n), "O(k)": (n, n), "generic(k)": (n * k, n * k)}
+    for name, formula in re.findall(
+        r"^\| `\"([^\"]+)\"` \| [^|]+ \| [^|]+ \| `([^`]+)`", README.read_text(), re.MULTILINE
+    ):
+        dtype = torch.complex128 if name == "U(1)" else torch.float64
+        weights = torch.randn(*sizes[name], generator=draw, dtype=dtype)
+        weights *= sigma_w / eval(formula, {"W": weights, "N": n, "k": k})
+        shape = {"U(1)": (n, 1), "O(k)": (n, k), "generic(k)": (n * k, 1)}[name]
+        state = torch.randn(*shape, generator=draw, dtype=dtype)
+        grown = (weights @ state).abs().square().sum() / state.abs().square().sum()
+        assert abs(grown.item() / sigma_w**2 - 1) < 5 * math.sqrt(4 / n)
+        del sizes[name]
+    assert not sizes
 
 
 def test_links_lead_somewhere():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from simulate.command_line import run_command
+from meanfield.command_line import run_command
 
 from .commands import COMMANDS
 

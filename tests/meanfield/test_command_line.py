@@ -1,11 +1,15 @@
 """``python -m meanfield``: what it prints and writes, and what it refuses before it computes."""
 
+import subprocess
 import sys
+from dataclasses import dataclass
+from subprocess import PIPE
 
 import pytest
 import xarray as xr
 
 import meanfield.__main__ as command_line
+from meanfield.command_line import run_command
 
 
 @pytest.fixture
@@ -81,3 +85,42 @@ def test_bad_arguments_are_exit_code_2_and_nothing_is_computed(call, monkeypatch
     assert printed.err.startswith(f"error: {message}")
     assert printed.err.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.nc"]
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_whoever_reads_may_stop(lines):
+    """As `| head -1` does, with output that fits a buffer, and that does not: no message, no traceback."""
+    program = f"""
+import sys
+from dataclasses import dataclass
+from meanfield.command_line import run_command
+
+@dataclass
+class Show:
+    def run(self):
+        sys.stdin.readline()  # until the reader is gone
+        print("line\\n" * {lines})
+
+sys.argv = ["prog", "show"]
+sys.exit(run_command({{"show": Show, "other": Show}}, prog="prog"))
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+        process.stdout.close()
+        process.stdin.write("\n")
+        process.stdin.close()
+        message = process.stderr.read()
+    assert message == ""
+    assert process.returncode == 0
+
+
+def test_other_broken_pipes_are_errors(monkeypatch, capsys):
+    """As that to a worker that was killed."""
+
+    @dataclass
+    class Broken:
+        def run(self):
+            raise BrokenPipeError("no worker")
+
+    monkeypatch.setattr(sys, "argv", ["prog", "one"])
+    assert run_command({"one": Broken, "two": Broken}, prog="prog") == 2
+    assert "error: no worker" in capsys.readouterr().err
