@@ -61,6 +61,7 @@ LONG_NAMES = {
     "asymptotic": r"$(\xi_\Delta/2)\,\log(4 N A^2/\xi_\Delta)$ [layers]",
     "xi_delta": r"depth scale of $\Delta$, $\xi_\Delta$ [layers]",
     "amplitude": r"$A$, where $\rho \to A \exp(-l/\xi_\Delta)$",
+    "wide": r"whether $N > 4 \xi_\Delta$ and $N > k^2$, as order $1/N$ needs",
 }
 
 
@@ -184,7 +185,7 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
     Parameters
     ----------
     width : number or sequence, >= 1
-        Asymptotics and picture hold for N >> xi_delta.
+        Order 1/N, and with it all of this, holds for N >> xi_delta and N >> k^2: see `wide`.
     sigma_w : number or sequence
         In the broken phase, with xi_delta <= 1e4.
     rho : number or sequence, in (0, 1)
@@ -197,7 +198,8 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
     xarray.Dataset
         Over ``sigma_w``, ``rho_0`` and ``width`` where they are sequences: `depth` and `asymptotic`, in layers, and
         what the latter is made of, `xi_delta` and `amplitude` (A in rho -> A exp(-l/xi_delta)). `asymptotic` is
-        negative where N < xi_delta/(4 A^2), too narrow for it.
+        negative where N < xi_delta/(4 A^2), too narrow for it. `wide` says whether N > 4 xi_delta and N > k^2 (D for
+        k); where it is False, `depth` is an order of magnitude at best.
 
     Raises
     ------
@@ -220,6 +222,7 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
         "asymptotic": asymptotic,
         "xi_delta": xi,
         "amplitude": amplitude,
+        "wide": (widths > 4.0 * xi) & (widths > symmetry.capsule_dimension**2),
     }
     return table(variables, (scale, overlap, widths), symmetry, activation, LONG_NAMES)
 

@@ -218,6 +218,15 @@ def test_readable_depth_of_next_to_no_overlap():
     np.testing.assert_array_equal(found.depth, 1.0)
 
 
+def test_readable_depth_says_which_networks_are_wide_enough():
+    xi = [depth_scales(sigma_w).xi_delta for sigma_w in (1.1, 2.0)]
+    found = readable_depth([3.9 * xi[1], 4.1 * xi[1], 4.1 * xi[0]], [1.1, 2.0], 0.9)
+    np.testing.assert_array_equal(found.wide.transpose("sigma_w", "width"), [[False, False, True], [False, True, True]])
+    found = readable_depth([255.0, 257.0], 3.0, 0.9, "O(16)")  # a depth scale of less than 60 layers
+    assert float(found.xi_delta) < 60
+    np.testing.assert_array_equal(found.wide, [False, True])
+
+
 def test_readable_depth_of_tables():
     found = readable_depth([64, 1024], [1.5, 2.0], [0.2, 0.9])
     assert found.depth.dims == found.asymptotic.dims == ("sigma_w", "rho_0", "width")
