@@ -94,10 +94,17 @@ class Check:
     def __str__(self) -> str:
         if not self._finite:
             return f"{self.text}: open, must be {self.side} {self.bound:g}: {self.verdict}"
-        spread = f" +- {self.half_width:.3g}" if math.isfinite(self.half_width) else " (one seed, no interval)"
+        return f"{self.text}: {self._shown}, must be {self.side} {self.bound:g}: {self.verdict}"
+
+    @property
+    def _shown(self) -> str:
+        """The number that decides: the mean with its interval, or where each counts the worst."""
         if self.every:
-            spread = f" (mean of {len(self.values)}, each counts)" if len(self.values) > 1 else ""
-        return f"{self.text}: {self.mean:.3g}{spread}, must be {self.side} {self.bound:g}: {self.verdict}"
+            worst, name = (min(self.values), "smallest") if self.side == ">" else (max(self.values), "largest")
+            return f"{worst:.3g}" + (f" (the {name} of {len(self.values)})" if len(self.values) > 1 else "")
+        if math.isinf(self.half_width):
+            return f"{self.mean:.3g} (one seed, no interval)"
+        return f"{self.mean:.3g} +- {self.half_width:.3g}"
 
 
 def onset(table: pd.DataFrame) -> list[Check]:

@@ -395,3 +395,13 @@ def test_jacobian():
     # an unknown one may belong to either group
     unknown = switched({1.2: (np.nan, 0.1), 2.0: (1e-5, 0.1)}, ours)
     assert verdicts("jacobian", unknown) == ["undecided", "undecided", "agrees"]
+
+
+def test_a_check_shows_the_number_that_decides():
+    assert str(Check("a", (1.0, 2.0, 6.0), ">", 0.5, every=True)) == "a: 1 (the smallest of 3), must be > 0.5: agrees"
+    assert str(Check("a", (1.0, 2.0, 6.0), "<", 5.0, every=True)).startswith(
+        "a: 6 (the largest of 3), must be < 5: con"
+    )
+    assert str(Check("a", (1.0,), "<", 5.0, every=True)) == "a: 1, must be < 5: agrees"
+    assert str(Check("a", (1.0,), "<", 5.0)) == "a: 1 (one seed, no interval), must be < 5: undecided"
+    assert str(Check("a", (1.0, 1.0), "<", 5.0)) == "a: 1 +- 0, must be < 5: agrees"

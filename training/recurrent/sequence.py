@@ -39,8 +39,10 @@ class SequenceModel(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        if not isinstance(layer, Recurrent):
-            raise ValueError(f"layer must be a recurrent layer of this package, got {type(layer).__name__}")
+        if not hasattr(layer, "features"):
+            raise ValueError(
+                f"layer must be a recurrent layer of this package, or one like it, got {type(layer).__name__}"
+            )
         self.layer, self.every_step, self.invariant = layer, every_step, invariant
         features = layer.hidden_size if invariant else layer.features
         self.readout_weight = nn.Parameter(torch.empty(whole_number("outputs", outputs, 1), features))
