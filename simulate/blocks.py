@@ -35,7 +35,7 @@ class PartialResultWarning(UserWarning):
 
 
 def generator(seed: int, block: int, device: torch.device) -> torch.Generator:
-    """The source of all random numbers of one block."""
+    """The source of all random numbers of one block: of its number and the seed, whatever is sampled with them."""
     # torch's CPU generator keeps 32 bits of a seed
     (state,) = np.random.SeedSequence(seed, spawn_key=(block,)).generate_state(1)
     return torch.Generator(device).manual_seed(int(state))

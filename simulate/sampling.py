@@ -60,6 +60,9 @@ def sample_networks(
     depth : L, layers after the input layer
     n_networks : int
     seed : int >= 0
+        Of all random numbers, together with the number of a block of networks. Ensembles of other symmetries, widths or
+        inputs that are sampled with the same seed use the same numbers, and are correlated, the more the fewer the
+        layers: for a difference of two ensembles give each its own.
     sigma_w : array_like, optional
         Values to use in place of the ensemble's own, all with the same draws of V and W (so that results at different
         sigma_w are correlated with each other, while networks stay independent).

@@ -1,4 +1,5 @@
-"""Deep networks with equivariant layers, trained: the paper's Figures 3, 4, 5, 10 and 11.
+"""Networks with equivariant layers, trained: deep ones, the paper's Figures 3, 4, 5, 10 and 11, here, and in
+`training.recurrent` those of Figures 6, 7, 12 and 13; :func:`run_experiment` runs either.
 
 >>> from training import Model, Shape, Stack, run_experiment
 >>> result = run_experiment("figure5a")  # doctest: +SKIP

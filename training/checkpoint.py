@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +12,36 @@ from zipfile import ZipFile
 import torch
 
 from meanfield.files import atomic_path
+from simulate.devices import lacks_memory
 
+# what keeps a good file from being read
+NOT_ITS_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
 FORMAT = 1  # to be raised when what jobs save changes its meaning
 
 
 def write(path: Path, job: str, state: dict[str, Any]) -> None:
-    """Save a state with its `step`, whole or not at all; `job` tells all that training is a function of."""
-    with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, "job": job, **state}, temporary)
+    """Save a state with its `step`, whole or not at all; `job` tells all that training is a function of.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written, on a full disk for one. The checkpoint before it is left as it is.
+    """
+    try:
+        with atomic_path(path) as temporary:
+            torch.save({"format": FORMAT, "job": job, **state}, temporary)
+    except (OSError, RuntimeError) as error:  # torch's own where a file ends early
+        if lacks_memory(error):
+            raise
+        told = f"{path} could not be written, and the checkpoint before it, if any, is left as it is"
+        raise OSError(f"{told}: {error}") from error
+
+
+def copy_(target: torch.Tensor, saved: torch.Tensor) -> None:
+    """Take up saved numbers, of just that shape: `Tensor.copy_` would repeat those of one model for all."""
+    if saved.shape != target.shape:
+        raise ValueError(f"it has numbers of shape {tuple(saved.shape)}, not {tuple(target.shape)}")
+    target.copy_(saved)
 
 
 @contextmanager
@@ -30,6 +53,8 @@ def reading(path: Path, job: str, steps: int, device: torch.device) -> Iterator[
     ValueError
         When the file is damaged, is of another job or of another version of this program, or goes beyond `steps`; also
         when the block fails.
+    OSError, MemoryError, torch.OutOfMemoryError
+        When it cannot be read for no fault of its own: for want of memory, of open files, of permission.
     """
     with _whole(path):
         state = _load(path, steps, device)
@@ -48,7 +73,7 @@ def _load(path: Path, steps: int, device: torch.device) -> dict[str, Any]:
     state = torch.load(path, map_location=device, weights_only=True)
     if state["format"] != FORMAT:
         raise ValueError(f"it has format {state['format']}, not {FORMAT}")
-    if not 0 <= state["step"] <= steps:
+    if not isinstance(state["step"], int) or not 0 <= state["step"] <= steps:
         raise ValueError(f"it is at step {state['step']} of {steps}")
     return state
 
@@ -58,5 +83,7 @@ def _whole(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a damaged file may raise anything where it is read
+        if lacks_memory(error) or (isinstance(error, OSError) and error.errno in NOT_ITS_FAULT):
+            raise
         message = f"{path} must be a whole checkpoint of this version; delete it to start anew: "
         raise ValueError(f"{message}{type(error).__name__}, {error}") from error

@@ -4,10 +4,13 @@ Criteria were fixed before the runs that they judge; those which were not say so
 
 The intervals are Student's at 95 %, over seeds, or Welch's where two models are compared whose seeds have nothing in
 common. Deep networks of one symmetry that differ in sigma_w or in their optimiser start from the same random numbers;
-those of two symmetries share the order of images only, so that pairing them by seed, as the first criteria do, is
-valid but arbitrary: such an interval has fewer degrees of freedom, and happens to be wider or narrower. A check agrees
-when the whole interval is on the right side of its bound, contradicts when it is on the wrong one, and is undecided
-otherwise, as it is with a single seed.
+those of two symmetries share the order of images, and their generators' numbers, which fill weights of different
+shapes. Pairing them by seed, as the first criteria do, is valid but arbitrary: such an interval has fewer degrees of
+freedom, and happens to be wider or narrower. Treating them as independent, as Welch's does, neglects what the shared
+numbers may do; over the seeds of the committed runs accuracies of two symmetries are not correlated.
+
+A check agrees when the whole interval is on the right side of its bound, contradicts when it is on the wrong one, and
+is undecided otherwise, as it is with a single seed.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ LOST, LEFT, LEARNED = 1e-4, (1e-2, 1e5), 0.25
 class Check:
     """One statement: the mean of `values`, one for each seed, is on a side of `bound`; with `every`, each of them.
 
-    With `minus`, values of another model's seeds, independent of the first, it is the difference of the two means.
+    With `minus`, values of another model's seeds, taken as independent of the first, it is the difference of the two
+    means.
     """
 
     text: str
@@ -364,7 +368,7 @@ def _at_own_rate(accuracy: pd.DataFrame) -> pd.Series:
 def relative_gradient(rows: pd.DataFrame) -> pd.Series:
     """First gradients of hidden weights over Adam's epsilon, by theory: the geometric mean over layers, row by row.
 
-    For the paper's batches; in smaller ones gradients are larger by the square root of the ratio.
+    For the paper's batches, of independent images; of real ones they are about twice as large: see `first_gradients`.
     """
 
     def of(symmetry: str, width: int, depth: int, sigma_w: float, epsilon: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -90,10 +90,15 @@ class Data:
     def features(self) -> int:
         return self.train.shape[1]
 
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of images and labels, as they are trained on."""
+        return digest(self.train, self.train_labels, self.test, self.test_labels)
+
 
 @lru_cache(maxsize=2)
 def load(source: Source) -> Data:
-    """Read the images of a source.
+    """Read the images of a source; the same arrays for every caller in this process, which must not change them.
 
     Raises
     ------
@@ -167,6 +172,14 @@ def find(name: str, data_dir: str | Path) -> Path:
         if any((folder / f"{wanted}{ending}").is_file() for ending in ("", ".gz")):
             return folder
     raise FileNotFoundError(f"no {wanted} (or .gz) of {name} in {root}, {root / inside} or {root / name}")
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """sha256 of arrays' numbers, one after the other."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
 
 
 def checksum(path: str | Path) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from meanfield.files import require_writable
 from simulate.devices import as_device
 from simulate.provenance import gpu, provenance
 
@@ -21,7 +20,7 @@ from .experiment import Experiment, Size
 from .presets import PRESETS, describe
 from .recurrent.experiments import RECURRENT
 from .runner import run_all
-from .table import as_dataset, write
+from .table import as_dataset, require_place, write
 from .work import claimed
 
 ONSET = (
@@ -171,8 +170,8 @@ def run_experiment(
     name: str,
     preset: str = "quick",
     *,
-    out: Path | None = None,
-    work: Path | None = None,
+    out: str | Path | None = None,
+    work: str | Path | None = None,
     data_dir: str | None = None,
     device: str = "cpu",
     executor: Executor | None = None,
@@ -187,7 +186,8 @@ def run_experiment(
     preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"`` or ``"short"``: see
         `training.presets` and `training.recurrent.presets`
     out : file for the table, see :func:`training.table.write`; None writes none
-    work : folder for checkpoints, of no other run, removed at the end, once the table is written; None keeps none
+    work : folder for checkpoints, of no other run; None keeps none
+        At the end, once the table is written, they are removed, and the folder unless something else is in it.
     data_dir : folder with IDX files, for presets on MNIST or Fashion-MNIST; None downloads them
     device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
     executor : runs stacks side by side: threads, processes, or dask.distributed's ``client.get_executor()``
@@ -218,10 +218,13 @@ def run_experiment(
     data_dir = None if data_dir is None else str(Path(data_dir).absolute())
     if data_dir is not None and not Path(data_dir).is_dir():  # also where no image is asked for
         raise FileNotFoundError(f"data_dir must be a folder, got {data_dir}, which is none")
-    if not time_budget >= 0.0:  # nor is NaN
-        raise ValueError(f"time_budget must be >= 0, got {time_budget}")
+    if not isinstance(time_budget, float | int) or not time_budget >= 0.0:  # nor is NaN
+        raise ValueError(f"time_budget must be >= 0, got {time_budget!r}")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise ValueError(f"executor must be one of concurrent.futures, or like one, got {executor!r}")
+    out, work = (None if path is None else Path(path) for path in (out, work))
     if out is not None:
-        require_writable(out)
+        require_place(out)
     deadline, place = time.time() + time_budget, str(as_device(device))
     jobs = size.jobs(data_dir, place)
     step = None if progress is None else partial(_tell, progress, sum(job.work for job in jobs))
@@ -257,10 +260,10 @@ def find(name: str, preset: str) -> tuple[Experiment, Size]:
     ValueError
         For an unknown name or preset.
     """
-    if name not in EXPERIMENTS:
+    if not isinstance(name, str) or name not in EXPERIMENTS:
         raise ValueError(f"name must be one of {', '.join(EXPERIMENTS)}, got {name!r}")
     presets = EXPERIMENTS[name].presets
-    if preset not in presets:
+    if not isinstance(preset, str) or preset not in presets:
         raise ValueError(f"preset must be one of {', '.join(presets)}, got {preset!r}")
     return EXPERIMENTS[name], presets[preset]
 

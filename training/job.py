@@ -95,6 +95,8 @@ class Job:
     def __post_init__(self) -> None:
         whole_number("epochs", self.epochs, 0)
         whole_number("batch", self.batch, 1)
+        for step in self.at:
+            whole_number("steps of at", step, 0)
         for name in self.measures:
             if name not in MEASURES:
                 raise ValueError(f"measures must be of {', '.join(MEASURES)}, got {name!r}")
@@ -150,7 +152,7 @@ class Training:
     def __init__(self, job: Job, data: Data) -> None:
         self.job = job
         # of the images what they are, not where: a folder may be moved between two calls
-        self._plan = f"{replace(job, source=replace(job.source, data_dir=None))} on {data}"
+        self._plan = f"{replace(job, source=replace(job.source, data_dir=None))} on {data}, {data.digest}"
         device = as_device(job.device)
         self.stack = Stack(job.shape, job.models, device=job.device)
         self._train, self._test = (torch.from_numpy(x).to(device) for x in (data.train, data.test))
@@ -198,9 +200,9 @@ class Training:
         """
         with checkpoint.reading(path, self._plan, self.steps, self.stack.parameters.device) as state:
             self.step = state["step"]
-            self.stack.parameters.copy_(state["parameters"])
+            checkpoint.copy_(self.stack.parameters, state["parameters"])
             self._adam.optimiser.load_state_dict(state["adam"])
-            self._loss.copy_(state["loss"])
+            checkpoint.copy_(self._loss, state["loss"])
             self.rows = [Row(*row) for row in state["rows"]]
 
     def outcome(self) -> Outcome:

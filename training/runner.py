@@ -83,7 +83,7 @@ class Job(Protocol):
 
 def run(
     job: Job,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     *,
     deadline: float = math.inf,
     every: float = 30.0,
@@ -105,8 +105,11 @@ def run(
     Interrupted
         At the deadline.
     ValueError
-        When the checkpoint is of another job, or is damaged.
+        When the checkpoint is of another job, or is damaged; for a deadline that is no number.
     """
+    if math.isnan(deadline):
+        raise ValueError("deadline must be a time, got nan")
+    checkpoint = None if checkpoint is None else Path(checkpoint)
     with _settings(job.device):
         training = job.start()
         if checkpoint is not None and checkpoint.exists():

@@ -5,6 +5,7 @@ Trained weights, of the few experiments that keep them, lie beside the table in 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from meanfield.files import atomic_path
+from meanfield.files import atomic_path, require_writable
 
 from .conventions import ADAM_EPS
 from .job import Row
@@ -67,19 +68,45 @@ def as_dataset(
 def write(result: xr.Dataset, path: str | Path) -> None:
     """Save a result as CSV, whole or not at all. Its first line is ``# `` and the attributes in JSON.
 
-    Trained weights go into ``.npz`` beside it.
+    Trained weights go into ``.npz`` beside it. Checksums of both are among the attributes.
+
+    Raises
+    ------
+    ValueError
+        As :func:`require_place`.
     """
+    path = Path(path)
+    require_place(path)
     kept: dict[str, Any] = weights(result)  # of numpy's stubs, which take each for one of its options
-    beside = Path(path).with_suffix(".npz")
+    table, beside = frame(result), path.with_suffix(".npz")
+    body = table.to_csv(index=False, lineterminator="\n")
+    told = result.attrs | {"rows": len(table), "sha256": _sha256(body.encode())}
     if kept:
         with atomic_path(beside) as temporary:
             np.savez_compressed(temporary, **kept)
+            told["weights_sha256"] = _sha256(temporary.read_bytes())
     else:
         beside.unlink(missing_ok=True)  # of an earlier result
-    table = frame(result)
-    with atomic_path(path) as temporary, temporary.open("w") as file:
-        file.write(f"# {json.dumps(result.attrs | {'rows': len(table)})}\n")
-        table.to_csv(file, index=False, lineterminator="\n")
+    with atomic_path(path) as temporary:
+        temporary.write_text(f"# {json.dumps(told)}\n{body}", newline="\n")
+
+
+def require_place(path: Path) -> None:
+    """Refuse a file for a result that cannot be written, or beside which somebody's ``.npz`` would be lost.
+
+    Raises
+    ------
+    ValueError
+        Unless it ends in .csv and can be written, and there is no ``.npz`` beside it but that of a result in its place.
+    """
+    require_writable(path, [".csv"])
+    beside = path.with_suffix(".npz")
+    if beside.exists() and not path.exists():
+        raise ValueError(f"out must have no other file in the way, got {path}, beside which {beside.name} is")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def read(path: str | Path) -> xr.Dataset:
@@ -100,10 +127,14 @@ def read(path: str | Path) -> xr.Dataset:
         raise ValueError(f"{path} must be a result of training, got a file that begins with {raw[:60]!r}") from error
     if not rest.endswith("\n"):
         raise ValueError(f"{path} must be a whole result, got one that ends within a row")
+    # results may be older than these, as than their count of rows
+    wanted, beside = attributes.pop("sha256", None), attributes.pop("weights_sha256", None)
+    if wanted is not None and _sha256(rest.replace("\r\n", "\n").encode()) != wanted:
+        raise ValueError(f"{path} must be a result as it was written, got one with other numbers")
     if tuple(table.columns) == Row._fields[:-1]:  # older than the last column
         table["epsilon"] = ADAM_EPS
     _check(path, table, attributes.pop("rows", len(table)))  # results may be older than their count
-    return _labelled(table, attributes, _weights_beside(Path(path)))
+    return _labelled(table, attributes, _weights_beside(Path(path), beside))
 
 
 def _exactly(text: str) -> pd.DataFrame:
@@ -138,10 +169,14 @@ def weights(result: xr.Dataset) -> dict[str, np.ndarray]:
     return {name.removeprefix(WEIGHT): values for name, values in named.items() if name.startswith(WEIGHT)}
 
 
-def _weights_beside(path: Path) -> dict[str, np.ndarray]:
+def _weights_beside(path: Path, wanted: str | None) -> dict[str, np.ndarray]:
     file = path.with_suffix(".npz")
+    if wanted is not None and not file.exists():
+        raise ValueError(f"{path} must have its trained weights beside it, got no {file.name}")
     if not file.exists():
         return {}
+    if wanted is not None and _sha256(file.read_bytes()) != wanted:
+        raise ValueError(f"{file} must be the trained weights of {path.name}, got others or a damaged file")
     try:
         # numpy leaves a damaged file open that it opens itself
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as found:

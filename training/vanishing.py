@@ -24,7 +24,10 @@ def first_gradients(shape: Shape, sigma_w: float, batch: int = BATCH) -> np.ndar
     d^{l+1}/(sigma_w^2 D), and one of the gradient of z^{l+1}; that of a generic layer is one such product. The
     cross-entropy's gradient of a logit has the squared norm 1 - 1/classes over all classes, before training, and the
     readout spreads it over N D components; on its way back it grows by chi_J of Eq. (50)'s d with every layer, and by
-    chi_J/sigma_w^2 through the last nonlinearity. A batch is taken as a mean of independent terms.
+    chi_J/sigma_w^2 through the last nonlinearity. A batch is taken as a mean of independent terms. Real
+    images have much in common, and so have their terms, the more visibly the larger the batch: with the digits, and
+    eight layers, gradients are as large as this for 16 images, 1.3 to 1.4 times as large for 64, twice for 256 and four
+    times for 1024.
 
     Parameters
     ----------

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import socket
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,11 @@ from meanfield.files import atomic_path
 from simulate.provenance import provenance
 
 from .progress import BOARD
+
+NOTE, LOCK, OWNER = "calls.json", "lock", "owner"
+CHECKPOINTS = "stack_*.pt"
+# of calls that were killed: the boards of whoever still works for them, who may end, and files half written
+LEFT_OVER = (f"{BOARD}*", ".writing-*")
 
 
 @dataclass
@@ -32,44 +39,70 @@ class Work:
     folder: Path | None
 
     def __post_init__(self) -> None:
-        self._start = time.time()
+        self._start, self._ended = time.time(), False
         self._before: dict = {"seconds": 0.0, "commits": []}
+        self._commit = provenance()["commit"]  # of the code that was loaded, whatever is committed meanwhile
         if self._note is not None and self._note.exists():
             self._before |= _read(self._note)
+            self._compare()
+
+    def _compare(self) -> None:
+        """Other code may train in another way, and the result would be of both."""
+        if self._before["commits"] and self._before["commits"][-1] != self._commit:
+            warnings.warn(
+                f"{self.folder} was left by commit {self._before['commits'][-1]} and goes on with {self._commit}: if "
+                "what trains has changed in between, delete the folder to start anew (the result names both)",
+                stacklevel=2,
+            )
 
     @property
     def calls(self) -> dict:
         """Seconds in all calls, but for those that were killed, and every commit of this code that they ran."""
-        commits = [*self._before["commits"], provenance()["commit"]]
+        commits = [*self._before["commits"], self._commit]
         return {
             "seconds": round(self._before["seconds"] + time.time() - self._start, 1),
             "commits": list(dict.fromkeys(commits)),
         }
 
     def leave(self) -> None:
-        """Note down the calls for the one that goes on."""
-        if self._note is not None and self._note.parent.is_dir():
+        """Note down the calls for the one that goes on, unless the run is at its end."""
+        if self._note is not None and not self._ended and self._note.parent.is_dir():
             with atomic_path(self._note) as temporary:
                 temporary.write_text(json.dumps(self.calls))
 
     def remove(self) -> None:
-        """The run is at its end."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """The run is at its end: what it made is removed, and the folder if nothing else is in it."""
+        self._ended = True
+        if self.folder is None:
+            return
+        _sweep(self.folder, (*LEFT_OVER, CHECKPOINTS, NOTE, OWNER, LOCK))
+        with suppress(OSError):  # it holds something of somebody's
+            self.folder.rmdir()
 
     @property
     def _note(self) -> Path | None:
-        return None if self.folder is None else self.folder / "calls.json"
+        return None if self.folder is None else self.folder / NOTE
 
 
 def _read(note: Path) -> dict:
     """Seconds and commits of earlier calls."""
     try:
         found = json.loads(note.read_text())
-        return {"seconds": float(found["seconds"]), "commits": [str(each) for each in found["commits"]]}
+        seconds, commits = float(found["seconds"]), found["commits"]
+        if not (math.isfinite(seconds) and seconds >= 0.0 and isinstance(commits, list)):
+            raise ValueError(f"seconds {seconds}, commits {commits!r}")
+        return {"seconds": seconds, "commits": [str(each) for each in commits]}
     except (ValueError, KeyError, TypeError) as error:
         told = "delete it to go on, without the time of the calls before"
         raise ValueError(f"{note} must be a whole note of a run's calls; {told}: {error!r}") from error
+
+
+def _sweep(folder: Path, patterns: tuple[str, ...]) -> None:
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -87,7 +120,7 @@ def claimed(folder: Path | None) -> Iterator[Work]:
         yield Work(None)
         return
     folder.mkdir(parents=True, exist_ok=True)
-    lock, owner = FileLock(folder / "lock"), folder / "owner"
+    lock, owner = FileLock(folder / LOCK), folder / OWNER
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -95,8 +128,7 @@ def claimed(folder: Path | None) -> Iterator[Work]:
         raise ValueError(f"work must be a folder that no other run is at, got {folder}, where {told} is") from None
     try:
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()}")
-        for board in folder.glob(f"{BOARD}*"):  # of a call that was killed: whoever still works for it may end
-            shutil.rmtree(board, ignore_errors=True)
+        _sweep(folder, LEFT_OVER)
         work = Work(folder)
         try:
             yield work

@@ -1,15 +1,18 @@
 """Checkpoints that are damaged, or hold something else, are refused by name and with advice."""
 
+import errno
 import re
 
 import numpy as np
 import pytest
 import torch
+from torch import OutOfMemoryError
 
 from training import checkpoint, runner
-from training.data import Source
+from training.data import Source, load
 from training.job import Job
-from training.recurrent import Setting
+from training.recurrent import ImageTask, Setting
+from training.recurrent import job as recurrent_job
 from training.recurrent.job import Job as RecurrentJob
 from training.runner import Interrupted
 from training.stack import Model, Shape
@@ -75,3 +78,60 @@ def test_other_contents(saved, other):
     job, path = saved
     torch.save(other(torch.load(path, weights_only=True)), path)
     refused(job, path)
+
+
+def test_numbers_of_another_shape(saved):
+    """They would be repeated for every model."""
+    job, path = saved
+    state = torch.load(path, weights_only=True)
+    for name in ("parameters", "loss", "train_loss"):
+        if name in state:
+            torch.save({**state, name: state[name][:1].repeat(2, *[1] * (state[name].ndim - 1))}, path)
+            refused(job, path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EMFILE, "too many open files"), OSError(errno.EACCES, "denied"), MemoryError(), OutOfMemoryError()],
+    ids=["files", "permission", "memory", "device memory"],
+)
+def test_what_a_good_checkpoint_is_not_to_blame_for(saved, monkeypatch, error):
+    """Nobody should delete it for that."""
+
+    def fails(*_, **__):
+        raise error
+
+    job, path = saved
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(type(error)) as raised:
+        runner.run(job, path)
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space left"), RuntimeError("unexpected pos 64 vs 0")])
+def test_a_full_disk_leaves_the_checkpoint_before(saved, monkeypatch, error):
+    def fails(_, path):
+        path.write_bytes(b"half")
+        raise error
+
+    job, path = saved
+    before = path.read_bytes()
+    monkeypatch.setattr(torch, "save", fails)
+    with pytest.raises(OSError, match=rf"{re.escape(str(path))} could not be written, and the checkpoint before it"):
+        runner.run(job, path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["deep", "recurrent"])
+def test_other_images_are_another_job(kind, tmp_path, monkeypatch):
+    """As in a folder whose files were replaced between two calls."""
+    jobs = {"deep": JOBS["deep"], "recurrent": RecurrentJob((Setting("U(1) RNN", 3),), epochs=1)}
+    with pytest.raises(Interrupted):
+        runner.run(jobs[kind], tmp_path / "stack.pt", deadline=0.0)
+    monkeypatch.setitem(vars(load(JOBS["deep"].source)), "digest", "other")
+    monkeypatch.setattr(recurrent_job, "_images", lambda *_: other)
+    other = ImageTask()
+    other.digest = "other"
+    with pytest.raises(ValueError, match=r"stack.pt must be a checkpoint of .*other.*, got one of .*; delete it"):
+        runner.run(jobs[kind], str(tmp_path / "stack.pt"))

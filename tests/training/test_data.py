@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -166,3 +167,12 @@ def test_bad_sources(tmp_path):
         find("mnist", tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte"):
         find("mnist", tmp_path)
+
+
+def test_the_digest_is_of_every_pixel_and_label():
+    data = load(Source("digits", train=10, test=10))
+    assert replace(data, name="other").digest == data.digest
+    for name in ("train", "train_labels", "test", "test_labels"):
+        changed = getattr(data, name).copy()
+        changed.flat[-1] += 1
+        assert replace(data, **{name: changed}).digest != data.digest

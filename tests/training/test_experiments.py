@@ -216,6 +216,15 @@ def test_unknown_names():
         run_experiment("figure8")
     with pytest.raises(ValueError, match=r"preset must be one of quick, cpu, paper, got 'huge'"):
         run_experiment("figure3", "huge")
+    with pytest.raises(ValueError, match=r"name must be one of .*, got \['figure3'\]"):
+        run_experiment(["figure3"])
+    with pytest.raises(ValueError, match=r"preset must be one of .*, got \['quick'\]"):
+        run_experiment("figure3", ["quick"])
+    for budget in ("5", None):
+        with pytest.raises(ValueError, match="time_budget must be >= 0, got"):
+            run_experiment("figure3", time_budget=budget)
+    with pytest.raises(ValueError, match=r"executor must be one of concurrent\.futures, or like one, got 'threads'"):
+        run_experiment("figure3", executor="threads")
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="device must be one that is here, got 'cuda'"):
             run_experiment("figure3", device="cuda")
@@ -260,6 +269,50 @@ def test_weights_that_are_damaged(tmp_path):
         (tmp_path / "out.npz").write_bytes(raw)
         with pytest.raises(ValueError, match=r"out.npz must be a whole file of numpy arrays"):
             table.read(tmp_path / "out.csv")
+
+
+def test_numbers_and_weights_are_those_that_were_written(tmp_path):
+    path, weights = tmp_path / "out.csv", tmp_path / "out.npz"
+    result = run_experiment("figure4").assign({f"{table.WEIGHT}kernel": (("a", "b"), np.ones((2, 3)))})
+    table.write(result, path)
+    assert table.read(path).attrs.keys() == result.attrs.keys()
+    text, kept = path.read_text(), weights.read_bytes()
+    path.write_bytes(text.replace("\n", "\r\n").encode())  # as some checkouts have it
+    assert rows(table.read(path)) == rows(result)
+    first, head, line, rest = text.split("\n", 3)
+    path.write_text("\n".join((first, head, line.replace("0", "1"), rest)))
+    with pytest.raises(ValueError, match=r"out.csv must be a result as it was written, got one with other numbers"):
+        table.read(path)
+    path.write_text(text)
+    np.savez(weights, kernel=np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"out.npz must be the trained weights of out.csv, got others"):
+        table.read(path)
+    weights.unlink()
+    with pytest.raises(ValueError, match=r"out.csv must have its trained weights beside it, got no out.npz"):
+        table.read(path)
+    weights.write_bytes(kept)
+    assert table.weights(table.read(path)).keys() == {"kernel"}
+
+
+def test_arrays_of_others_stay(tmp_path):
+    """The .npz beside a table is the run's own only where the table is."""
+    result = run_experiment("figure4")
+    np.savez(tmp_path / "mine.npz", precious=np.ones(3))
+    for attempt in (lambda: table.write(result, tmp_path / "mine.csv"), lambda: run(tmp_path / "mine.csv")):
+        with pytest.raises(ValueError, match=r"out must have no other file in the way, got .*mine.csv, beside which"):
+            attempt()
+    with pytest.raises(ValueError, match=r"out must end in .csv, got .*mine.npz"):
+        run(tmp_path / "mine.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.npz"]
+
+
+def run(out):
+    return run_experiment("figure4", out=out)
+
+
+def test_paths_may_be_text(tmp_path):
+    run_experiment("figure4", out=str(tmp_path / "out.csv"), work=str(tmp_path / "work"))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from training.data import Source, load
 from training.stack import HIDDEN, Model, Shape, Stack
 from training.vanishing import first_gradients
 
@@ -27,6 +28,21 @@ def test_first_gradients_are_those_of_sampled_networks(symmetry, sigma_w):
     found = squares(shape, sigma_w, 32) / first_gradients(shape, sigma_w, 32) ** 2
     mean, error = found.mean(0), found.std(0, ddof=1) / np.sqrt(NETWORKS)
     assert (np.abs(mean - 1.0) < 4.0 * error + shape.depth / shape.width).all()
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(4)", "generic(2)"])
+def test_images_with_much_in_common_have_larger_ones(symmetry):
+    """Of real images the terms of a batch do not average as independent ones do: the factors that the text states."""
+    digits = load(Source("digits"))
+    shape, draw = Shape(symmetry, 48, 8, digits.features), np.random.default_rng(0)
+    for batch, low, high in ((16, 0.95, 1.2), (64, 1.2, 1.5), (256, 1.9, 2.4), (1024, 3.7, 4.4)):
+        stack = Stack(shape, [Model(0.76, seed) for seed in range(NETWORKS)], "float64")
+        chosen = torch.from_numpy(np.stack([draw.permutation(len(digits.train))[:batch] for _ in range(NETWORKS)]))
+        images, labels = (torch.from_numpy(each)[chosen] for each in (digits.train, digits.train_labels))
+        stack.loss(images.mT.double(), labels)
+        squares = stack.views(stack.gradients)[HIDDEN].square().flatten(2).mean()
+        theory = np.mean(first_gradients(shape, 0.76, batch) ** 2)
+        assert low < np.sqrt(squares.item() / theory) < high
 
 
 def test_they_vanish_alike_in_all_layers_of_the_unbroken_phase():

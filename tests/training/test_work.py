@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 
@@ -58,7 +59,10 @@ def stopped(folder):
 def test_seconds_and_commits_of_all_calls(tmp_path, monkeypatch):
     for commit in ("a", "a", "b"):
         monkeypatch.setattr(work, "provenance", lambda commit=commit: {"commit": commit})
-        with pytest.raises(KeyboardInterrupt):
+        told = (
+            pytest.warns(UserWarning, match="left by commit a and goes on with b") if commit == "b" else nullcontext()
+        )
+        with told, pytest.raises(KeyboardInterrupt):
             stopped(tmp_path)
     with claimed(tmp_path) as own:
         assert 0.6 <= own.calls["seconds"] < 60.0
@@ -66,7 +70,48 @@ def test_seconds_and_commits_of_all_calls(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "calls.json").read_text())["commits"] == ["a", "b"]
 
 
-@pytest.mark.parametrize("note", ["", "{}", "[1]", '{"seconds": "long", "commits": []}'])
+def test_the_commit_is_that_of_the_code_that_was_loaded(tmp_path, monkeypatch):
+    """Not of what is committed while it runs."""
+    monkeypatch.setattr(work, "provenance", lambda: {"commit": "loaded"})
+    with claimed(tmp_path) as own:
+        monkeypatch.setattr(work, "provenance", lambda: {"commit": "later"})
+        assert own.calls["commits"] == ["loaded"]
+
+
+def test_files_of_others_stay(tmp_path):
+    """A run removes what it made, in whatever folder it was put."""
+    folder = tmp_path / "work"
+    (folder / "mine").mkdir(parents=True)
+    for name in ("thesis.tex", "stack.pt", "mine/stack_000.pt"):
+        (folder / name).write_text("precious")
+    with claimed(folder) as own:
+        for name in ("stack_000.pt", "calls.json"):
+            (folder / name).write_text("own")
+        own.remove()
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {
+        "mine", "mine/stack_000.pt", "stack.pt", "thesis.tex",
+    }  # fmt: skip
+
+
+def test_half_written_files_of_a_killed_call_are_removed(tmp_path):
+    (tmp_path / ".writing-abc").mkdir()
+    (tmp_path / ".writing-abc" / "stack_000.pt").write_text("half")
+    with claimed(tmp_path):
+        assert not (tmp_path / ".writing-abc").exists()
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "",
+        "{}",
+        "[1]",
+        '{"seconds": "long", "commits": []}',
+        '{"seconds": NaN, "commits": []}',
+        '{"seconds": -1, "commits": []}',
+        '{"seconds": 1, "commits": "abc"}',
+    ],
+)
 def test_a_damaged_note_is_named(tmp_path, note):
     (tmp_path / "calls.json").write_text(note)
     with pytest.raises(ValueError, match=r"calls.json must be a whole note .* delete it to go on"), claimed(tmp_path):

@@ -14,7 +14,7 @@ import torch
 from meanfield.checks import whole_number
 from simulate.data import Images, load_images
 
-from ..data import check
+from ..data import check, digest
 
 TASK_SEED = 0  # of the permutation and of the split: they belong to the task, not to a run
 VALIDATION = 3000  # of MNIST's 60,000 training images
@@ -68,6 +68,7 @@ class ImageTask:
     train, validation, test : ImageSet
         MNIST: 57,000, 3,000 (a fixed random choice from the training images) and 10,000. Digits: 1,297, 200 and 300, a
         fixed random split. Training images beyond 3,000 are split as MNIST's.
+    digest : sha256 of all of these, as they are read
 
     Raises
     ------
@@ -94,6 +95,8 @@ class ImageTask:
             test = load_images(data_dir, "test")
             check(images, test)
             self.test = self._set(test, np.arange(len(test.labels)))
+        parts = (self.train, self.validation, self.test)
+        self.digest = digest(*(each.numpy() for part in parts for each in (part.pixels, part.labels)))
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} to train, {len(self.validation)} to validate, {len(self.test)} to test"

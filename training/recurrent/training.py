@@ -176,7 +176,7 @@ class Training:
             self.step, self._records = state["step"], state["records"]
             self.model.load_state_dict(state["model"])
             self._adam.restore(state["adam"])
-            self._train_loss.copy_(state["train_loss"])
+            checkpoint.copy_(self._train_loss, state["train_loss"])
 
     def _update(self, x: torch.Tensor, targets: torch.Tensor) -> None:
         """From a batch to new weights: what a graph replays, so every tensor that stays is changed in place."""
@@ -205,7 +205,8 @@ class Training:
         """All that training is a function of."""
         names = ("steps", "batch", "clip_norm", "clip_value", "drop_at", "test_every")
         plan = ", ".join(f"{name}={getattr(self, name)}" for name in names)
-        return f"{self.task}, {plan}, {self.settings}"
+        images = f", {self.task.digest}" if isinstance(self.task, ImageTask) else ""
+        return f"{self.task}{images}, {plan}, {self.settings}"
 
     def _columns(self):
         yield "label", [setting.name for setting in self.settings]
