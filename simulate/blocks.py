@@ -22,6 +22,7 @@ import torch
 from meanfield.checks import whole_number
 
 from .devices import lacks_memory
+from .provenance import provenance
 
 BLOCK = 16  # networks with one seed
 IN_FLIGHT = 64  # tasks handed to an executor at a time, so that an ensemble of any size runs in constant memory
@@ -77,6 +78,7 @@ def run_blocks(
         Any other error of `compute`, `take` or `progress`, whenever it comes.
     """
     n_networks = whole_number("n_networks", n_networks, 1)
+    provenance()  # asked once for a process: of the code that samples, whatever is committed meanwhile
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
     if progress is not None and not callable(progress):

@@ -84,6 +84,7 @@ def figure9(
         raise ValueError("depths must name at least one depth, got none")
     if len(set(layers)) < len(layers):
         raise ValueError(f"depths must name each depth once, got {', '.join(map(str, layers))}")
+    seed = whole_number("seed", seed, 0)
     models = [str(symmetry), f"generic({k})"]
     width, n_networks = QUICK if quick else FULL
     samples = [

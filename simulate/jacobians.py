@@ -21,7 +21,7 @@ from .gram import mean_square, squares
 from .memory import blocks_at_once, require
 from .sampling import Draws, Networks
 from .scale import column, reach, scaled_radial
-from .setup import Setup
+from .setup import Setup, flag
 from .tangents import Capsules, generators, torch_derivative
 
 LONG_NAMES = {
@@ -102,7 +102,7 @@ def sample_jacobians(
     """
     if probes is not None and whole_number("probes", probes, 0) == 1:
         raise ValueError("probes must be 0, or at least 2 for a standard error, got 1")
-    if spectrum and probes is not None:
+    if flag("spectrum", spectrum) and probes is not None:
         raise ValueError(f"probes must be left out for a spectrum, which needs all directions, got {probes}")
     setup = Setup.create(
         ensemble,
@@ -116,7 +116,7 @@ def sample_jacobians(
         dtype=dtype,
         device=device,
     )
-    return _sample(Jacobians(setup, probes, bool(spectrum)), n_networks, memory, executor, progress)
+    return _sample(Jacobians(setup, probes, spectrum), n_networks, memory, executor, progress)
 
 
 @dataclass(frozen=True)

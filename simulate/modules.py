@@ -53,9 +53,12 @@ def measure(
         When a state is not a tensor of capsules of the symmetry's dimension, or not finite.
     """
     symmetry, f = as_symmetry(symmetry), torch_activation(activation)
+    given = list(layers) if isinstance(layers, Iterable) else [layers]
+    if given == [layers] or not all(map(callable, given)):
+        raise ValueError(f"layers must be a sequence of modules or functions, got {layers!r}")
     grams, ds, widths = [], [], []
     with torch.no_grad():
-        for layer, state in enumerate(_states(layers, x)):
+        for layer, state in enumerate(_states(given, x)):
             capsules = _capsules(state, symmetry, f"the state at layer {layer}")
             widths.append(capsules.shape[1])
             capsules = capsules.double().permute(1, 2, 0)[None, :, :, None]
@@ -114,6 +117,8 @@ def equivariance_error(
         When a state is not a tensor of capsules of the symmetry's dimension, or not finite.
     """
     symmetry = as_symmetry(symmetry)
+    if not callable(network):
+        raise ValueError(f"network must be a module or a function, got {network!r}")
     capsules = _capsules(x, symmetry, "x")
     with torch.no_grad():
         plain = _capsules(network(x.clone()), symmetry, "network(x)")

@@ -18,6 +18,19 @@ from .provenance import provenance
 LARGEST_SEED = 2**64 - 1  # a result's attributes hold it, and netCDF has no larger integers
 
 
+def flag(name: str, value) -> bool:
+    """True or False, and nothing that merely counts as one, as "no" does.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument otherwise.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 @dataclass(frozen=True)
 class Setup:
     """One run's description, made of plain values, so that it can be sent to another process.
@@ -86,7 +99,7 @@ class Setup:
             d_0=d_start,
             dtype=dtype,
             device=str(as_device(device)),
-            tf32=bool(tf32),
+            tf32=flag("tf32", tf32),
         )
 
     @property

@@ -204,3 +204,36 @@ def test_bad_states(x, symmetry, message):
 def test_a_layer_that_breaks_names_itself():
     with pytest.raises(ValueError, match="the state at layer 2 must be finite"):
         measure([lambda x: x, lambda x: x * float("inf")], torch.ones(1, 4, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: measure(None, x), "layers must be a sequence of modules or functions, got None"),
+        (lambda x: measure([5], x), r"layers must be a sequence of modules or functions, got \[5\]"),
+        (lambda x: measure(torch.nn.Identity(), x), "layers must be a sequence of modules or functions, got Identity"),
+        (lambda x: equivariance_error(5, x), "network must be a module or a function, got 5"),
+    ],
+)
+def test_layers_that_are_none(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(torch.ones(2, 4, dtype=torch.complex128))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: sample_networks(Ensemble(), np.eye(2), width=4, depth=2, n_networks=8, tf32="no"),
+            "tf32 must be True or False, got 'no'",
+        ),
+        (
+            lambda: simulate.sample_jacobians(Ensemble(), np.eye(2), width=4, depth=2, n_networks=8, spectrum="no"),
+            "spectrum must be True or False, got 'no'",
+        ),
+        (lambda: simulate.figure9(seed="a", quick=True), "seed must be an integer >= 0, got 'a'"),
+    ],
+)
+def test_flags_and_seeds_that_are_none(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
