@@ -183,7 +183,7 @@ def figure_2() -> Outcome:
         ", ".join(f"{c:.3f}" for c in run.c_star.values),
         ", ".join(f"{c:.3f} +- {se:.3f}" for c, se in zip(run.c.values, run.c_se.values, strict=True)),
         "agrees" if near.all() else "fails",
-        f"c* and c of {count} networks at sigma_w = {listed}; N = 16 shifts c by up to {shift.max():.3f}",
+        f"c* and c of {count} networks at sigma_w = {listed}; N = 16 shifts c by up to {shift.max():.3f}, to order 1/N",
     )
 
 
