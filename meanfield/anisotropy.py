@@ -7,8 +7,9 @@ isotropic in a single layer. With (f/r)^2 as a mixture of Gaussians (`meanfield.
     G' = E[f(r)^2 x x^T/r^2] = int q(v) S (1 + 2 v^2 S)^-1 det(1 + 2 v^2 S)^(-1/2) dv.
 
 G' has the eigenvectors of G, and each eigenvalue a sum of positive terms. Near isotropy, G = (c/k)(1 + T), the linear
-part of this is T' = chi_gram T with chi_gram = k <f^2 r^2>/((k+2) s c') (:class:`meanfield.DepthScales`): the average
-of x_i x_j x_l x_m is <r^4>/(k (k+2)) times the three pairings. What width N adds to T is in `meanfield.fluctuations`.
+part of this is T' = chi_gram T with chi_gram = k <f^2 r^2>/((k+2) s c'): the average of x_i x_j x_l x_m is
+<r^4>/(k (k+2)) times the three pairings. At c* > 0 that is chi_gram of :class:`meanfield.DepthScales`; as c -> 0 it
+tends to 1. What width N adds to T is in `meanfield.fluctuations`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ import numpy as np
 import xarray as xr
 
 from .activations import Activation, as_named
-from .checks import LARGEST_S, check_positive, preactivation_power, real_array, sigma_w_array, whole_number
+from .checks import (
+    LARGEST_S,
+    check_positive,
+    preactivation_power,
+    real_array,
+    sigma_w_array,
+    times_square,
+    whole_number,
+)
 from .mixture import STEP, mixture_state
 from .quadrature import bent_grid, scale_bucket
 from .squared import erf_rule, squared
@@ -40,7 +49,9 @@ def anisotropy_trajectory(
 
         G' = (1/N) sum_i E phi(x_i) phi(x_i)^T,      x_i Gaussian with covariance sigma_w^2 G.
 
-    Its eigenvectors stay, and it becomes isotropic: T of G = (c/k)(1 + T) falls as chi_gram^l, tr T^2 as its square.
+    Its eigenvectors stay. Where c* > 0 it becomes isotropic: at large depth l, T of G = (c/k)(1 + T) falls as
+    chi_gram^l, and tr T^2 as its square. Below the transition G itself falls as chi_gram^l, traceless part and trace
+    alike: the layers become linear, and T tends to a constant.
 
     Parameters
     ----------
@@ -156,7 +167,7 @@ def _follow(depth: int, power: np.ndarray, sigma_w: float, activation: Activatio
         return scale, shape
     for layer in range(depth):
         with np.errstate(over="ignore"):  # a linear network explodes
-            largest = sigma_w**2 * scale[layer]
+            largest = float(times_square(sigma_w, scale[layer]))
             scale[layer + 1] = _unit(largest, activation)
         new = _relative_map(shape[layer], min(largest, LARGEST_S), activation)
         scale[layer + 1] *= new.max()

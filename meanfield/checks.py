@@ -92,6 +92,13 @@ def sigma_w_array(sigma_w, activation) -> np.ndarray:
     return array
 
 
+def times_square(sigma_w: np.ndarray | float, c: np.ndarray | float) -> np.ndarray:
+    """sigma_w^2 c, of every size: where sigma_w^2 loses digits or underflows, the product need not."""
+    square = np.square(sigma_w)
+    with np.errstate(over="ignore"):
+        return np.where(square < np.finfo(float).tiny, sigma_w * (sigma_w * c), square * c)[()]
+
+
 def preactivation_power(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
     """s = sigma_w^2 c, which every average is a function of.
 
@@ -100,8 +107,7 @@ def preactivation_power(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
     ValueError
         Where it is out of range.
     """
-    with np.errstate(over="ignore"):
-        s = sigma_w**2 * c
+    s = times_square(sigma_w, c)
     if s.max() > LARGEST_S:
         raise ValueError(f"sigma_w^2 c must be at most {LARGEST_S:g}, got {s.max():.6g}")
     return s
@@ -112,8 +118,7 @@ def layer_power(activation, sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
 
     f = 1 knows no scale, so every s > 0 is the same to it. It is given 1, which does not under- or overflow.
     """
-    with np.errstate(over="ignore"):
-        s = sigma_w**2 * c
+    s = times_square(sigma_w, c)
     return np.where(c > 0.0, np.ones(s.shape), 0.0) if np.isinf(activation.slope) else s
 
 

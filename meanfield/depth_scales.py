@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .activations import Activation
-from .checks import layer_power, shortest
+from .checks import layer_power, shortest, times_square
 from .fixed_points import FixedPoint, solve
 from .maps import warn_if_inaccurate
 from .moments import bending, derivative_error, layer_moments, refinement_error
@@ -28,11 +28,13 @@ class DepthScales:
         growth of 1 - rho between nearly identical inputs. `amplitude` and `angular` are the two parts it is the sum of.
     chi_jacobian_minus_one : without cancellation, (sigma_w^2/D) <(f/r - f')^2> where c* > 0 (<r d(f/r)^2/dr> by parts,
         and sigma_w^2 <f^2> = s): it is positive there, however close to the transition.
-    chi_gram, xi_gram : decay of the anisotropy of one input's own capsule Gram matrix for O(k), k >= 2,
+    chi_gram, xi_gram : decay of the traceless part of one input's own capsule Gram matrix G for O(k), k >= 2,
 
             chi_gram = k <f^2 r^2>/((k+2) sigma_w^2 c*^2) = (k + 2 chi_c)/(k + 2);
 
-        0 for U(1) and generic, which isotropise in one layer; NaN for O(1), where there is none.
+        0 for U(1) and generic, which isotropise in one layer; NaN for O(1) and generic(1), where there is none. Where
+        c* > 0 it is the decay of the anisotropy T of G = (c/k)(1 + T), too; below the transition c shrinks as fast as
+        the traceless part, and T tends to a constant.
     one_minus_chi_c, one_minus_chi_delta, one_minus_chi_gram : without cancellation (chi itself can round to 1).
     error : estimated relative error of c* and the chi's (of 1 + |chi_c|, which can vanish); 1e-12 is guaranteed for the
         named activations.
@@ -80,7 +82,7 @@ class DepthScales:
     @property
     def d_star(self) -> np.ndarray:
         """Pre-activation order parameter of Eq. (50), d* = (1/N) sum E|z|^2 = sigma_w^2 c*."""
-        return self.sigma_w**2 * self.c_star
+        return times_square(self.sigma_w, self.c_star)
 
     def __repr__(self) -> str:
         point = self.fixed_point
@@ -183,7 +185,7 @@ def _gram_factor(symmetry: Symmetry, alive: np.ndarray, chi_c: np.ndarray, one_m
     if symmetry.keeps_anisotropy:
         lost = 2.0 / (symmetry.capsule_dimension + 2.0) * one_minus_chi_c
         return np.where(alive, 1.0 - lost, chi_c), np.where(alive, lost, one_minus_chi_c)
-    constant = 0.0 if symmetry.family in ("U(1)", "generic") else np.nan
+    constant = np.nan if symmetry.capsule_dimension == 1 else 0.0
     factor = np.where(np.isnan(chi_c), np.nan, constant)
     return factor, 1.0 - factor
 

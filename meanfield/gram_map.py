@@ -9,6 +9,9 @@ from .checks import broadcast, pair_of, real_array, sigma_w_array
 from .maps import correlation_map, length_map, overlap_of
 from .symmetry import Symmetry, as_symmetry
 
+_ROUNDING = 1e-12  # of what should be Hermitian, real, or at most 1, relative
+_ROUNDING_OF_EIGENVALUES = 1e-10  # times B: below 0, of the matrix of overlaps
+
 
 def gram_map(gram, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -> np.ndarray:
     """One layer of the matrix-valued recursion, Eq. (45), for B inputs,
@@ -35,7 +38,8 @@ def gram_map(gram, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh"
     Raises
     ------
     ValueError
-        If gram is not square, Hermitian, finite, or has |C_ab|^2 > C_aa C_bb; or for a complex gram with O(k).
+        If gram is not square, Hermitian, finite, and positive semi-definite, up to rounding; or for a complex gram with
+        O(k).
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     gram = _hermitian(gram, symmetry)
@@ -86,29 +90,61 @@ def _off_diagonal(entries, c_1, c_2, sigma_w, symmetry, activation):
     return new * np.exp(1j * np.angle(entries))
 
 
-def _hermitian(gram, symmetry: Symmetry) -> np.ndarray:
-    gram = np.asarray(gram)
+def _square(gram) -> tuple[np.ndarray, float]:
+    """Finite matrices, real or complex, and the rounding error of their numbers as they were given."""
+    try:
+        gram = np.asarray(gram)
+    except ValueError as error:  # lists of different lengths
+        raise ValueError(f"gram must have shape (..., B, B), got {gram!r}") from error
+    rounding = float(np.finfo(gram.dtype).eps) if gram.dtype.kind in "fc" else 0.0
     if np.iscomplexobj(gram):
+        gram = gram.astype(complex)
         real_array("gram", gram.imag)
-        if not symmetry.has_phase:
-            if np.any(gram.imag != 0.0):
-                raise ValueError(f"gram must be real for {symmetry}, got an imaginary part")
-            gram = gram.real
     else:
         gram = np.asarray(real_array("gram", gram))
     real_array("gram", gram.real)
     if gram.ndim < 2 or gram.shape[-1] != gram.shape[-2]:
         raise ValueError(f"gram must have shape (..., B, B), got {gram.shape}")
+    return gram, rounding
+
+
+def _hermitian(gram, symmetry: Symmetry) -> np.ndarray:
+    gram, given = _square(gram)
     scale = np.abs(gram).max(axis=(-2, -1), keepdims=True)  # each matrix has its own
-    if np.any(np.abs(gram - np.conj(np.swapaxes(gram, -1, -2))) > 1e-12 * scale):
+    if np.iscomplexobj(gram) and not symmetry.has_phase:
+        if np.any(np.abs(gram.imag) > _ROUNDING * scale):  # a phase of pi leaves some
+            raise ValueError(f"gram must be real for {symmetry}, got an imaginary part")
+        gram = gram.real
+    if np.any(np.abs(gram - np.conj(np.swapaxes(gram, -1, -2))) > _ROUNDING * scale):
         raise ValueError("gram must be Hermitian (symmetric if real), got one that differs from its adjoint")
     norms = np.diagonal(gram, axis1=-2, axis2=-1).real
     if norms.min() < 0.0:
         raise ValueError(f"gram must have a diagonal >= 0, got {norms.min():.6g}")
     bound = np.sqrt(norms[..., :, None]) * np.sqrt(norms[..., None, :])
-    if np.any(np.abs(gram) > bound * (1.0 + 1e-12)):
+    if np.any(np.abs(gram) > bound * (1.0 + _ROUNDING)):
         raise ValueError("gram must satisfy |C_ab|^2 <= C_aa C_bb, got an entry beyond that")
+    if gram.shape[-1] > 2:  # of two inputs that was all
+        _check_positive(gram / np.where(bound > 0.0, bound, 1.0), max(_ROUNDING_OF_EIGENVALUES, 2.0 * given))
     return gram
+
+
+def _check_positive(overlaps: np.ndarray, rounding: float) -> None:
+    """Inputs of every size count alike: the matrices of rho_ab, in a batch of any shape, must have no eigenvalue < 0.
+
+    Raises
+    ------
+    ValueError
+        Where one has, by more than rounding.
+    """
+    inputs = overlaps.shape[-1]
+    try:  # much faster than eigenvalues
+        np.linalg.cholesky(overlaps + inputs * rounding * np.eye(inputs))
+    except np.linalg.LinAlgError:
+        lowest = np.linalg.eigvalsh(overlaps)[..., 0].min()
+        if lowest < -inputs * rounding:
+            raise ValueError(
+                f"gram must be positive semi-definite, got an eigenvalue {lowest:.6g} of C_ab/sqrt(C_aa C_bb)"
+            ) from None
 
 
 def as_gram(c, delta, phi=0.0) -> np.ndarray:

@@ -32,7 +32,7 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, table
-from .checks import LARGEST_S, layer_power, preactivation_power, real_array, whole_number
+from .checks import LARGEST_S, layer_power, preactivation_power, real_array, times_square, whole_number
 from .maps import warn_if_inaccurate
 from .moments import derivative_error, gain_and_jacobian, power_gain, refinement_error
 from .symmetry import Symmetry, as_symmetry
@@ -128,7 +128,7 @@ def _states(depth: int, sigma_w: np.ndarray, start: np.ndarray, symmetry: Symmet
     run = trajectory(depth, sigma_w, c, symmetry=symmetry, activation=activation)
     with np.errstate(divide="ignore", over="ignore"):
         return {
-            "d": np.concatenate([start[None], sigma_w**2 * run.c.values[:-1]]),
+            "d": np.concatenate([start[None], times_square(sigma_w, run.c.values[:-1])]),
             "log_d": np.concatenate([np.log(start)[None], 2.0 * np.log(sigma_w) + run.log_c.values[:-1]]),
         }
 

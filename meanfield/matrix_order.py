@@ -24,7 +24,7 @@ import numpy as np
 from . import mixture
 from .activations import Activation, as_named
 from .anisotropy import eigenvalue_map, spectrum
-from .checks import broadcast, check_positive, preactivation_power, real_array, sigma_w_array
+from .checks import broadcast, check_positive, preactivation_power, real_array, sigma_w_array, times_square
 from .maps import length_map
 from .symmetry import Symmetry, as_symmetry
 
@@ -180,7 +180,7 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
     preactivation_power(sigma_w, np.trace(np.einsum("aaij->aij", gram), axis1=1, axis2=2))  # must not be too large
     if symmetry.family == "generic":
         gram = np.trace(gram, axis1=2, axis2=3)[:, :, None, None] * np.eye(k) / k
-    covariance = sigma_w**2 * gram
+    covariance = times_square(sigma_w, gram)
     out = np.empty(gram.shape)
     for a in range(inputs):
         power, axes = spectrum(covariance[a, a])

@@ -129,6 +129,34 @@ def coefficients(state: MixtureState, terms: int) -> np.ndarray:
     return moments.reshape(state.s.size, blocks * _BLOCK)[:, :terms]
 
 
+def remainder(state: MixtureState, terms: int, slope: bool = False) -> np.ndarray:
+    """An upper bound of sum_{n>=N} a_n^2/s, or with (2n+1) a_n^2 of their slope at rho = 1, N = `terms`; shape (m,).
+
+    With a_n/sqrt(s) = sqrt(g_n) int p beta^(D/2+1) alpha^n dv, g_n = (D/2+1)_n/n!, Cauchy and Schwarz give
+
+        sum_{n>=N} a_n^2/s <= g_N (int p beta^(D/2+1) alpha^N sqrt(F(alpha^2)) dv)^2,   F(x) = sum_k (g_{N+k}/g_N) x^k.
+
+    F <= 1/(1 - q x) with q = g_{N+1}/g_N, since these ratios fall, and F <= (1 - x)^(-D/2-1). All terms are positive,
+    so the bound has digits where c' less its first terms has none. The factors 2n+1 go into q, and k+1 into the other.
+    """
+    power = state.power
+    ratio = (power + terms) / (terms + 1.0) * ((2.0 * terms + 3.0) / (2.0 * terms + 1.0) if slope else 1.0)
+    n = np.arange(1.0, terms + 1.0)
+    log_factor = np.sum(np.log((power + n - 1.0) / n)) / 2.0
+    total = np.empty(state.s.size)
+    for i in range(0, state.s.size, _STATES):
+        log_beta, density = state.log_beta[i : i + _STATES], _rows(state.density, slice(i, i + _STATES))
+        alpha = -np.expm1(log_beta)
+        x = alpha * alpha
+        log_rest = log_beta + np.log1p(alpha)  # of 1 - x
+        other = np.log1p((power - 1.0) * x) - (power + 1.0) * log_rest if slope else -power * log_rest
+        with np.errstate(divide="ignore", invalid="ignore"):  # alpha = 0; beyond q x = 1 only the other bound holds
+            log_f = np.fmin(-np.log(1.0 - ratio * x), other)
+            log_term = power * log_beta + terms * np.log(alpha) + log_factor + log_f / 2.0
+        total[i : i + _STATES] = np.sum(density * np.exp(log_term), axis=1)
+    return total**2 * (2.0 * terms + 1.0 if slope else 1.0)
+
+
 def _powers(start: np.ndarray, factor: np.ndarray, growth: np.ndarray) -> np.ndarray:
     """start factor^k growth_0 ... growth_{k-1} for k < len(growth); shape (k, m, nodes)."""
     out = np.empty((growth.size, *start.shape))

@@ -10,12 +10,16 @@ what they sum to at rho = 1, and the slope there, are known from one-input avera
     0 <= remainder of Delta'        <= rho^(2M+1) R,            R  = c' - sum_{n<M} a_n^2,
     0 <= remainder of c' - Delta'   <= min(R, (1 - rho) R'),    R' = (d Delta'/d rho)(1) - sum_{n<M} (2n+1) a_n^2
 
-after M terms (for unequal norms with the geometric mean of the two remainders, by Cauchy and Schwarz). Where it needs
-too many terms (large sigma_w with rho near 1), the named activations turn to the sum over pairs of mixture components.
+after M terms (for unequal norms with the geometric mean of the two remainders, by Cauchy and Schwarz). The differences
+R and R' are good to rounding errors of their totals, which is enough at equal norms; at unequal ones, where
+sqrt(R_1 R_2) counts, those that are rounding alone are bounded by a sum of positive terms (`meanfield.mixture`). Where
+the series needs too many terms (large sigma_w with rho near 1), the named activations turn to the sum over pairs of
+mixture components.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -26,6 +30,8 @@ from .moments import gain_and_jacobian, power_gain
 from .saturated import saturated_map
 
 _TOLERANCE = 3e-15
+_ROUNDING = 4.0 * np.finfo(float).eps  # of c' and of the slope: what a difference of them may lack
+_UNSURE = 1e-13  # of them: up to here a difference may be rounding
 _FIRST, _LAST = 128, 384  # terms of the series: for every state, and where that is not enough
 _FEW = 128  # states that are all worth the longer series once one of them needs it
 _BLOCK = 16
@@ -36,8 +42,17 @@ _OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall else
 class Series:
     """The coefficients a_n/sqrt(s) of an array of states, shape (m, terms), and what is missing after some of them."""
 
-    def __init__(self, a: np.ndarray, gain: np.ndarray, slope: np.ndarray) -> None:
-        self.a, self.square = a, a**2
+    def __init__(
+        self,
+        a: np.ndarray,
+        gain: np.ndarray,
+        slope: np.ndarray,
+        bound: Callable[[np.ndarray, int, bool], np.ndarray] | None = None,
+    ) -> None:
+        """`bound` of some states, after a number of terms, of R/s or (True) of R'/s; None if there is none."""
+        self.a, self.square, self._bound = a, a**2, bound
+        self._totals = gain, slope
+        self._sure: dict[tuple[int, bool], np.ndarray] = {}
         # lengths at which a sum may stop, and the remainders R/s and R'/s there, shape (m, lengths); rounding leaves
         # them up to a few 1e-16 of the total below zero
         terms = a.shape[1]
@@ -57,18 +72,34 @@ class Series:
         # each total is at least the first term of its sum, or its value at the slope of the first term
         linear = self.square[first, 0] if first is second else self.a[first, 0] * self.a[second, 0]
         enough = _TOLERANCE * (one_minus_rho if want_gap else rho) * linear
-        for stop, length in enumerate(self.lengths):
-            remainder = self._remainder(stop, length, first, second, rho, one_minus_rho, want_gap)
+        for stop in range(len(self.lengths)):
+            remainder = self._remainder(stop, first, second, rho, one_minus_rho, want_gap)
             if (remainder <= enough).all():
                 break
-        total = self._sum(length, first, second, rho, one_minus_rho, want_gap)
+        total = self._sum(self.lengths[stop], first, second, rho, one_minus_rho, want_gap)
         return total, np.divide(remainder, total, out=np.zeros(total.shape), where=total > 0)
 
-    def _remainder(self, stop, length, first, second, rho, one_minus_rho, want_gap):
-        rest = _of_both(self.rest[:, stop], first, second)
+    def _remainder(self, stop, first, second, rho, one_minus_rho, want_gap):
+        # at unequal norms sqrt(R_1 R_2) vanishes with the smaller one, and an error of that counts by its root
+        sure = first is not second
         if want_gap:
-            return np.minimum(rest, one_minus_rho * _of_both(self.rest_slope[:, stop], first, second))
-        return rest * rho ** (2 * length + 1)
+            slope = self.sure_rest(stop, slope=True) if sure else self.rest_slope[:, stop]
+            # compared with 1 - rho, a rounding error of c' may be much
+            rest = self.rest[:, stop] + _ROUNDING * self._totals[0]
+            return np.minimum(_of_both(rest, first, second), one_minus_rho * _of_both(slope, first, second))
+        rest = self.sure_rest(stop) if sure else self.rest[:, stop]
+        return _of_both(rest, first, second) * rho ** (2 * self.lengths[stop] + 1)
+
+    def sure_rest(self, stop: int, slope: bool = False) -> np.ndarray:
+        """R/s, or R'/s, of every state, not below the true one however small that is."""
+        if (stop, slope) not in self._sure:
+            total = self._totals[int(slope)]
+            rest = (self.rest_slope if slope else self.rest)[:, stop] + _ROUNDING * total
+            unsure = np.flatnonzero(rest < _UNSURE * total)
+            if self._bound is not None and unsure.size:
+                rest[unsure] = np.minimum(rest[unsure], self._bound(unsure, self.lengths[stop], slope))
+            self._sure[stop, slope] = rest
+        return self._sure[stop, slope]
 
     def _sum(self, length, first, second, rho, one_minus_rho, want_gap):
         x = rho * rho
@@ -129,7 +160,11 @@ class Overlaps:
         self._series = self._expand(np.arange(s.size), _FIRST)
 
     def _expand(self, states: np.ndarray, terms: int) -> Series:
-        return Series(mixture.coefficients(self._mixture(states), terms), self.gain[states], self._slope[states])
+        def bound(which: np.ndarray, length: int, slope: bool) -> np.ndarray:
+            return mixture.remainder(self._mixture(states[which]), length, slope)
+
+        a = mixture.coefficients(self._mixture(states), terms)
+        return Series(a, self.gain[states], self._slope[states], bound)
 
     @cached_property
     def _longer(self) -> Series:
@@ -186,12 +221,19 @@ class Overlaps:
         sums = mixture.pair_sums(left, right, rho, one_minus_rho)
         return sums[int(want_gap)], np.zeros(rho.size)
 
-    def weights(self, terms: int) -> tuple[np.ndarray, np.ndarray]:
-        """a_n^2/c' of the only state, n < terms, and an estimate of their error: of what sums to 1."""
+    def weights(self, terms: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """a_n^2/c' of the only state, n < terms, what all later ones sum to at most, and an estimate of their error.
+
+        The error is that of what sums to 1.
+        """
         longest = _LAST if self.activation.guaranteed else laguerre.TERMS
         if terms > longest:
             raise ValueError(f"terms must be at most {longest} for {self.activation.name}, got {terms}")
+        series = self._longer if self.activation.guaranteed else self._series
+        weight = series.square[0] / self.gain[0]
+        # positive terms, and a bound of the rest: 1 less their sum has no digits where they fall off fast
+        end = series.sure_rest(len(series.lengths) - 1) / self.gain[0]
+        after = _tails(np.append(weight[1:], end)[None])[0, :terms]
         if self.activation.guaranteed:
-            return self._expand(np.arange(1), max(terms, 16)).square[0, :terms] / self.gain[0], np.zeros(terms)
-        weight, other = (series.square[0, :terms] / self.gain[0] for series in (self._series, self._check))
-        return weight, np.abs(weight - other)
+            return weight[:terms], after, np.zeros(terms)
+        return weight[:terms], after, np.abs(weight - self._check.square[0] / self.gain[0])[:terms]

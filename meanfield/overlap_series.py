@@ -28,7 +28,9 @@ def overlap_series(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="ta
 
     Returns
     -------
-    xarray.Dataset over `n`: `weight` w_n, and `remainder`, 1 - sum_{m<=n} w_m: an upper bound of everything after n.
+    xarray.Dataset over `n`: `weight` w_n, and `remainder`, 1 - sum_{m<=n} w_m: an upper bound of everything after n. It
+        is added up from later weights, so that it has digits where they are small; of a user's function it is not
+        below the rounding error of 1.
 
     Raises
     ------
@@ -42,10 +44,10 @@ def overlap_series(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="ta
     s = preactivation_power(sigma_w_array(real_number("sigma_w", sigma_w), activation), np.asarray(c))
     if np.isinf(activation.slope):
         raise ValueError("activation must have coefficients that fall off geometrically, got 'saturated'")
-    weight, error = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)
+    weight, after, error = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)
     warn_if_inaccurate(activation, error)
     return xr.Dataset(
-        {"weight": ("n", weight), "remainder": ("n", np.maximum(1.0 - np.cumsum(weight), 0.0))},
+        {"weight": ("n", weight), "remainder": ("n", after)},
         coords={"n": np.arange(terms)},
         attrs={"symmetry": str(symmetry), "activation": activation.name, "sigma_w": float(sigma_w), "c": float(c)},
     )

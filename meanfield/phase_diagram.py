@@ -20,8 +20,8 @@ LONG_NAMES = {
     "chi_delta": r"decay factor of $\Delta$, $\chi_\Delta$",
     "xi_delta": r"depth scale of $\Delta$, $\xi_\Delta$ [layers]",
     "chi_jacobian": r"Jacobian's mean squared singular value $\chi_J$",
-    "chi_gram": r"decay factor of a Gram matrix's anisotropy, $\chi_G$",
-    "xi_gram": r"depth scale of a Gram matrix's anisotropy, $\xi_G$ [layers]",
+    "chi_gram": r"decay factor of a Gram matrix's traceless part, $\chi_G$",
+    "xi_gram": r"depth scale of a Gram matrix's traceless part, $\xi_G$ [layers]",
     "residual": r"$F(c^*)/c^* - 1$",
     "error_estimate": r"estimated relative error of $c^*$ and the $\chi$",
 }

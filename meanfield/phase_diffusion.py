@@ -40,7 +40,7 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, start_axis, table, width_axis
-from .checks import LARGEST_S, SMALLEST_S, real_array, shortest, whole_number
+from .checks import LARGEST_S, SMALLEST_S, real_array, shortest, times_square, whole_number
 from .depth_scales import DepthScales, depth_scales
 from .maps import warn_if_inaccurate
 from .symmetry import Symmetry, as_symmetry
@@ -159,9 +159,9 @@ def _steps(
 ) -> xr.DataArray:
     """N times the variance gained in each layer of a trajectory; `first` is layer 0's own."""
     source, target = path.isel(layer=slice(None, -1)), path.isel(layer=slice(1, None))
-    states = xr.broadcast(source.sigma_w**2 * source.c, source.rho, source.one_minus_rho)
-    s, rho, missing = (array.transpose(*path.rho.dims).values.ravel() for array in states)
-    s = np.clip(s, SMALLEST_S, LARGEST_S)
+    states = xr.broadcast(source.sigma_w, source.c, source.rho, source.one_minus_rho)
+    sigma_w, c, rho, missing = (array.transpose(*path.rho.dims).values.ravel() for array in states)
+    s = np.clip(times_square(sigma_w, c), SMALLEST_S, LARGEST_S)
     noise, error = transverse_noise(activation, symmetry.capsule_dimension, s, rho, missing)
     warn_if_inaccurate(activation, error)
     with np.errstate(divide="ignore", over="ignore"):
@@ -198,8 +198,9 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
     xarray.Dataset
         Over ``sigma_w``, ``rho_0`` and ``width`` where they are sequences: `depth` and `asymptotic`, in layers, and
         what the latter is made of, `xi_delta` and `amplitude` (A in rho -> A exp(-l/xi_delta)). `asymptotic` is
-        negative where N < xi_delta/(4 A^2), too narrow for it. `wide` says whether N > 4 xi_delta and N > k^2 (D for
-        k); where it is False, `depth` is an order of magnitude at best.
+        negative where N < xi_delta/(4 A^2), too narrow for it. It takes the sum over layers for an integral; the
+        geometric sum is (xi_delta/2) log(2 N A^2 (1 - exp(-2/xi_delta))), half a layer less where xi_delta >> 1. `wide`
+        says whether N > 4 xi_delta and N > k^2 (D for k); where it is False, `depth` is an order of magnitude at best.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from .checks import shortest
+from .checks import real_array, real_number, shortest
 from .maps import length_map
 from .phase_diagram import LONG_NAMES
 from .symmetry import Symmetry
@@ -51,7 +51,7 @@ def phase_curve(diagram: xr.Dataset, quantity: str = "c_star", ax: Axes | None =
     """
     if "sigma_w" not in diagram.dims:
         raise ValueError("diagram must have a dimension sigma_w, got a single one")
-    if quantity not in diagram or diagram[quantity].dtype.kind != "f":
+    if quantity not in LONG_NAMES or quantity not in diagram:
         raise ValueError(f"quantity must be one of {', '.join(map(repr, LONG_NAMES))}, got {quantity!r}")
     ax = _ax(ax)
     if "symmetry" not in diagram.coords:
@@ -116,10 +116,18 @@ def length_curve(
     """The length map c -> c', the diagonal, and the staircases of inputs that start at each `c` through the layers.
 
     The map crosses the diagonal at the fixed points; below the transition at c = 0 only.
+
+    Raises
+    ------
+    ValueError
+        For a bad argument.
     """
-    ax = _ax(ax)
-    start = np.atleast_1d(np.asarray(c, float))
+    start = np.atleast_1d(real_array("c", c, minimum=0.0, strict=True))
+    if start.ndim != 1:
+        raise ValueError(f"c must be a number or one-dimensional, got shape {start.shape}")
+    sigma_w = real_number("sigma_w", sigma_w, minimum=0.0)
     paths = trajectory(layers, sigma_w, c=start, symmetry=symmetry, activation=activation).c.values
+    ax = _ax(ax)
     end = max(1.0, paths.max())
     grid = np.linspace(0.0, end, 201)
     ax.plot(grid, grid, color="0.7", lw=1)
@@ -155,10 +163,17 @@ def cobweb(
 
     The map lies below the diagonal everywhere in (0, 1): there is no fixed point but rho = 0 and rho = 1. It is odd:
     for rho < 0 the axes begin at -1.
+
+    Raises
+    ------
+    ValueError
+        For a bad argument; where c* = 0.
     """
     from .fixed_points import fixed_point
 
-    ax = _ax(ax)
+    sigma_w, rho = real_number("sigma_w", sigma_w, minimum=0.0), real_number("rho", rho)
+    if abs(rho) > 1.0:
+        raise ValueError(f"rho must be in [-1, 1], got {rho:.6g}")
     c = float(fixed_point(sigma_w, symmetry, activation).c)
     if c <= 0.0:
         raise ValueError(f"sigma_w must be above the transition for a cobweb at c* > 0, got {shortest(sigma_w)}")
@@ -166,6 +181,7 @@ def cobweb(
     grid = np.linspace(start, 1.0, 201)
     one_layer = trajectory(1, sigma_w, c=c, delta=c * grid, symmetry=symmetry, activation=activation)
     path = trajectory(layers, sigma_w, c=c, delta=c * rho, symmetry=symmetry, activation=activation).rho.values
+    ax = _ax(ax)
     ax.plot(grid, grid, color="0.7", lw=1)
     ax.plot(grid, one_layer.rho.values[1], label=rf"$\rho \to \rho'$, $\sigma_w = {shortest(sigma_w)}$")
     _staircase(path, ax)

@@ -38,7 +38,7 @@ class Symmetry:
     capsule_dimension: int
 
     def __post_init__(self) -> None:
-        if self.family not in ("U(1)", "O", "generic"):
+        if not isinstance(self.family, str) or self.family not in ("U(1)", "O", "generic"):
             raise ValueError(f"family must be 'U(1)', 'O' or 'generic', got {self.family!r}")
         object.__setattr__(self, "capsule_dimension", whole_number("capsule_dimension", self.capsule_dimension, 1))
         if self.capsule_dimension > _LARGEST:

@@ -16,6 +16,7 @@ from .checks import (
     preactivation_power,
     real_array,
     sigma_w_array,
+    times_square,
     whole_number,
 )
 from .maps import overlap_of, warn_if_inaccurate
@@ -126,7 +127,7 @@ def _scale_coordinate(labels: _Labels, sigma_w: np.ndarray):
         If a dimension of this name stands for other values, as that of c* at other weight scales does.
     """
     if "sigma_w" not in labels.dims:
-        return labels.dims, sigma_w
+        return labels.dims, sigma_w.copy()
     axis = labels.dims.index("sigma_w")
     rows = np.moveaxis(sigma_w, axis, 0).reshape(sigma_w.shape[axis], -1)
     own = labels.coords.get("sigma_w", xr.DataArray(rows[:, 0], dims="sigma_w"))
@@ -138,6 +139,9 @@ def _scale_coordinate(labels: _Labels, sigma_w: np.ndarray):
 # ---- arguments ------------------------------------------------------------------------------------------------------
 
 
+_OPTIONAL = ("delta", "one_minus_rho")  # None leaves them out
+
+
 @dataclass
 class _Labels:
     dims: tuple[str, ...]
@@ -145,7 +149,16 @@ class _Labels:
 
 
 def _labelled(values: dict) -> tuple[_Labels, dict[str, np.ndarray]]:
-    """Broadcast the arguments that are given, and find names for the dimensions."""
+    """Broadcast the arguments that are given, and find names for the dimensions.
+
+    Raises
+    ------
+    ValueError
+        Where one is None that must be given; where they do not fit.
+    """
+    for name, value in values.items():
+        if value is None and name not in _OPTIONAL:
+            real_array(name.removesuffix("_2"), value)  # raises
     given = {name: value for name, value in values.items() if value is not None}
     labelled = [name for name, value in given.items() if isinstance(value, xr.DataArray)]
     if labelled:
@@ -238,7 +251,7 @@ class _Norms:
         with np.errstate(divide="ignore", over="ignore"):
             for layer in range(depth):
                 gain = power_gain(activation, dimension, _state(activation, sigma_w, c[layer]))
-                c[layer + 1] = sigma_w**2 * c[layer] * gain
+                c[layer + 1] = times_square(sigma_w, c[layer]) * gain
                 growth = 2.0 * np.log(sigma_w) + np.log(gain)
                 log_c[layer + 1] = log_c[layer] + growth
                 # settled, or hopping between two floats (the second condition is for c that underflow; log c goes on)
@@ -289,7 +302,7 @@ def _overlap_variables(
     inputs = start.rho.size
     rho, missing, error = np.zeros((3, depth + 1, inputs))
     rho[0], missing[0] = start.rho.ravel(), start.one_minus_rho.ravel()
-    phi = np.broadcast_to(start.phi.ravel(), (depth + 1, inputs))
+    phi = np.tile(start.phi.ravel(), (depth + 1, 1))
     sign = np.broadcast_to(start.sign.ravel(), (depth + 1, inputs))
     enter = rho[0], missing[0]
     if symmetry.family == "generic":
@@ -299,7 +312,6 @@ def _overlap_variables(
             cosine > 0, 2.0 * np.sin(start.phi.ravel() / 2.0) ** 2, 2.0 * np.cos(start.phi.ravel() / 2.0) ** 2
         )
         enter = rho[0] * np.abs(cosine), missing[0] * np.abs(cosine) + lost
-        phi = phi.copy()
         phi[1:] = np.where(cosine < 0, np.pi, 0.0)
     # layers in which c has settled share their states
     states, index = np.unique(_state(activation, norms.sigma_w, norms.c[:-1]), return_inverse=True)

@@ -31,7 +31,7 @@ class Susceptibilities:
     chi_jacobian : (sigma_w^2/D) <f'^2 + (D-1) (f/r)^2>, the slope of the correlation map at rho = 1 (infinite for the
         saturated activation with D <= 2, whose map has no finite slope there).
     chi_gram : k <f^2 r^2>/((k+2) sigma_w^2 c*^2) for O(k) with k >= 2; 0 for U(1) and generic(k), under which the
-        capsule Gram matrix of one input is isotropic after one layer; None for O(1), which has no anisotropy.
+        capsule Gram matrix of one input is isotropic after one layer; None for O(1) and generic(1), which have none.
     one_minus_chi_c, one_minus_chi_delta : what their names say.
     xi_c, xi_delta : -1/log chi; infinite at the transition, 0 where chi is 0.
     """
@@ -109,7 +109,7 @@ def susceptibilities(
 def _of_gram_matrix(chi_gram: arb, symmetry: Symmetry) -> arb | None:
     if symmetry.keeps_anisotropy:
         return chi_gram
-    return None if symmetry.family == "O" else arb(0)
+    return None if symmetry.capsule_dimension == 1 else arb(0)
 
 
 def _slope(f: BallActivation) -> arb:

@@ -29,7 +29,7 @@ class Susceptibilities(NamedTuple):
     chi_delta : < r f >^2 / (sigma_w^2 c^2), of a small correlation
     chi_jacobian : (sigma_w^2/D) < f'^2 + (D-1) (f/r)^2 >, of 1 - rho; infinite for the saturated activation in D <= 2
     chi_gram : k < f^2 r^2 > / ((k+2) sigma_w^2 c^2), of the anisotropy of one input's Gram matrix for O(k), k >= 2;
-        0 for U(1) and generic, which are isotropic after one layer; None for O(1), which has no anisotropy
+        0 for U(1) and generic, which are isotropic after one layer; None for O(1) and generic(1), which have none
     one_minus_chi_c, one_minus_chi_delta : the same without cancellation
     xi_c, xi_delta : depth scales
     """
@@ -231,7 +231,7 @@ def _above(sigma: Fraction, excess: Any, symmetry: Symmetry, radial: Radial, dig
 def _chi_gram(symmetry: Symmetry, value) -> Any | None:
     if symmetry.keeps_anisotropy:
         return value()
-    return None if symmetry.family == "O" else mp.mpf(0)
+    return None if symmetry.capsule_dimension == 1 else mp.mpf(0)
 
 
 def _depth_scale(chi: Any, one_minus_chi: Any) -> Any:

@@ -77,6 +77,24 @@ def bessel_map(delta: float, c: float, sigma_w: float, f) -> float:
     return 4.0 * (c * c - delta * delta) / c**2 * value
 
 
+def bessel_map_of_unequal_norms(rho: float, s_1: float, s_2: float, f) -> float:
+    """Eq. (12) in u = r/sqrt(s) of both capsules, D = 2, by Gauss-Legendre points on panels that shrink towards 0."""
+    edges = np.concatenate([[0.0], np.geomspace(1e-4, 0.1, 16), np.arange(0.2, 7.0, 0.1)])
+    node, weight = np.polynomial.legendre.leggauss(16)
+    half = np.diff(edges)[:, None] / 2.0
+    u, w = (edges[:-1, None] + half * (1.0 + node)).ravel(), (half * weight).ravel()
+    spread = (1.0 - rho) * (1.0 + rho)
+    product = np.multiply.outer(u, u)
+    distance = np.subtract.outer(u, u) ** 2 + 2.0 * (1.0 - rho) * product
+    density = 4.0 / spread * product * np.exp(-distance / spread) * special.ive(1, 2.0 * rho * product / spread)
+    return float((w * f(np.sqrt(s_1) * u)) @ density @ (w * f(np.sqrt(s_2) * u)))
+
+
+def arcsine(delta, s_1, s_2) -> mpf:
+    """E[erf(u_1) erf(u_2)] of two Gaussian numbers of variances s and covariance delta."""
+    return 2 / mp.pi * mp.asin(2 * mpf(delta) / mp.sqrt((1 + 2 * mpf(s_1)) * (1 + 2 * mpf(s_2))))
+
+
 def classical_map(rho: float, q_1: float, q_2: float, f) -> float:
     """Correlation map of the classical bias-free network (D = 1): int Dz_1 Dz_2 f(u_1) f(u_2), by trapezoidal sums."""
     z = np.linspace(-9.0, 9.0, 721)

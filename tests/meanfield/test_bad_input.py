@@ -203,6 +203,8 @@ def test_symmetry_objects():
         mf.phase_diagram(1.5, [])
     with raises("family must be 'U(1)', 'O' or 'generic', got 'SU'"):
         mf.Symmetry("SU", 2)
+    with raises("family must be 'U(1)', 'O' or 'generic', got array([1., 1.])"):
+        mf.Symmetry(np.ones(2), 3)
     for bad in (0, 2.0, True):
         with raises(f"capsule_dimension must be an integer >= 1, got {bad!r}"):
             mf.Symmetry("O", bad)
@@ -355,6 +357,24 @@ def test_trajectory():
             mf.trajectory(3, 1.5, 1.0, 0.5, phi=[0.0, 0.3], symmetry=symmetry)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("sigma_w", {"sigma_w": None}),
+        ("c", {"c": None}),
+        ("c", {"c": (0.5, None)}),
+        ("c", {"c": (None, 0.5)}),
+        ("phi", {"phi": None}),
+        ("c", {"c": None, "sigma_w": xr.DataArray([1.5, 2.0], dims="sigma_w")}),
+    ],
+)
+def test_what_a_trajectory_cannot_do_without(name, arguments):
+    """None leaves out delta and one_minus_rho alone."""
+    with raises(f"{name} must be a real number or an array of real numbers, got None"):
+        mf.trajectory(3, **{"sigma_w": 1.5, "delta": 0.2} | arguments)
+    assert "rho" not in mf.trajectory(3, 1.5, delta=None, one_minus_rho=None)
+
+
 @pytest.mark.parametrize("call", [lambda c: mf.correlation_map(0.1, c, 10.0), lambda c: mf.trajectory(1, 10.0, c, 0.1)])
 @pytest.mark.parametrize("pair", [(1.0, 1e300), (1e300, 1.0)])
 def test_either_input_may_be_too_large(call, pair):
@@ -390,6 +410,8 @@ def test_labelled_arrays():
         ([[1.0, 0.2], [0.2, 0.0]], "O(3)", "gram must satisfy |C_ab|^2 <= C_aa C_bb"),
         ([[1.0, 0.2j], [-0.2j, 1.0]], "O(2)", "gram must be real for O(2), got an imaginary part"),
         ("ab", "U(1)", "gram must be a real number or an array of real numbers"),
+        ([[1, 2], [3]], "U(1)", "gram must have shape (..., B, B), got [[1, 2], [3]]"),
+        ([[1.0, 2e-12j], [-2e-12j, 1.0]], "O(2)", "gram must be real for O(2), got an imaginary part"),
     ],
 )
 def test_gram_map(gram, symmetry, message):
@@ -400,6 +422,17 @@ def test_gram_map(gram, symmetry, message):
 def test_every_gram_matrix_is_judged_by_its_own_size():
     with raises("gram must be Hermitian"):
         mf.gram_map(np.stack([1e10 * np.eye(2), [[1e-3, 5e-4], [-5e-4, 1e-3]]]), 1.5)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e200])
+def test_three_inputs_cannot_all_be_opposite(size):
+    """Each pair is possible; all three at rho = -0.9 have the eigenvalue 1 - 2 0.9. Whole batches, of any norms."""
+    opposite = np.full((3, 3), -0.9) + 1.9 * np.eye(3)
+    norms = np.array([1e-3, 1.0, 1e5])
+    unequal = np.sqrt(np.multiply.outer(norms, norms)) * opposite
+    for gram in (opposite, unequal, opposite + 0j, np.stack([np.eye(3), opposite])):
+        with raises("gram must be positive semi-definite, got an eigenvalue -0.8 of C_ab/sqrt(C_aa C_bb)"):
+            mf.gram_map(size * gram, 1.5)
 
 
 def test_gram_map_shapes():

@@ -9,13 +9,15 @@ from mpmath import mp, mpf
 
 from meanfield import NAMED_ACTIVATIONS, AccuracyWarning, as_activation, correlation_map, length_map, trajectory
 from meanfield.maps import overlap_of
-from meanfield.mixture import coefficients, mixture_state
+from meanfield.mixture import coefficients, mixture_state, remainder
 from meanfield.overlap import Overlaps
 from tests.meanfield.independent import (
     DIMENSIONS,
     FUNCTIONS,
     MP_FUNCTIONS,
+    arcsine,
     bessel_map,
+    bessel_map_of_unequal_norms,
     classical_map,
     clipped_correlation,
     hyperbolic_ratio,
@@ -152,6 +154,97 @@ def test_unequal_norms_over_all_floats(c, rho):
         both = mp.sqrt((1 + 2 * mpf(c[0])) * (1 + 2 * mpf(c[1])))
         exact = 2 / mp.pi * mp.asin(2 * mpf(delta) / both)
         assert relative(correlation_map(delta, c, 1.0, "O(1)", "erf"), exact) < 1e-13
+
+
+def unequal_pairs(count: int, largest: float = 6.0):
+    """s_1, s_2 and 1 - rho over many decades; and the pair of an almost linear and a saturated capsule."""
+    rng = np.random.default_rng(7)
+    s_1, s_2 = 10.0 ** rng.uniform(-3, largest, (2, count))
+    missing = 10.0 ** rng.uniform(-12, -0.01, count)
+    s_1[: count // 2] = rng.uniform(0.05, 3.0, count // 2)
+    s_1[0], s_2[0], missing[0] = 0.3046280685122162, 1e5, 1e-3
+    return s_1, s_2, missing
+
+
+def test_arcsine_law_at_unequal_norms():
+    """D = 1, erf: one at a time and all at once, where one state's series has ended long before the other's."""
+    s_1, s_2, missing = unequal_pairs(300)
+    sigma_w = 10.0 ** np.random.default_rng(8).uniform(-3, 3, s_1.size)
+    c_1, c_2 = s_1 / sigma_w**2, s_2 / sigma_w**2
+    delta = (1.0 - missing) * np.sqrt(c_1) * np.sqrt(c_2)
+    delta[::7] *= -1.0
+    square = [mpf(x) ** 2 for x in sigma_w]
+    exact = [arcsine(q * d, q * a, q * b) for q, d, a, b in zip(square, map(mpf, delta), c_1, c_2, strict=True)]
+    assert relative(correlation_map(delta, (c_1, c_2), sigma_w, "O(1)", "erf"), exact) < 2e-14
+    alone = [correlation_map(d, (a, b), x, "O(1)", "erf") for d, a, b, x in zip(delta, c_1, c_2, sigma_w, strict=True)]
+    assert relative(alone, exact) < 2e-14
+
+
+def test_gap_of_unequal_norms():
+    """What 1 - rho becomes in one layer, D = 1, erf, by the arcsine law."""
+    s_1, s_2, missing = unequal_pairs(150)
+    path = trajectory(1, 1.0, (s_1, s_2), one_minus_rho=missing, symmetry="O(1)", activation="erf")
+    exact = []
+    for a, b, m in zip(map(mpf, s_1), map(mpf, s_2), map(mpf, missing), strict=True):
+        exact.append(1 - arcsine((1 - m) * mp.sqrt(a * b), a, b) / mp.sqrt(arcsine(a, a, a) * arcsine(b, b, b)))
+    assert relative(path.one_minus_rho[1], exact) < 1e-13
+    assert relative(path.rho[1], [1 - x for x in exact]) < 1e-13
+    # one pair alone, whose own sums stop as soon as they may
+    for i in range(40):
+        path = trajectory(1, 1.0, (s_1[i], s_2[i]), one_minus_rho=missing[i], symmetry="O(1)", activation="erf")
+        assert relative(path.one_minus_rho[1], exact[i]) < 1e-13
+
+
+@pytest.mark.parametrize("name", ["tanh", "algebraic"])
+@pytest.mark.parametrize(
+    ("s_1", "s_2", "rho"),
+    [
+        (0.2835327940078107, 100.0, 0.99),
+        (0.2370072234124779, 3000.0, 0.997),
+        (1.3, 40.0, -0.95),
+        (0.8, 1e4, 0.6),
+        (0.05, 500.0, 0.999),
+    ],
+)
+def test_double_bessel_integral_at_unequal_norms(name, s_1, s_2, rho):
+    """Eq. (12) on a plane of radii, where one capsule is nearly linear and the other saturates."""
+    found = correlation_map(rho * np.sqrt(s_1 * s_2), (s_1, s_2), 1.0, "U(1)", name)
+    expected = np.sign(rho) * bessel_map_of_unequal_norms(abs(rho), s_1, s_2, FUNCTIONS[name])
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "algebraic"])
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_a_pair_does_not_see_the_others(dimension, name):
+    """To rounding, whatever else is in the batch: how many terms are summed is each pair's own need."""
+    s_1, s_2, missing = unequal_pairs(120)
+    delta, symmetry = (1.0 - missing) * np.sqrt(s_1) * np.sqrt(s_2), f"O({dimension})"
+    together = correlation_map(delta, (s_1, s_2), 1.0, symmetry, name)
+    alone = [correlation_map(d, (a, b), 1.0, symmetry, name) for d, a, b in zip(delta, s_1, s_2, strict=True)]
+    np.testing.assert_allclose(together, alone, rtol=1e-14)
+
+
+@pytest.mark.parametrize("s", [1e-3, 0.3, 2.0, 50.0, 1e4])
+def test_bound_of_what_the_series_leaves(s):
+    """D = 1, erf: a_n^2 are the coefficients of the arcsine series, which fall below every rounding error."""
+    state, t = mixture_state(NAMED_ACTIVATIONS["erf"], 1, np.array([s])), 2 * mpf(s) / (1 + 2 * mpf(s))
+    for slope in (False, True):
+        for terms in (16, 64, 384):
+            # a_n^2 = (2/pi) (2n)!/(4^n n!^2 (2n+1)) t^(2n+1); both sums as hypergeometric functions
+            first = 2 / mp.pi * mp.binomial(2 * terms, terms) / mpf(4) ** terms * t ** (2 * terms + 1)
+            half = mpf(1) / 2
+            if slope:
+                exact = first * mp.hyp2f1(1, terms + half, terms + 1, t * t)
+            else:
+                exact = (
+                    first
+                    / (2 * terms + 1)
+                    * mp.hyp3f2(1, terms + half, terms + half, terms + 1, terms + 3 * half, t * t)
+                )
+            found = remainder(state, terms, slope)[0] * s
+            assert found >= exact * (1 - mpf(10) ** -10) or exact < 1e-300
+            if s <= 2.0:
+                assert found <= 3 * exact
 
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "saturated"])

@@ -119,14 +119,16 @@ def test_xi_gram_keeps_its_digits_next_to_the_transition(sigma_w):
 
 
 def test_chi_gram_by_symmetry():
-    """0 where one layer is enough (U(1), generic), not a number where there is nothing to relax (O(1))."""
-    for symmetry in ("U(1)", "generic(4)", "generic(1)"):
+    """0 where one layer is enough (U(1), generic), not a number where there is nothing to relax (D = 1)."""
+    for symmetry in ("U(1)", "generic(4)"):
         scales = depth_scales([0.5, 1.5], symmetry)
         np.testing.assert_array_equal(scales.chi_gram, [0.0, 0.0])
         np.testing.assert_array_equal(scales.xi_gram, [0.0, 0.0])
-    scales = depth_scales([0.5, 1.5], "O(1)")
-    assert np.isnan(scales.chi_gram).all()
-    assert np.isnan(scales.xi_gram).all()
+    for symmetry in ("O(1)", "generic(1)"):  # one ensemble
+        scales = depth_scales([0.5, 1.5], symmetry)
+        for value in (scales.chi_gram, scales.xi_gram, scales.one_minus_chi_gram):
+            assert np.isnan(value).all()
+        assert precise.susceptibilities(1.5, symmetry, digits=15).chi_gram is None
     np.testing.assert_allclose(depth_scales([0.5, 1.0], "O(2)").chi_gram, [0.25, 1.0], rtol=1e-15)
 
 

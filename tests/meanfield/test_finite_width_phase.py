@@ -227,6 +227,16 @@ def test_readable_depth_says_which_networks_are_wide_enough():
     np.testing.assert_array_equal(found.wide, [False, True])
 
 
+@pytest.mark.parametrize(("symmetry", "sigma_w"), [("U(1)", 1.3), ("U(1)", 6.0), ("O(3)", 2.0)])
+def test_readable_depth_is_a_geometric_sum(symmetry, sigma_w):
+    """In very wide networks, to the digits; `asymptotic` has an integral for it, half a layer more at large xi."""
+    found = readable_depth(1e14, sigma_w, 0.5, symmetry)
+    xi, reach = float(found.xi_delta), 2e14 * float(found.amplitude) ** 2
+    exact = xi / 2 * np.log(reach * (1 - np.exp(-2 / xi)))
+    assert float(found.depth) == pytest.approx(exact, abs=1e-4)
+    assert float(found.asymptotic) - exact == pytest.approx(0.5, abs=0.1 / xi)
+
+
 def test_readable_depth_of_tables():
     found = readable_depth([64, 1024], [1.5, 2.0], [0.2, 0.9])
     assert found.depth.dims == found.asymptotic.dims == ("sigma_w", "rho_0", "width")

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from mpmath import mp, mpf
 
 from meanfield import as_gram, correlation_map, gram_map, length_map
+from tests.meanfield.independent import arcsine, relative
 
 
 def random_gram(rng, batch=(), inputs=4, is_complex=True, features=9):
@@ -108,6 +110,30 @@ def test_zero_inputs():
     assert new[0, 0] > 0.0
 
 
+def test_semi_definite_to_rounding():
+    """More inputs than features leave eigenvalues that rounding makes negative, in double and single precision."""
+    rng = np.random.default_rng(6)
+    for dtype in (np.float32, float, np.complex64, complex):
+        x = rng.normal(size=(40, 3)).astype(dtype) * np.array(10.0 ** rng.uniform(-2, 2, (40, 1)), dtype)
+        gram = x @ x.conj().T
+        gram = (gram + gram.conj().T) / 2
+        assert np.linalg.eigvalsh(gram)[0] < 0.0
+        bound = np.sqrt(np.multiply.outer(gram.diagonal().real, gram.diagonal().real))
+        assert np.all(np.isfinite(gram_map(np.where(abs(gram) > bound, bound, gram), 1.5)))
+
+
+@pytest.mark.parametrize("missing", [1e-6, 1e-3, 0.3])
+def test_arcsine_law_for_inputs_of_unequal_size(missing):
+    """O(1) and erf, nearly aligned: one input almost linear, the other saturated."""
+    rng = np.random.default_rng(9)
+    with mp.workdps(30):
+        for s_1, s_2 in zip(rng.uniform(0.1, 2.0, 30), 10.0 ** rng.uniform(1, 8, 30), strict=True):
+            gram = as_gram((s_1, s_2), (1.0 - missing) * np.sqrt(s_1) * np.sqrt(s_2)).real
+            s = [mpf(gram[0, 0]), mpf(gram[1, 1])]
+            exact = [[arcsine(gram[a, b], s[a], s[b]) for b in range(2)] for a in range(2)]
+            assert relative(gram_map(gram, 1.0, "O(1)", "erf"), exact) < 2e-14
+
+
 def test_as_gram():
     gram = as_gram(1.0, 0.3, 0.4)
     np.testing.assert_allclose(gram, [[1.0, 0.3 * np.exp(0.4j)], [0.3 * np.exp(-0.4j), 1.0]])
@@ -115,3 +141,5 @@ def test_as_gram():
     np.testing.assert_allclose(as_gram((1.0, [2.0, 3.0]), 0.3)[1], [[1.0, 0.3], [0.3, 3.0]])
     # what it makes goes into gram_map, for O(k) too
     assert gram_map(as_gram(1.0, 0.3), 1.5, "O(4)")[0, 1] == correlation_map(0.3, 1.0, 1.5, "O(4)")
+    # a phase of pi is a sign, up to the rounding error of pi
+    assert gram_map(as_gram(0.5, 0.2, np.pi), 1.5, "O(3)")[0, 1] == correlation_map(-0.2, 0.5, 1.5, "O(3)")

@@ -7,10 +7,26 @@ import pytest
 from mpmath import mp, mpf
 from scipy import special
 
-from meanfield import AccuracyWarning, length_map
+from meanfield import (
+    AccuracyWarning,
+    correlation_map,
+    jacobian_trajectory,
+    length_map,
+    matrix_gram_map,
+    trajectory,
+)
 from meanfield.activations import as_activation
+from meanfield.anisotropy import anisotropy_trajectory
 from meanfield.moments import gain_error
-from tests.meanfield.independent import DIMENSIONS, MP_FUNCTIONS, clipped_length, own_tanh, radial_average, relative
+from tests.meanfield.independent import (
+    DIMENSIONS,
+    MP_FUNCTIONS,
+    arcsine,
+    clipped_length,
+    own_tanh,
+    radial_average,
+    relative,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +116,26 @@ def test_extremes():
     assert length_map(1.0, 1e6) == pytest.approx(1.0, abs=1e-11)
     assert length_map(1.0, 1e6) < 1.0
     assert length_map(1e300, 1.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("c", "sigma_w"), [(1e300, 1e-170), (1e300, 3e-154), (1e200, 1e-160), (1e-300, 1e150), (3.0, 5e-160)]
+)
+def test_squares_that_underflow(c, sigma_w):
+    """s = sigma_w^2 c keeps its digits where sigma_w^2 has none, in every map: erf in one dimension is an arcsine."""
+    s = mpf(sigma_w) ** 2 * mpf(c)
+    length = arcsine(s, s, s)
+    assert relative(length_map(c, sigma_w, "O(1)", "erf"), length) < (1e-14 if s > 1e-300 else 1e-3)
+    if s < 1e-300:  # the result itself is subnormal
+        return
+    both = arcsine(s / 2, s, s)
+    assert relative(correlation_map(c / 2, c, sigma_w, "O(1)", "erf"), both) < 1e-14
+    path = trajectory(1, sigma_w, c, c / 2, symmetry="O(1)", activation="erf")
+    for name, exact in (("c", length), ("delta", both), ("rho", both / length)):
+        assert relative(path[name][1], exact) < 1e-14
+    assert relative(jacobian_trajectory(1, sigma_w, c, "O(2)", "linear").d[1], s) < 1e-14
+    assert relative(matrix_gram_map([[c / 2 * np.eye(2)]], sigma_w, "O(2)", "linear")[0, 0, 1, 1], s / 2) < 1e-14
+    assert relative(anisotropy_trajectory(1, c / 2 * np.eye(2), sigma_w, "O(2)", "linear").c[1], s) < 1e-14
 
 
 def test_broadcasting():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from mpmath import mp, mpf
 from scipy import integrate, special
 
 from meanfield import correlation_map, depth_scales, fixed_point, length_map, overlap_series
@@ -60,6 +61,26 @@ def test_linear_has_one_weight():
     series = overlap_series(0.5, 1.5, "O(3)", "linear", terms=4)
     np.testing.assert_allclose(series.weight, [1.0, 0.0, 0.0, 0.0], atol=1e-14)
     np.testing.assert_allclose(overlap_series(1e-300, 1.5, terms=3).weight, [1.0, 0.0, 0.0], atol=1e-14)
+
+
+@pytest.mark.parametrize("c", [1e-9, 1e-3, 0.5, 30.0, 1e4])
+def test_remainder_is_a_bound_with_digits(c):
+    """O(1) and erf: w_n are the coefficients of the arcsine, (2n)!/(4^n n!^2 (2n+1)) t^(2n+1), t = 2s/(1 + 2s)."""
+    series = overlap_series(c, 1.0, "O(1)", "erf", terms=384)
+    with mp.workdps(200):
+        t = 2 * mpf(c) / (1 + 2 * mpf(c))
+        first = t
+        total = mp.asin(t)
+        left = total
+        for n, found in enumerate(series.remainder.values):
+            left -= first
+            if left < total * mpf(10) ** -150:  # no digits of it are left here
+                break
+            assert found >= left / total * (1 - mpf(10) ** -12)
+            if c < 1.0:
+                assert found <= left / total * (1 + mpf(10) ** -9)
+            first *= t * t * mpf(2 * n + 1) ** 2 / ((2 * n + 2) * mpf(2 * n + 3))
+    assert np.all(np.diff(series.remainder) <= 0.0)
 
 
 def test_labels():

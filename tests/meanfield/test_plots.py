@@ -1,5 +1,7 @@
 """Figures: what is drawn is what the theory, or the data, says; labels and errors."""
 
+import re
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -155,6 +157,26 @@ def test_cobweb_of_opposite_inputs_is_in_sight(ax):
 def test_labels_tell_the_transition_from_its_neighbours(ax):
     plots.length_curve(1.0 + 1e-9, ax=ax)
     assert ax.lines[1].get_label() == r"$c \to c'$, $\sigma_w = 1.000000001$"
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plots.cobweb(1.5, rho="a"), "rho must be a real number or an array of real numbers, got 'a'"),
+        (lambda: plots.cobweb(1.5, rho=[0.1, 0.2]), "rho must be one number, got shape (2,)"),
+        (lambda: plots.cobweb(1.5, rho=-1.5), "rho must be in [-1, 1], got -1.5"),
+        (lambda: plots.cobweb([1.5, 2.0]), "sigma_w must be one number, got shape (2,)"),
+        (lambda: plots.length_curve(1.5, c="x"), "c must be a real number or an array of real numbers, got 'x'"),
+        (lambda: plots.length_curve(1.5, c=[[0.1], [0.2]]), "c must be a number or one-dimensional, got shape (2, 1)"),
+        (lambda: plots.length_curve("a"), "sigma_w must be a real number or an array of real numbers, got 'a'"),
+        (lambda: plots.phase_curve(phase_diagram([1.2, 1.5]), "sigma_w"), "quantity must be one of 'c_star', "),
+    ],
+)
+def test_bad_arguments_are_named_before_anything_is_drawn(draw, message):
+    figures = plt.get_fignums()
+    with pytest.raises(ValueError, match=re.escape(message)):
+        draw()
+    assert plt.get_fignums() == figures
 
 
 def test_cobweb_needs_the_broken_phase(ax):

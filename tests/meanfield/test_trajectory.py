@@ -226,6 +226,14 @@ def test_u1_conserves_the_phase():
     np.testing.assert_array_equal(path.delta, np.broadcast_to(path.delta[:, :1], (51, 4)))
 
 
+def test_a_result_can_be_changed():
+    """Every variable is an array of its own, also where one number stands for many."""
+    path = trajectory(3, 1.5, [1.0, 0.8], 0.5, phi=0.3)
+    for name in ("c", "log_c", "delta", "rho", "one_minus_rho", "phi", "sigma_w"):
+        path[name] += 1.0
+    np.testing.assert_array_equal(path.phi, np.full((4, 2), 1.3))
+
+
 def test_generic_keeps_the_cosine():
     """From layer 1 on the overlap is Delta cos phi, with phase 0 or pi."""
     phi = np.array([0.0, 0.7, np.pi / 2, 2.5, np.pi])
