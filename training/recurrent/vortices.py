@@ -18,6 +18,9 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import linear_sum_assignment
 
+STEP = 1.5  # plaquettes that a vortex may move in a step: to the eight around its own
+MEETING = 2.0 * STEP  # between two that are about to meet
+
 
 def winding_numbers(phase, *, periodic: bool) -> np.ndarray:
     """Winding number of every plaquette.
@@ -65,7 +68,10 @@ def census(states, *, periodic: bool) -> xr.Dataset:
         distances is least (NaN without pairs); `kept`, the share of vortices that have one of their sign within one
         plaquette at the next step, and `chance`, what that share would be with the next step's vortices shifted by a
         random vector, on an open grid with this step's at random places (both NaN without vortices, and at the last
-        step). `winding` (step, row, column) is what they are counted from.
+        step); `annihilated` and `created`, pairs of opposite vortices, at most 3 plaquettes apart, that are gone at the
+        next step, and that are new there (NaN at the last step). Vortices of one sign at two steps are taken for the
+        same where they are within one plaquette of each other, as many of them as can be, one for one. `winding` (step,
+        row, column) is what they are counted from.
 
     Raises
     ------
@@ -79,6 +85,8 @@ def census(states, *, periodic: bool) -> xr.Dataset:
     distance = [np.mean(pair_distances(each, periodic=periodic) or [np.nan]) for each in winding]
     shares = [_kept(now, after, periodic) for now, after in pairwise(winding)]
     kept, chance = np.array([*shares, (np.nan, np.nan)]).T
+    gone = [(_lost_pairs(a, b, periodic), _lost_pairs(b, a, periodic)) for a, b in pairwise(winding)]
+    annihilated, created = np.array([*gone, (np.nan, np.nan)]).T
     return xr.Dataset(
         {
             "winding": (("step", "row", "column"), winding, {"long_name": "winding number"}),
@@ -87,6 +95,8 @@ def census(states, *, periodic: bool) -> xr.Dataset:
             "distance": ("step", distance, {"long_name": "mean distance of paired vortices [plaquettes]"}),
             "kept": ("step", kept, {"long_name": "share of vortices still there one step later"}),
             "chance": ("step", chance, {"long_name": "the same of vortices that have nothing to do with each other"}),
+            "annihilated": ("step", annihilated, {"long_name": "pairs gone one step later"}),
+            "created": ("step", created, {"long_name": "pairs new one step later"}),
         },
         attrs={"grid": "periodic" if periodic else "open"},
     )
@@ -100,11 +110,31 @@ def pair_distances(winding: np.ndarray, *, periodic: bool) -> list[float]:
     positive, negative = _places(winding), _places(-winding)
     if not len(positive) or not len(negative):
         return []
-    apart = np.abs(positive[:, None] - negative[None]).astype(float)
-    if periodic:
-        apart = np.minimum(apart, np.array(winding.shape) - apart)
-    distances = np.hypot(apart[..., 0], apart[..., 1])
+    distances = _distances(positive, negative, winding.shape, periodic)
     return [float(each) for each in distances[linear_sum_assignment(distances)]]
+
+
+def _distances(first: np.ndarray, second: np.ndarray, shape: tuple[int, ...], periodic: bool) -> np.ndarray:
+    """Between each of the first places and each of the second ones."""
+    apart = np.abs(first[:, None] - second[None]).astype(float)
+    if periodic:
+        apart = np.minimum(apart, np.array(shape) - apart)
+    return np.hypot(apart[..., 0], apart[..., 1])
+
+
+def _matched(distances: np.ndarray, reach: float) -> np.ndarray:
+    """Rows that get a column within reach, one for one: as many as can be."""
+    rows, columns = linear_sum_assignment(distances > reach)
+    return rows[distances[rows, columns] <= reach]
+
+
+def _lost_pairs(now: np.ndarray, after: np.ndarray, periodic: bool) -> int:
+    """Pairs of opposite vortices of `now`, near each other, of which `after` has neither."""
+    lost = []
+    for sign in (1, -1):
+        places, later = _places(sign * now), _places(sign * after)
+        lost.append(np.delete(places, _matched(_distances(places, later, now.shape, periodic), STEP), axis=0))
+    return len(_matched(_distances(*lost, now.shape, periodic), MEETING))
 
 
 def _short_way(difference: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ from training.recurrent.plots import (
 from training.recurrent.presets import PRESETS, Size
 from training.recurrent.trained_vortices import counts, states, trained_model
 from training.recurrent.vortex_memory import TWISTS, after_twists, decode, field_of_angles, recall
-from training.recurrent.vortices import census, pair_distances, winding_numbers
+from training.recurrent.vortices import _lost_pairs, census, pair_distances, winding_numbers
 
 from .equations import phi
 
@@ -128,9 +128,38 @@ def test_census_of_an_annihilation():
     assert table.negative.values.tolist() == [1, 1, 0]
     np.testing.assert_allclose(table.distance, [4.0, 2.0, np.nan])
     np.testing.assert_allclose(table.kept, [1.0, 1 / 3, np.nan])
+    np.testing.assert_array_equal(table.annihilated, [0, 1, np.nan])
+    np.testing.assert_array_equal(table.created, [0, 0, np.nan])
+    backwards = census(states[::-1], periodic=False)
+    np.testing.assert_array_equal(backwards.created, [1, 0, np.nan])
+    np.testing.assert_array_equal(backwards.annihilated, [0, 0, np.nan])
     # of 80 plaquettes 9 are a vortex or next to it
     np.testing.assert_allclose(table.chance, [(2 * 18 + 9) / 240, 2 * 9 / 240, np.nan])
     assert all(variable.attrs["long_name"] for variable in table.values())
+
+
+def test_a_pair_that_appears_where_another_is_lost():
+    """Their number stays; and vortices that vanish far from each other are no pair."""
+    paths = [[(2, 2, 1), (2, 4, -1)], [(6, 6, 1), (6, 8, -1)]]
+    table = census(np.exp(1j * np.stack([vortices_at(places) for places in paths])), periodic=False)
+    assert table.positive.values.tolist() == [1, 1]
+    assert table.annihilated[0] == table.created[0] == 1
+    paths = [[(2, 1, 1), (2, 8, -1)], [(7, 5, 1)]]
+    table = census(np.exp(1j * np.stack([vortices_at(places) for places in paths])), periodic=False)
+    assert table.annihilated[0] == table.created[0] == 0
+
+
+def test_on_a_periodic_grid_pairs_are_lost_and_found_over_the_edge():
+    """Distances are those over the edge, where there is none."""
+    winding = np.zeros((2, 9, 8), int)
+    winding[0, 0, 3], winding[0, 8, 3] = 1, -1  # neighbours over the edge
+    assert _lost_pairs(winding[0], winding[1], periodic=True) == 1
+    assert _lost_pairs(winding[0], winding[1], periodic=False) == 0
+    still = np.roll(winding[0], 1, axis=0)  # both have moved by one
+    assert _lost_pairs(winding[0], still, periodic=True) == 0
+    twice = np.zeros((9, 8), int)
+    twice[4, 4], twice[4, 5], twice[4, 3] = 2, -1, -1  # a winding of 2 is two vortices
+    assert _lost_pairs(twice, np.zeros_like(twice), periodic=True) == 2
 
 
 @pytest.mark.parametrize(("places", "beside"), [([(0, 4, 1), (7, 4, 1)], 6), ([(3, 0, 1), (3, 9, 1)], 6)])
@@ -389,7 +418,7 @@ def test_a_trained_model_is_made_from_its_result(small_grid, tmp_path):
     with pytest.raises(ValueError, match="result must have trained weights of a grid, got those of nothing"):
         trained_model(result[["value"]])
     (tmp_path / "grid.npz").write_bytes((tmp_path / "grid.npz").read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"grid.npz must be a whole file of numpy arrays"):
+    with pytest.raises(ValueError, match=r"grid.npz must be the trained weights of grid.csv, got others"):
         table.read(tmp_path / "grid.csv")
 
 
