@@ -134,7 +134,8 @@ def _lost_pairs(now: np.ndarray, after: np.ndarray, periodic: bool) -> int:
     for sign in (1, -1):
         places, later = _places(sign * now), _places(sign * after)
         lost.append(np.delete(places, _matched(_distances(places, later, now.shape, periodic), STEP), axis=0))
-    return len(_matched(_distances(*lost, now.shape, periodic), MEETING))
+    positive, negative = lost
+    return len(_matched(_distances(positive, negative, now.shape, periodic), MEETING))
 
 
 def _short_way(difference: np.ndarray) -> np.ndarray:
