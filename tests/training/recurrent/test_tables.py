@@ -124,6 +124,17 @@ def test_gates_and_biases_begin_uniform_whatever_the_encoder(encoder):
         assert abs(values.square().mean().item() * 3 * 64 - 1) < 5 * error
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("GRU", "relu"), ("RNN", "tanh"), ("U(1) GRU", "tanh"), ("O(3) RNN", "tanh")]
+)
+def test_activations_are_those_of_the_equations(kind, name):
+    """Eq. (57) has a ReLU candidate; (56) leaves psi open, and the capsules' tanh is radial."""
+    setting = Setting(kind, 4)
+    assert setting.activation == name
+    if kind in ("GRU", "RNN"):
+        assert setting.build(3, every_step=True).layer.nonlinearity == name
+
+
 def test_biases_of_equations_and_tables():
     """Of 3 inputs and N = 4: Eq. (59) has no bias, (56) has N, (57) has 4 N; the tables have N k, 2 N and 6 N."""
     counts = {

@@ -155,8 +155,11 @@ def test_on_a_periodic_grid_pairs_are_lost_and_found_over_the_edge():
     winding[0, 0, 3], winding[0, 8, 3] = 1, -1  # neighbours over the edge
     assert _lost_pairs(winding[0], winding[1], periodic=True) == 1
     assert _lost_pairs(winding[0], winding[1], periodic=False) == 0
-    still = np.roll(winding[0], 1, axis=0)  # both have moved by one
-    assert _lost_pairs(winding[0], still, periodic=True) == 0
+    last = np.zeros((9, 8), int)
+    last[8, 3], last[8, 4] = 1, -1
+    moved = np.roll(last, 1, axis=0)  # both over the edge, by one
+    assert _lost_pairs(last, moved, periodic=True) == 0
+    assert _lost_pairs(last, moved, periodic=False) == 1
     twice = np.zeros((9, 8), int)
     twice[4, 4], twice[4, 5], twice[4, 3] = 2, -1, -1  # a winding of 2 is two vortices
     assert _lost_pairs(twice, np.zeros_like(twice), periodic=True) == 2
