@@ -81,12 +81,18 @@ def write(result: xr.Dataset, path: str | Path) -> None:
     table, beside = frame(result), path.with_suffix(".npz")
     body = table.to_csv(index=False, lineterminator="\n")
     told = result.attrs | {"rows": len(table), "sha256": _sha256(body.encode())}
-    if kept:
-        with atomic_path(beside) as temporary:
-            np.savez_compressed(temporary, **kept)
-            told["weights_sha256"] = _sha256(temporary.read_bytes())
-    else:
+    if not kept:
+        _write_text(path, told, body)
         beside.unlink(missing_ok=True)  # of an earlier result
+        return
+    with atomic_path(beside) as temporary:
+        np.savez_compressed(temporary, **kept)
+        # in this order a process that is killed in between leaves a table that says which weights it lacks, and not
+        # weights that stand in the way of the run that makes them anew
+        _write_text(path, told | {"weights_sha256": _sha256(temporary.read_bytes())}, body)
+
+
+def _write_text(path: Path, told: dict, body: str) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(f"# {json.dumps(told)}\n{body}", newline="\n")
 

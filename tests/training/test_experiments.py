@@ -294,6 +294,27 @@ def test_numbers_and_weights_are_those_that_were_written(tmp_path):
     assert table.weights(table.read(path)).keys() == {"kernel"}
 
 
+def test_killed_between_the_table_and_its_weights(tmp_path, monkeypatch):
+    """What is left says what it lacks, and the run that makes it anew is not refused."""
+    path = tmp_path / "out.csv"
+    result = run_experiment("figure4").assign({f"{table.WEIGHT}kernel": (("a", "b"), np.ones((2, 3)))})
+    replace_file = os.replace
+
+    def killed_before_the_second(source, target):
+        if path.exists():
+            raise KeyboardInterrupt
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "replace", killed_before_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        table.write(result, path)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"out.csv must have its trained weights beside it, got no out.npz"):
+        table.read(path)
+    table.write(result, path)
+    assert table.weights(table.read(path)).keys() == {"kernel"}
+
+
 def test_arrays_of_others_stay(tmp_path):
     """The .npz beside a table is the run's own only where the table is."""
     result = run_experiment("figure4")
