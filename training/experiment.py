@@ -46,8 +46,8 @@ class Experiment:
     criterion : what would bear it out, in words
     judge : the same as a function of the table
     panels : functions (result, ax) that draw it, or what makes these of a result whose tasks have one each
-    presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``, of recurrent networks also ``"sweep"``
-        and ``"short"``
+    presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``, of recurrent networks also ``"sweep"``,
+        ``"short"`` and ``"rates"``
     describe : a preset's `settings` in one line
     details : what a report tells besides the verdicts, as Markdown; None for those that say all
     """

@@ -259,6 +259,20 @@ def test_the_beginning_of_figure_6():
     assert paper.task == "copy, T <= 25"
 
 
+def test_ordinary_rnns_with_rates_of_their_own():
+    """The beginning of Figure 6 without its controls, for new seeds; the rates are all that differs from Table 1."""
+    (short,), (part,) = PRESETS["figure6"]["short"].parts, PRESETS["figure6"]["rates"].parts
+    theirs = {replace(s, seed=0, learning_rate=0.1) for s in short.settings if s.kind in ("RNN", "U(1) RNN")}
+    assert {replace(s, seed=0, learning_rate=0.1) for s in part.settings} == theirs
+    rates = {name: {s.learning_rate for s in part.settings if s.name == name} for name in ("RNN 32", "RNN 64")}
+    assert rates == {"RNN 32": {3e-4, 1e-3, 3e-3}, "RNN 64": {3e-4, 1e-3, 3e-3}}
+    (table_1,) = {s.learning_rate for s in short.settings if s.name == "U(1) RNN 32"}
+    assert {s.learning_rate for s in part.settings if s.name == "U(1) RNN 32"} == {table_1}
+    assert not {s.seed for s in part.settings} & {s.seed for s in short.settings}
+    assert len(part.settings) == (3 + 3 + 1) * 5
+    assert replace(part, settings=short.settings) == short
+
+
 def test_with_and_without_the_symmetry():
     """All that makes a model is Table 1's, but the rates that both are given, and the group; seeds are new ones."""
     (short,), (part,) = PRESETS["figure6"]["short"].parts, PRESETS["symmetry"]["cpu"].parts
