@@ -45,7 +45,7 @@ from sympy import (
 )
 
 from meanfield.symbolic.algebraic_integrals import inverse_power, mean_overlap
-from meanfield.symbolic.averages import as_dimension
+from meanfield.symbolic.arguments import as_dimension
 from meanfield.symbolic.erf_integrals import edge_integral, line_integral, square_integral
 from meanfield.symbolic.symbols import D, rho, s, sigma_w
 

@@ -41,7 +41,9 @@ from sympy import (
     sympify,
 )
 
-from meanfield.symbolic.averages import as_dimension, isotropic_average
+from meanfield.checks import whole_number
+from meanfield.symbolic.arguments import as_dimension
+from meanfield.symbolic.averages import isotropic_average
 from meanfield.symbolic.derivation import Check, Derivation, Step
 from meanfield.symbolic.radial import radial_expression
 from meanfield.symbolic.symbols import D, Delta_next, c_next, f, r, rho, s, sigma_w, t
@@ -73,9 +75,7 @@ def correlation_coefficient(n: int, activation: str | Expr = "tanh", dimension: 
     ValueError
         For n < 0, an unknown activation or a dimension that is not a positive integer or a symbol.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-        raise ValueError(f"n must be an integer >= 0, got {n!r}")
-    half = as_dimension(dimension) / 2
+    n, half = whole_number("n", n, 0), as_dimension(dimension) / 2
     norm = sqrt(factorial(n) * gamma(half) / gamma(n + half + 1))
     laguerre = expand(assoc_laguerre(n, half, t), deep=True)
     return norm * isotropic_average(radial_expression(activation) * _root_t(half) * laguerre, dimension)
@@ -101,9 +101,7 @@ def correlation_map_series(activation: str | Expr = "tanh", terms: int = 8, dime
     ValueError
         For terms < 1, or as :func:`correlation_coefficient`.
     """
-    if isinstance(terms, bool) or not isinstance(terms, int) or terms < 1:
-        raise ValueError(f"terms must be an integer >= 1, got {terms!r}")
-    coefficients = (correlation_coefficient(n, activation, dimension) for n in range(terms))
+    coefficients = (correlation_coefficient(n, activation, dimension) for n in range(whole_number("terms", terms, 1)))
     return Add(*(a**2 * rho ** (2 * n + 1) for n, a in enumerate(coefficients)))
 
 

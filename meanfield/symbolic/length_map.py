@@ -17,7 +17,8 @@ from sympy.polys.constructor import construct_domain
 from sympy.polys.ring_series import rs_mul, rs_series_inversion
 from sympy.polys.rings import PolyElement, ring
 
-from meanfield.symbolic.averages import as_dimension
+from meanfield.checks import whole_number
+from meanfield.symbolic.arguments import as_dimension
 from meanfield.symbolic.symbols import D, epsilon, s
 from meanfield.symbolic.taylor import taylor_coefficients
 
@@ -44,7 +45,7 @@ def length_map_series(activation: str | Expr = "tanh", order: int = 2, dimension
         For an activation that is not smooth and odd, order < 1, or a dimension that is neither a positive integer nor a
         symbol.
     """
-    series = _SmallSignal(activation, _as_order(order), dimension)
+    series = _SmallSignal(activation, whole_number("order", order, 1), dimension)
     return series.length_map_expression(order)
 
 
@@ -64,7 +65,7 @@ def fixed_point_series(activation: str | Expr = "tanh", order: int = 1, dimensio
     ValueError
         As :func:`length_map_series`, and if f'''(0) = 0, where c* is not a power series in epsilon.
     """
-    series = _SmallSignal(activation, _as_order(order) + 1, dimension)
+    series = _SmallSignal(activation, whole_number("order", order, 1) + 1, dimension)
     return series.at_fixed_point(series.length_map, order, series.slope**2)
 
 
@@ -93,7 +94,7 @@ def susceptibility_series(
     """
     if name not in SUSCEPTIBILITIES:
         raise ValueError(f"name must be one of {', '.join(map(repr, SUSCEPTIBILITIES))}; got {name!r}")
-    series = _SmallSignal(activation, _as_order(order) + 1, dimension)
+    series = _SmallSignal(activation, whole_number("order", order, 1) + 1, dimension)
     return series.at_fixed_point(getattr(series, name), order)
 
 
@@ -107,12 +108,6 @@ def compose(outer: Expr, inner: Expr, order: int) -> Expr:
     for value in elements[: len(outside)]:
         total = rs_mul(total, point, variable, order + 1) + value
     return _polynomial([domain.to_sympy(total.coeff(variable**n)) for n in range(order + 1)], epsilon, 1)
-
-
-def _as_order(order: int) -> int:
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-        raise ValueError(f"order must be an integer >= 1, got {order!r}")
-    return order
 
 
 class _SmallSignal:

@@ -8,6 +8,9 @@ import mpmath
 import numpy as np
 from sympy import Expr, Symbol, lambdify
 
+from meanfield.checks import whole_number
+from meanfield.symbolic.arguments import as_expression
+
 
 def as_function(expression: Expr, *arguments: Symbol, digits: int = 30) -> Callable[..., np.ndarray]:
     """A numpy function of the given symbols, evaluated in multiple precision and rounded to float64.
@@ -32,17 +35,17 @@ def as_function(expression: Expr, *arguments: Symbol, digits: int = 30) -> Calla
     Raises
     ------
     ValueError
-        If the expression contains a symbol that is not among the arguments, or digits < 15.
+        If the expression is none, or contains a symbol that is not among the arguments; for digits that are not an
+        integer >= 15.
     """
-    missing = sorted(map(str, expression.free_symbols - set(arguments)))
+    read, precision = as_expression("expression", expression), whole_number("digits", digits, 15)
+    missing = sorted(map(str, read.free_symbols - set(arguments)))
     if missing:
         raise ValueError(f"arguments must cover all symbols of the expression, missing {', '.join(missing)}")
-    if digits < 15:
-        raise ValueError(f"digits must be at least 15, got {digits}")
-    evaluate = lambdify(arguments, expression, "mpmath")
+    evaluate = lambdify(arguments, read, "mpmath")
 
     def one(*values: float) -> float:
-        with mpmath.workdps(digits):
+        with mpmath.workdps(precision):
             return float(mpmath.re(evaluate(*map(mpmath.mpf, values))))
 
     return np.vectorize(one, otypes=[float])

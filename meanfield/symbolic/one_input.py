@@ -26,7 +26,8 @@ from sympy import (
     together,
 )
 
-from meanfield.symbolic.averages import as_dimension, even_moment, isotropic_average
+from meanfield.symbolic.arguments import as_dimension
+from meanfield.symbolic.averages import even_moment, isotropic_average
 from meanfield.symbolic.derivation import Check, Derivation, Slip, Step
 from meanfield.symbolic.length_map import compose, fixed_point_series, length_map_series, susceptibility_series
 from meanfield.symbolic.symbols import D, c, c_next, c_star, epsilon, f, r, s, sigma_w, t, u

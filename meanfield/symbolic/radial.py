@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Integer, erf, sqrt, sympify, tanh
+from sympy import Expr, Integer, erf, sqrt, tanh
 
+from meanfield.symbolic.arguments import as_expression
 from meanfield.symbolic.symbols import r
 
 RADIAL: dict[str, Expr] = {
@@ -21,14 +22,14 @@ def radial_expression(activation: str | Expr) -> Expr:
     Raises
     ------
     ValueError
-        For an unknown name, or an expression without `r` that has not exactly one symbol.
+        For an unknown name, what is no expression, or an expression without `r` that has not exactly one symbol.
     """
     if isinstance(activation, str):
         if activation not in RADIAL:
             known = ", ".join(map(repr, RADIAL))
             raise ValueError(f"activation must be one of {known}, or an expression in r; got {activation!r}")
         return RADIAL[activation]
-    expression = sympify(activation)
+    expression = as_expression("activation", activation)
     symbols = expression.free_symbols
     if r in symbols:
         return expression

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sympy import Expr, Symbol, series
 
+from meanfield.checks import whole_number
 from meanfield.symbolic.radial import radial_expression
 from meanfield.symbolic.symbols import r
 
@@ -22,8 +23,10 @@ def taylor_coefficients(activation: str | Expr, count: int) -> list[Expr]:
     Raises
     ------
     ValueError
-        For an unknown name, an expression that is not odd and smooth at 0, or one with f'(0) = 0.
+        For a count that is not an integer >= 1, an unknown name, an expression that is not odd and smooth at 0, or one
+        with f'(0) = 0.
     """
+    count = whole_number("count", count, 1)
     if isinstance(activation, str) and activation == GENERIC:
         return [Symbol(f"f_{2 * n + 1}", **({"positive": True} if n == 0 else {"real": True})) for n in range(count)]
     expression = radial_expression(activation)

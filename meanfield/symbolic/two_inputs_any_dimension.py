@@ -35,6 +35,7 @@ from sympy import (
     summation,
 )
 
+from meanfield.symbolic.arguments import as_dimension, as_expression
 from meanfield.symbolic.derivation import Check, Derivation, Step
 from meanfield.symbolic.gaussian import gaussian_integral
 from meanfield.symbolic.symbols import D, Delta, Delta_next, c, f, rho, s, sigma_w
@@ -80,8 +81,15 @@ def sphere_moment(m: Expr | int) -> Expr:
 
 
 def angular_average(strength: Expr, dimension: Expr | int = D) -> Expr:
-    """Mean of cos(omega) exp(strength cos(omega)) over the unit sphere in R^D: the angular integral, to I_{D/2}."""
-    return gamma(dimension / 2) * (2 / strength) ** (dimension / 2 - 1) * besseli(dimension / 2, strength)
+    """Mean of cos(omega) exp(strength cos(omega)) over the unit sphere in R^D: the angular integral, to I_{D/2}.
+
+    Raises
+    ------
+    ValueError
+        For a strength that is no expression, or a dimension that is neither an integer >= 1 nor a symbol.
+    """
+    kappa_, half = as_expression("strength", strength), as_dimension(dimension) / 2
+    return gamma(half) * (2 / kappa_) ** (half - 1) * besseli(half, kappa_)
 
 
 def _angular_average() -> Step:

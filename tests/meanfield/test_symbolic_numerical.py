@@ -37,5 +37,5 @@ def test_integrals_and_infinities():
 def test_bad_input():
     with pytest.raises(ValueError, match="arguments must cover all symbols of the expression, missing y"):
         as_function(x + y, x)
-    with pytest.raises(ValueError, match="digits must be at least 15, got 3"):
+    with pytest.raises(ValueError, match="digits must be an integer >= 15, got 3"):
         as_function(x, x, digits=3)
