@@ -6,6 +6,7 @@ import numpy as np
 
 from .activations import Activation, as_activation
 from .checks import broadcast, pair_of, preactivation_power, real_array, sigma_w_array
+from .labels import elementwise
 from .moments import gain_error, power_gain
 from .overlap import Overlaps
 from .saturated import saturated_map
@@ -26,6 +27,7 @@ def warn_if_inaccurate(activation: Activation, error: np.ndarray) -> None:
         warn(f"activation {activation.name}: {text}", AccuracyWarning)
 
 
+@elementwise("c", "sigma_w")
 def length_map(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh"):
     """The length map, Eq. (8)/(35) for any capsule dimension D,
 
@@ -42,7 +44,7 @@ def length_map(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh")
 
     Returns
     -------
-    ndarray or float
+    ndarray or float, or xarray.DataArray where c or sigma_w is one (dimensions are paired by name)
         c at the next layer. Relative error below 1e-12 for the named activations, sigma_w^2 c from 0 to 1e300; an
         :class:`AccuracyWarning` says when a user's function is averaged less well than 1e-8.
 
@@ -68,6 +70,7 @@ def length_map(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh")
     return (s * gain)[()]
 
 
+@elementwise("delta", "c", "sigma_w")
 def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh"):
     """The correlation map, Eq. (12)/(49) for any capsule dimension D: with rho = Delta/sqrt(c_1 c_2)
 
@@ -88,7 +91,7 @@ def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activa
 
     Returns
     -------
-    ndarray or float
+    ndarray or float, or xarray.DataArray where delta, c or sigma_w is one (dimensions are paired by name)
         Delta at the next layer. Relative error below 1e-12 for the named activations over sigma_w in [1e-3, 1e3] and
         every rho in [0, 1]. The phase phi is conserved for U(1), Eq. (11).
 
