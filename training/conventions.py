@@ -62,7 +62,9 @@ has those that give its own: PyTorch's two vectors for ordinary models but GRU 3
 Eq. (57), and one for the input of O(k) (`tables`). "N(0, 0.001)" of the low-variance encoder is read as a variance, the
 notation's; both readings can be chosen (`initial`). "Uniform" is U(-1/sqrt(N), 1/sqrt(N)) with N the hidden size for
 every matrix, which puts O(k) at sigma_w = 1/sqrt(3) and U(1) at sqrt(2/3), in the unbroken phase (`initial`). The
-gates' input weights are always standard (`layer`). Clipping "by magnitude with a value of 1.0" is by the norm of one
+gates' input weights are always standard (`layer`), and the blank token, whose "read-in weight" is zero with the
+low-variance encoder, still reaches the gates: its column is held at zero in E alone (the counts do not tell, as the
+frozen column counts too). Clipping "by magnitude with a value of 1.0" is by the norm of one
 model's gradient, for psMNIST only, for which alone the text has it (`training.recurrent.training`). The convolution of
 Appendix D.3 is periodic, on which vortices come in pairs "as would be expected"; it can be padded with zeros instead
 (`convolutional`). The last loss of a copy task is the mean of 100 test batches of 50 (`training.recurrent.training`).
