@@ -14,7 +14,10 @@ from .checks import real_array, shortest, whole_number
 from .command_line import run_command
 from .depth_scales import depth_scales
 from .files import atomic_path, require_writable
+from .finite_width import finite_width_transition
+from .fixed_points import FixedPoint
 from .phase_diagram import phase_diagram
+from .phase_diffusion import readable_depth
 
 
 @dataclass
@@ -27,6 +30,10 @@ class Solve:
     """Weight scale; for these activations the transition is at 1/f'(0)."""
     activation: str = "tanh"
     """tanh, erf, algebraic, saturated or linear."""
+    width: int | None = None
+    """Capsules in a layer: then also what order 1/N says of so narrow a network."""
+    rho: float = 0.9
+    """Overlap Delta/c* of two inputs, whose phase a network of that width keeps for so many layers."""
 
     def run(self) -> None:
         scales = depth_scales(self.sigma_w, self.symmetry, self.activation)
@@ -49,6 +56,17 @@ class Solve:
             shown = "-" if np.isnan(value) else f"{float(value):.12g}"
             print(f"  {name:<13} {shown:>20}   {meaning}")
         print(f"  residual F(c*)/c* - 1 = {float(point.residual):.1e}, {point.status}")
+        if self.width is not None:
+            self._print_finite_width(point, self.width)
+
+    def _print_finite_width(self, point: FixedPoint, width: int) -> None:
+        transition = finite_width_transition(width, self.symmetry, self.activation)
+        print(f"  with {width} capsules in a layer the transition is at sigma_w = {transition:.6g}")
+        if point.symmetry.conserves_angles and point.phase == "broken":
+            read = readable_depth(width, self.sigma_w, self.rho, self.symmetry, self.activation)
+            wide = "" if read.wide else " (an order of magnitude: too narrow for order 1/N)"
+            rho = shortest(self.rho)
+            print(f"  and two inputs with Delta/c* = {rho} keep their phase for {float(read.depth):.4g} layers{wide}")
 
 
 @dataclass

@@ -138,7 +138,7 @@ def phase_diffusion(
 
 def _with_angles(symmetry: str | Symmetry) -> Symmetry:
     symmetry = as_symmetry(symmetry)
-    if symmetry.family == "generic" or symmetry.capsule_dimension == 1:
+    if not symmetry.conserves_angles:
         raise ValueError(f"symmetry must be 'U(1)' or 'O(k)' with k >= 2, which conserve angles; got '{symmetry}'")
     return symmetry
 

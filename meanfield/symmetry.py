@@ -55,6 +55,11 @@ class Symmetry:
         return self.family == "O" and self.capsule_dimension > 1
 
     @property
+    def conserves_angles(self) -> bool:
+        """Whether a rotation between two inputs is handed on for ever at infinite width: U(1), and O(k) with k >= 2."""
+        return self.family != "generic" and self.capsule_dimension > 1
+
+    @property
     def has_phase(self) -> bool:
         """Whether a phase phi between two inputs (Eq. (10)) has a meaning: for U(1); generic(k >= 2) keeps its cosine.
 

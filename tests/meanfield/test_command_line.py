@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 import meanfield.__main__ as command_line
+from meanfield import finite_width_transition, readable_depth
 from meanfield.command_line import run_command
 
 
@@ -45,6 +46,29 @@ def test_solve_says_which_sigma_w_it_solved(call, sigma_w, head):
     code, printed = call("solve", "O(4)", sigma_w)
     assert code == 0
     assert printed.out.splitlines()[0] == head
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (("U(1)", 1.5, "--width", 256), 2),
+        (("O(4)", 0.8, "--width", 256), 1),
+        (("generic(2)", 1.5, "--width", 256), 1),
+    ],
+)
+def test_solve_at_finite_width(call, arguments, lines):
+    """The transition always; the depth of the phase where there is one to lose."""
+    code, printed = call("solve", *arguments)
+    told = printed.out.partition("converged\n")[2].splitlines()
+    assert code == 0
+    assert len(told) == lines
+    symmetry, sigma_w, _, width = arguments
+    assert float(told[0].split()[-1]) == pytest.approx(finite_width_transition(width, symmetry), rel=1e-5)
+    if lines == 2:
+        depth = readable_depth(width, sigma_w, 0.9, symmetry).depth
+        assert float(told[1].split()[-2]) == pytest.approx(float(depth), rel=1e-3)
+    narrow = call("solve", symmetry, 1.5, "--width", 20)[1].out
+    assert ("order of magnitude" in narrow) == (symmetry != "generic(2)")
 
 
 def test_diagram(call, tmp_path):
