@@ -15,6 +15,7 @@ map on that.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -241,7 +242,11 @@ NAMED_ACTIVATIONS: dict[str, Activation] = {
 def as_activation(activation) -> Activation:
     """Read an activation: a name, an :class:`Activation`, a callable f, or a pair (f, f').
 
-    The functions np.tanh and scipy.special.erf are read as their names.
+    The functions np.tanh, torch.tanh, scipy.special.erf and torch.erf are read as their names.
+
+    A callable that is made of operators, ``lambda r: r / (1 + r)``, serves the theory and, on torch tensors, the
+    sampled networks of `simulate`; one that needs functions has to choose between them:
+    ``torch.clamp(r, max=1) if isinstance(r, torch.Tensor) else np.minimum(r, 1)``.
 
     A callable must accept a float array of radii r >= 0, leave it as it is, and return a real numpy array of the same
     shape, finite, with f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be
@@ -261,8 +266,8 @@ def as_activation(activation) -> Activation:
             hint = " (on radii r >= 0 it is 'linear')" if activation.lower() == "relu" else ""
             raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}{hint}")
         return NAMED_ACTIVATIONS[activation]
-    for named in NAMED_ACTIVATIONS.values():
-        if activation is named.value:
+    for name, named in NAMED_ACTIVATIONS.items():
+        if activation is named.value or activation is _of_torch(name):
             return named
     is_pair = isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation))
     if not (is_pair or callable(activation)):
@@ -274,6 +279,11 @@ def as_activation(activation) -> Activation:
         if not isinstance(function, Hashable):
             raise ValueError(f"activation {_name(function)} must be hashable, as a dataclass is with frozen=True")
     return _from_callable(*functions)
+
+
+def _of_torch(name: str) -> Callable | None:
+    """torch's function of this name, where torch is there already."""
+    return getattr(sys.modules.get("torch"), name, None)
 
 
 def as_named(activation, purpose: str) -> Activation:

@@ -52,11 +52,15 @@ def start_axis(c, d) -> xr.DataArray:
     Raises
     ------
     ValueError
-        Unless exactly one of the two is given, and positive.
+        Unless exactly one of the two is given, and positive, and not in a tuple.
     """
     if (c is None) == (d is None):
         raise ValueError("give c (layer 0 is known exactly) or d (layer 0 is random), one of the two")
-    name, value = ("d", c if d is None else d) if c is None else ("c", c)
+    name, value = ("d", d) if c is None else ("c", c)
+    if isinstance(value, tuple):  # elsewhere a tuple is one pair of inputs
+        raise ValueError(
+            f"{name} must be a number or a list or array of starts, which both inputs share, got {value!r}"
+        )
     return axis(f"{name}_0", real_array(name, value, minimum=0.0, strict=True), name)
 
 

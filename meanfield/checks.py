@@ -36,8 +36,9 @@ def real_array(name: str, value, *, minimum: float | None = None, strict: bool =
         array = array.astype(float)
     except OverflowError as error:  # an exact number, which may have too many digits to be shown
         raise ValueError(f"{name} must be finite, got a number beyond the largest float") from error
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be a real number or an array of real numbers, got {value!r}") from error
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:  # the last of a tensor that wants a gradient
+        hint = " (of a torch tensor take .item() or .detach().cpu())" if hasattr(value, "detach") else ""
+        raise ValueError(f"{name} must be a real number or an array of real numbers{hint}, got {value!r}") from error
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, got an array of shape {array.shape}")
     finite = np.isfinite(array)

@@ -36,8 +36,10 @@ class DepthScales:
         c* > 0 it is the decay of the anisotropy T of G = (c/k)(1 + T), too; below the transition c shrinks as fast as
         the traceless part, and T tends to a constant.
     one_minus_chi_c, one_minus_chi_delta, one_minus_chi_gram : without cancellation (chi itself can round to 1).
-    error : estimated relative error of c* and the chi's (of 1 + |chi_c|, which can vanish); 1e-12 is guaranteed for the
-        named activations.
+    error : estimated relative error of the worst among c* and the chi's (of 1 + |chi_c|, which can vanish); 1e-12 is
+        guaranteed for the named activations. For a user's f with kinks the worst is chi_jacobian, whose f' jumps there;
+        `fixed_point.error` is that of c* alone. 1 - chi and with it xi lose what they are smaller by: for a user's f
+        their relative error is up to error/(1 - chi).
 
     Below the transition c and Delta shrink together: chi_c, chi_delta, chi_jacobian and, for O(k), k >= 2, chi_gram are
     sigma_w^2 f'(0)^2; at it their xi are infinite. All are NaN where the fixed point has not converged.

@@ -49,6 +49,7 @@ LONG_NAMES = {
     "mean_shift": "mean of $c$ among networks minus $c$ at infinite width, to order $1/N$",
     "anisotropy": r"$E\,\mathrm{tr}\,T^2$ of one input's Gram matrix $(c/k)(1 + T)$, to order $1/N$",
     "error_estimate": "estimated relative error of a user's averages",
+    "wide": r"whether $N (1 - \chi_c) > 4$ and, for O(k), $N > k^2$, as order $1/N$ needs",
 }
 
 
@@ -149,9 +150,10 @@ def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="
     -------
     xarray.Dataset
         Over ``sigma_w`` and ``width`` (where they are sequences): `c` (c*), `var_c`, `mean_shift` (E c - c*), and for
-        O(k), k >= 2, `anisotropy` (E tr T^2). Where c* = 0 networks die: `var_c` and `mean_shift` are 0, and
-        `anisotropy` is NaN, as there is nothing left that has one. All are NaN without a fixed point. A user's
-        activation adds `error_estimate`.
+        O(k), k >= 2, `anisotropy` (E tr T^2). `wide` says whether N (1 - chi_c) > 4 and, for O(k), N > k^2; where it is
+        False the expansion is no good, and E c may come out negative. Where c* = 0 networks die: `var_c` and
+        `mean_shift` are 0, and `anisotropy` is NaN, as there is nothing left that has one. All are NaN without a fixed
+        point. A user's activation adds `error_estimate`.
 
     Raises
     ------
@@ -172,7 +174,12 @@ def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="
         shift = layer.curvature * _pull(variance, anisotropy, symmetry) / layer.one_minus_chi
         error = point.error + _noise_error(activation, symmetry.capsule_dimension, s) / np.abs(layer.one_minus_chi)
     found = _Deviations(*(np.where(alive, values, np.nan) for values in (variance, shift, anisotropy)))
-    return _dataset(c, found, np.where(alive, error, 0.0), axes[0].dims, axes, symmetry, activation)
+    out = _dataset(c, found, np.where(alive, error, 0.0), axes[0].dims, axes, symmetry, activation)
+    relaxed = np.where(alive, layer.one_minus_chi, -activation.excess(axes[0].values))
+    wide = axes[0].copy(data=relaxed) * axes[1] > 4.0
+    if symmetry.keeps_anisotropy:
+        wide = wide & (axes[1] > symmetry.capsule_dimension**2)
+    return out.assign(wide=wide.assign_attrs(long_name=LONG_NAMES["wide"]))
 
 
 def fluctuation_trajectory(

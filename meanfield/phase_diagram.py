@@ -43,8 +43,8 @@ def phase_diagram(
     xarray.Dataset
         Over ``sigma_w`` (and ``symmetry``): `c_star, chi_c, xi_c, chi_delta, xi_delta, chi_jacobian, chi_gram, xi_gram,
         d_star` (see :class:`meanfield.DepthScales`), `phase`, and for each point `residual`, `status`, `converged` and
-        `error_estimate`. A point without a fixed point has status ``"no fixed point"``, converged = False and NaN; a
-        ConvergenceWarning counts such points.
+        `error_estimate` (its `error`). A point without a fixed point has status ``"no fixed point"``, converged = False
+        and NaN; a ConvergenceWarning counts such points.
 
     Raises
     ------

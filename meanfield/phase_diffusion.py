@@ -80,9 +80,10 @@ def phase_diffusion(
 
         Var phi_l = sum_{j<=l} (K_0 - K_2)(rho_{j-1})/(2 N Delta_j^2),
 
-    to leading order in 1/N (derived at the top of this module). For O(k) it is the variance of each of the k(k-1)/2
-    angles of the polar factor (:func:`meanfield.polar_factor`) of two inputs that differ by a group element; for U(1)
-    that of phi of Eq. (10).
+    to leading order in 1/N (derived at the top of this module), which holds while the variance is below about 1 rad^2;
+    where it is larger, networks forget the phase more slowly than exp(-variance/2) says. For O(k) it is the variance of
+    each of the k(k-1)/2 angles of the polar factor (:func:`meanfield.polar_factor`) of two inputs that differ by a
+    group element; for U(1) that of phi of Eq. (10).
 
     Parameters
     ----------
@@ -177,6 +178,9 @@ def _summed(steps: xr.DataArray) -> xr.DataArray:
 
 def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activation="tanh") -> xr.Dataset:
     """The depth to which a network of width N keeps the phase of two inputs: where its variance reaches 1 rad^2.
+
+    Behind it the phase is not gone at once: |E exp(i phi)| is about 0.6 there and fades over as many layers again (at
+    twice the depth networks of 64 and 256 capsules, sigma_w = 1.4, have 0.3 and 0.1 left).
 
     Both inputs start at the fixed point, c = c*, with a known Gram matrix. The variance is that of
     :func:`phase_diffusion`, which is exponential in depth, so between two layers its logarithm is interpolated; beside

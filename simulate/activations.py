@@ -41,7 +41,10 @@ def torch_activation(activation: str | Activation | Callable) -> RadialFunction:
     try:
         value = f(probe)
     except Exception as error:
-        raise ValueError(f"activation {activation.name} must accept torch tensors, got the error: {error}") from error
+        raise ValueError(
+            f"activation {activation.name} must accept torch tensors, as one made of operators does, or one that tells "
+            f"them from arrays (see meanfield.as_activation), got the error: {error}"
+        ) from error
     if not isinstance(value, torch.Tensor) or value.shape != probe.shape:
         raise ValueError(
             f"activation {activation.name} must turn a torch tensor of shape {tuple(probe.shape)} into one of the same "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Literal
 
 import numpy as np
@@ -73,6 +74,8 @@ def ensemble_statistics(
         As the samplers raise it, when c grows larger than numbers can be.
     """
     whole_number("n_networks", n_networks, 2)
+    if unknown := setup.keys() - set(signature(Setup.create).parameters):
+        raise TypeError(f"ensemble_statistics() got an unexpected keyword argument {min(unknown)!r}")
     drawn = sampler_of(sampler, Setup.create(ensemble, inputs, **setup), n_networks)
     total = _Total()
     taken = run_blocks(

@@ -13,11 +13,13 @@ import torch
 import xarray as xr
 from scipy.stats import ortho_group
 
+from meanfield.activations import as_activation
 from meanfield.checks import whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 
 from .activations import torch_activation
 from .gram import gram_matrix, mean_square, rescale, squares
+from .observables import order_parameters
 from .provenance import provenance
 from .sampling import plane_rotation
 from .scale import column, power_of_two, scaled_radial
@@ -43,8 +45,8 @@ def measure(
     Returns
     -------
     xarray.Dataset
-        `gram` and `d` as from :func:`simulate.sample_networks`, with a single network; the width may change from layer
-        to layer. Several networks go to :func:`simulate.summary` as
+        `gram` and `d` as from :func:`simulate.sample_networks`, with a single network, and `c`, Eq. (6); the width may
+        change from layer to layer. Several networks go to :func:`simulate.summary` as
         ``xr.concat([measure(...), ...], "network", combine_attrs="drop_conflicts")``.
 
     Raises
@@ -52,7 +54,7 @@ def measure(
     ValueError
         When a state is not a tensor of capsules of the symmetry's dimension, or not finite.
     """
-    symmetry, f = as_symmetry(symmetry), torch_activation(activation)
+    symmetry, f, name = as_symmetry(symmetry), torch_activation(activation), as_activation(activation).name
     given = list(layers) if isinstance(layers, Iterable) else [layers]
     if given == [layers] or not all(map(callable, given)):
         raise ValueError(f"layers must be a sequence of modules or functions, got {layers!r}")
@@ -72,14 +74,15 @@ def measure(
             rescale(grams[-1], ds[-1], size, scale)
     gram, d = (np.stack(values, axis=2) for values in (grams, ds))
     leading = ("network", "sigma_w", "layer")
-    return xr.Dataset(
+    out = xr.Dataset(
         {
             "gram": ((*leading, "row", "column"), gram, {"long_name": "Gram matrix, rows (input, component)"}),
             "d": ((*leading, "input"), d, {"long_name": "pre-activation order parameter $d^l$"}),
         },
         coords={"layer": np.arange(len(widths)), "width": ("layer", widths)},
-        attrs={"symmetry": str(symmetry), "sampler": "modules", **provenance()},
+        attrs={"symmetry": str(symmetry), "activation": name, "sampler": "modules", **provenance()},
     )
+    return out.assign(c=((*leading, "input"), order_parameters(out), {"long_name": "order parameter $c^l$"}))
 
 
 def _states(layers: Iterable[Layer], x: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -108,8 +111,9 @@ def equivariance_error(
     -------
     float
         The largest error over group elements and inputs, |.| over all components of one input's state. An equivariant
-        network is left with its rounding, about eps times the square root of the product of chi_jacobian; inf where
-        f(x) = 0 and f(g x) is not.
+        network is left with its rounding, about eps times the square root of the product of chi_jacobian: in float32,
+        with chi_jacobian = 2, of order 1 behind 50 layers. inf where f(x) = 0 and f(g x) is not. A network that maps
+        all of these to 0 has error 0, whatever its weights are.
 
     Raises
     ------

@@ -137,7 +137,8 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
     if samples.sizes["input"] > 1:
         frame = polar_factor(cross_block(samples)[:, 0, 0].mean(axis=0), symmetry)
     values = measurements(samples.gram.values, samples.d.values, symmetry, frame)
-    coordinates = {name: samples[name] for name in ("sigma_w", "layer")}
+    # what `measure` has seen of modules has no weight scale
+    coordinates = {name: samples[name] for name in ("sigma_w", "layer") if name in samples.coords}
     moments = {name: Moments.of(value) for name, value in values.items()}
     return averages(moments, symmetry, frame, coordinates, samples.attrs)
 

@@ -8,7 +8,7 @@ import pytest
 from mpmath import mp, mpf
 from scipy import integrate, special
 
-from meanfield import AccuracyWarning, ConvergenceWarning
+from meanfield import AccuracyWarning, ConvergenceWarning, depth_scales
 from meanfield.finite_width import finite_width_transition
 from meanfield.fluctuations import fluctuation_trajectory, fluctuations
 
@@ -219,7 +219,7 @@ def test_linear_networks(symmetry, dimension):
 def test_a_trajectory_ends_at_the_fixed_point(symmetry):
     path = fluctuation_trajectory(300, [32, 64], [1.3, 2.0], d=1.0, symmetry=symmetry).isel(layer=-1)
     point = fluctuations([32, 64], [1.3, 2.0], symmetry)
-    for name in point.data_vars:
+    for name in set(point.data_vars) - {"wide"}:
         np.testing.assert_allclose(path[name], point[name], rtol=1e-10)
 
 
@@ -279,7 +279,8 @@ def test_a_users_activation():
 def test_no_fixed_point_is_marked():
     with pytest.warns(ConvergenceWarning):
         found = fluctuations(64, [0.5, 1.5], "O(3)", "linear")
-    assert np.isnan(found.isel(sigma_w=1).to_array()).all()
+    assert np.isnan(found.drop_vars("wide").isel(sigma_w=1).to_array()).all()
+    assert not found.wide[1]
     np.testing.assert_array_equal(found.var_c.isel(sigma_w=0), 0.0)
 
 
@@ -328,3 +329,26 @@ def test_transition_by_activation():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(4)", "generic(4)"])
+def test_where_the_expansion_is_good(symmetry):
+    """N (1 - chi_c) > 4, and N > k^2 for O(k); where a mean comes out negative it is not."""
+    widths, scales = [2, 14, 17, 300], [0.7, 1.01, 1.2, 2.0]
+    found = fluctuations(widths, scales, symmetry)
+    one_minus = depth_scales(scales, symmetry).one_minus_chi_c[:, None]
+    wide = np.array(widths) * one_minus > 4.0
+    if symmetry == "O(4)":
+        wide &= np.array(widths) > 16
+    assert found.wide.dims == ("sigma_w", "width")
+    np.testing.assert_array_equal(found.wide, wide)
+    assert 0 < wide.sum() < wide.size
+    assert not ((found.c + found.mean_shift < 0) & found.wide).any()
+
+
+def test_a_pair_of_inputs_is_no_list_of_starts():
+    for name in ("c", "d"):
+        with pytest.raises(
+            ValueError, match=rf"{name} must be a number or a list or array of starts, .* got \(0.3, 0.5\)"
+        ):
+            fluctuation_trajectory(2, 100, 1.5, **{name: (0.3, 0.5)})

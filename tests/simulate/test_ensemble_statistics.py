@@ -142,3 +142,8 @@ def test_a_dead_overlap_has_no_phase():
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         ensemble_statistics(Ensemble(), INPUTS, **({"width": 4, "depth": 1, "n_networks": 2} | options))
+
+
+def test_an_unknown_argument_is_this_functions_own():
+    with pytest.raises(TypeError, match=r"^ensemble_statistics\(\) got an unexpected keyword argument 'gram'$"):
+        ensemble_statistics(Ensemble(), INPUTS, width=4, depth=1, n_networks=2, gram=np.eye(2), with_=1)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import nn
 
+import meanfield
 import simulate
 from meanfield import Ensemble, fluctuations
 from simulate import equivariance_error, measure, sample_networks
@@ -64,6 +66,29 @@ def test_measuring_modules_is_measuring_a_sampled_network():
         measured = measure([module(layer, network) for layer in layers], x, "O(3)")
         np.testing.assert_allclose(measured.gram[0], samples.gram[network], rtol=1e-12, atol=1e-15)
         np.testing.assert_allclose(measured.d[0], samples.d[network], rtol=1e-12)
+        np.testing.assert_allclose(measured.c[0], order_parameters(samples)[network], rtol=1e-12)
+
+
+def test_measurements_of_several_networks_are_summarised():
+    """Modules have no sigma_w, and their summary makes none up."""
+    x = torch.randn(2, 6, 2)
+    several = [measure([torch.nn.Identity()], x + i) for i in range(3)]
+    found = simulate.summary(xr.concat(several, "network", combine_attrs="drop_conflicts"))
+    np.testing.assert_allclose(found.c[0], np.mean([each.c[0, 0] for each in several], axis=0), rtol=1e-13)
+    assert found.attrs["activation"] == several[0].attrs["activation"] == "tanh"
+    assert "sigma_w" not in found.coords
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf"])
+def test_functions_of_torch_are_read_as_their_names(name):
+    assert meanfield.as_activation(getattr(torch, name)) is meanfield.NAMED_ACTIVATIONS[name]
+
+
+def test_a_weight_scale_that_wants_a_gradient_is_refused():
+    scale = nn.Parameter(torch.tensor(1.5)) * 1.0
+    with pytest.raises(ValueError, match=r"sigma_w must be a real number .*\(of a torch tensor take .item\(\)"):
+        meanfield.depth_scales(scale)
+    assert meanfield.depth_scales(scale.item()).sigma_w == 1.5
 
 
 @pytest.mark.parametrize("size", [1e-44, 1e-25, 1e25])
