@@ -135,6 +135,39 @@ def seeds(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance: floa
     return ax
 
 
+def versus_rate(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance: float | None = None) -> Axes:
+    """The last value of every seed at every learning rate that was tried as a dot, and their means, model by model.
+
+    Models stand side by side, each a little off the rate.
+
+    Parameters
+    ----------
+    result : of one task, from :func:`training.recurrent.rows.by_model`
+    chance : value of a model without memory, drawn as a dotted line
+    """
+    values = (result[name].isel(step=-1) if "step" in result[name].dims else result[name]).values
+    labels, rates = result.label.values.tolist(), result.learning_rate.values
+    models = list(dict.fromkeys(labels))
+    for number, model in enumerate(models):
+        own, beside = result.label.values == model, 1.03 ** (2 * number + 1 - len(models))
+        color, tried = colour(model, labels), np.unique(rates[own])
+        ax.plot(beside * rates[own], values[own], ".", color=color, alpha=0.6)
+        ax.plot(
+            beside * tried, [values[own & (rates == rate)].mean() for rate in tried], "o-", color=color, label=model
+        )
+    ax.set_xscale("log")
+    ax.set_xticks(np.unique(rates), [f"{rate:g}" for rate in np.unique(rates)])
+    ax.minorticks_off()
+    if chance is not None:
+        ax.axhline(chance, color="0.6", ls=":", lw=0.8)
+    if "loss" in name:
+        plain_log_axis(ax)
+    ax.set_xlabel("learning rate")
+    ax.set_ylabel(_named(result[name]))
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
 def copy_example(inputs, targets, ax: Axes) -> Axes:
     """One example of the copy task, from :meth:`training.recurrent.CopyTask.tokens`: a token a step, blanks white."""
     rows = np.stack([np.asarray(inputs), np.asarray(targets)])

@@ -138,6 +138,29 @@ def test_accuracies_have_a_linear_axis():
     assert scales == {"validation_accuracy": "linear", "validation_loss": "log"}
 
 
+def test_every_seed_stands_at_its_learning_rate(ax):
+    values = np.array([[0.9, 0.4], [0.9, 0.2], [0.9, 0.3], [0.9, 0.8]])  # the last step is what is drawn
+    result = xr.Dataset(
+        {"test_loss": (("model", "step"), values, {"long_name": "test cross-entropy"})},
+        coords={
+            "label": ("model", ["A 1", "A 1", "A 1", "B 1"]),
+            "learning_rate": ("model", [0.01, 0.01, 0.1, 0.1]),
+            "step": ("step", [0, 1]),
+        },
+    )
+    plots.versus_rate(result, ax, chance=0.7)
+    dots, means, others, other_mean, dotted = ax.lines
+    np.testing.assert_array_equal(dots.get_ydata(), [0.4, 0.2, 0.3])
+    np.testing.assert_allclose(means.get_ydata(), [0.3, 0.3])
+    np.testing.assert_allclose(means.get_xdata(), [0.01, 0.1], rtol=0.05)
+    assert means.get_xdata()[1] < 0.1 < other_mean.get_xdata()[0]  # side by side
+    np.testing.assert_array_equal(others.get_ydata(), other_mean.get_ydata())
+    assert list(dotted.get_ydata()) == [0.7, 0.7]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0.01", "0.1"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("learning rate", "test cross-entropy [nats]")
+    assert ax.get_yscale() == "log"
+
+
 @pytest.mark.parametrize("task", [COPY, PSMNIST])
 def test_every_axis_says_what_it_is(task, ax):
     plots.versus_parameters(paper_results(task), ax)
