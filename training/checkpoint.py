@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -27,12 +28,12 @@ def write(path: Path, job: str, state: dict[str, Any]) -> None:
     OSError
         When it cannot be written, on a full disk for one. The checkpoint before it is left as it is.
     """
+    whole = BytesIO()  # a full disk is then the system's own error, where torch would only count missing bytes
+    torch.save({"format": FORMAT, "job": job, **state}, whole)
     try:
         with atomic_path(path) as temporary:
-            torch.save({"format": FORMAT, "job": job, **state}, temporary)
-    except (OSError, RuntimeError) as error:  # torch's own where a file ends early
-        if lacks_memory(error):
-            raise
+            temporary.write_bytes(whole.getbuffer())
+    except OSError as error:
         told = f"{path} could not be written, and the checkpoint before it, if any, is left as it is"
         raise OSError(f"{told}: {error}") from error
 

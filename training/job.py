@@ -93,14 +93,20 @@ class Job:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.source, Source):
+            raise ValueError(f"source must be a Source, got {self.source!r}")
         whole_number("epochs", self.epochs, 0)
         whole_number("batch", self.batch, 1)
+        if not isinstance(self.at, tuple):
+            raise ValueError(f"at must be a tuple of steps, got {self.at!r}")
         for step in self.at:
             whole_number("steps of at", step, 0)
         for name in self.measures:
             if name not in MEASURES:
                 raise ValueError(f"measures must be of {', '.join(MEASURES)}, got {name!r}")
         if self.switch is not None:
+            if not isinstance(self.switch, tuple) or len(self.switch) != 2:
+                raise ValueError(f"switch must be a pair (step, learning rate), got {self.switch!r}")
             whole_number("switch step", self.switch[0], 1)
             real_number("switch learning rate", self.switch[1], minimum=0.0)
 

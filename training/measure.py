@@ -10,7 +10,7 @@ from simulate.activations import torch_activation
 from simulate.layers import linear
 from simulate.tangents import Capsules, generators, torch_derivative
 
-from .stack import HIDDEN, INPUT, Shape, Stack, cross_entropy
+from .stack import HIDDEN, INPUT, Shape, Stack, check_images, check_labels, cross_entropy
 
 EVALUATION_BATCH = 256
 
@@ -24,7 +24,14 @@ def evaluate(stack: Stack, images: torch.Tensor, labels: torch.Tensor) -> tuple[
     ----------
     images : (images, features)
     labels : int64 (images,)
+
+    Raises
+    ------
+    ValueError
+        For other shapes or types.
     """
+    _check(stack, images)
+    check_labels(labels, (len(images),), stack.shape.classes)
     models = len(stack.models)
     right = torch.zeros(models, dtype=torch.float64, device=images.device)
     loss = torch.zeros_like(right)
@@ -53,6 +60,7 @@ def jacobian(stack: Stack, images: torch.Tensor) -> dict[str, torch.Tensor]:
         capsules have one component, which has no rotations. `d`: (1/N) sum_i |z_i^L|^2, so that an equivariant network
         has protected = (D - 1) d, Eq. (54).
     """
+    _check(stack, images)
     shape = stack.shape
     found = {name: torch.zeros(len(stack.models), dtype=torch.float64) for name in ("norm", "protected", "d")}
     for number in range(len(stack.models)):  # a basis for each of several models would be large
@@ -96,7 +104,7 @@ def effective_rank(matrix: torch.Tensor) -> torch.Tensor:
     """
     if not matrix.isfinite().all():
         raise ValueError("matrix must be finite, got infinities or NaN in it")
-    values = torch.linalg.svdvals(matrix.double())
+    values = torch.linalg.svdvals(matrix.to(torch.complex128 if matrix.is_complex() else torch.float64))
     total = values.sum(-1, keepdim=True)
     p = values / torch.where(total > 0, total, 1.0)
     return torch.where(total[..., 0] > 0, torch.special.entr(p).sum(-1).exp(), 0.0)
@@ -109,13 +117,19 @@ def ranks(stack: Stack, images: torch.Tensor) -> Iterator[torch.Tensor]:
     ----------
     images : (images, features)
     """
+    _check(stack, images)
     yield from map(_rank, stack.states(images.T.expand(len(stack.models), -1, -1)))
 
 
 def rank_at_readout(stack: Stack, images: torch.Tensor) -> torch.Tensor:
     """The last of :func:`ranks`, without the others."""
+    _check(stack, images)
     *_, last = stack.states(images.T.expand(len(stack.models), -1, -1))
     return _rank(last)
+
+
+def _check(stack: Stack, images: torch.Tensor) -> None:
+    check_images(images, ("images", stack.shape.features), stack.parameters)
 
 
 def _rank(state: torch.Tensor) -> torch.Tensor:

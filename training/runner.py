@@ -105,10 +105,13 @@ def run(
     Interrupted
         At the deadline.
     ValueError
-        When the checkpoint is of another job, or is damaged; for a deadline that is no number.
+        When the checkpoint is of another job, or is damaged; for a deadline that is no number, or `every` that is none
+        >= 0.
     """
     if math.isnan(deadline):
         raise ValueError("deadline must be a time, got nan")
+    if not every >= 0.0:
+        raise ValueError(f"every must be a number of seconds >= 0, got {every!r}")
     checkpoint = None if checkpoint is None else Path(checkpoint)
     with _settings(job.device):
         training = job.start()

@@ -133,12 +133,15 @@ class Stack:
     Raises
     ------
     ValueError
-        Without models; for a device or dtype that there is not.
+        Without models; for a device or dtype that there is not; in methods, for images or labels of another shape or
+        type.
     """
 
     def __init__(self, shape: Shape, models: Sequence[Model], dtype: str = "float32", device: str = "cpu") -> None:
-        if not models:
-            raise ValueError("models must name at least one model, got none")
+        if not isinstance(shape, Shape):
+            raise ValueError(f"shape must be a Shape, got {shape!r}")
+        if not models or not all(isinstance(model, Model) for model in models):
+            raise ValueError(f"models must name at least one Model and nothing else, got {models!r}")
         self.shape, self.models = shape, tuple(models)
         sigma_w_array([model.sigma_w for model in models], as_activation(shape.activation))
         place = as_device(device)
@@ -164,6 +167,7 @@ class Stack:
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """Outputs (models, classes, images) for images (models, features, images)."""
+        self._check(images)
         out = images.new_empty(len(self.models), self.shape.classes, images.shape[-1])
         for some, one in self._shares(images.shape[-1]):
             out[some] = one.forward(images[some])
@@ -171,6 +175,7 @@ class Stack:
 
     def states(self, images: torch.Tensor) -> Iterator[torch.Tensor]:
         """phi(z^l) for l = 0..L, each (models, N, D, images), for images as in :meth:`logits`."""
+        self._check(images)
         shares = list(self._shares(images.shape[-1]))
         if len(shares) == 1:
             shares[0][1].forward(images)
@@ -194,8 +199,13 @@ class Stack:
         images : (models, features, images)
         labels : int64 (models, images)
         """
+        self._check(images)
+        check_labels(labels, (len(self.models), images.shape[-1]))
         # the next replay overwrites what a graph returns
         return self._captured(self._both_passes, images, labels).clone()
+
+    def _check(self, images: torch.Tensor) -> None:
+        check_images(images, (len(self.models), self.shape.features, "images"), self.parameters)
 
     def _both_passes(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         losses = images.new_empty(len(self.models))
@@ -222,6 +232,32 @@ class Stack:
             weights, gradients = self.views(self.parameters[some]), self.views(self.gradients[some])
             self._passes[some.start, columns] = Pass(self.shape, weights, gradients, self._memory[key])
         return self._passes[some.start, columns]
+
+
+def check_images(images: torch.Tensor, shape: tuple[int | str, ...], like: torch.Tensor) -> None:
+    """A ValueError unless images have this shape, where a string names a length of at least 1, and a stack's type."""
+    if not isinstance(images, torch.Tensor) or images.dtype != like.dtype:
+        got = images.dtype if isinstance(images, torch.Tensor) else type(images).__name__
+        raise ValueError(f"images must be a tensor of the parameters' type {like.dtype}, got {got}")
+    fits = images.ndim == len(shape) and all(
+        n > 0 if isinstance(wanted, str) else n == wanted for n, wanted in zip(images.shape, shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"images must have the shape ({', '.join(map(str, shape))}), got {tuple(images.shape)}")
+
+
+def check_labels(labels: torch.Tensor, shape: tuple[int, ...], classes: int | None = None) -> None:
+    """A ValueError unless labels are int64, of this shape, and, where `classes` are given, below them.
+
+    Without: a GPU would have to wait for them.
+    """
+    if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64:
+        got = labels.dtype if isinstance(labels, torch.Tensor) else type(labels).__name__
+        raise ValueError(f"labels must be an int64 tensor, got {got}")
+    if labels.shape != shape:
+        raise ValueError(f"labels must have the shape {shape}, got {tuple(labels.shape)}")
+    if classes is not None and ((labels < 0) | (labels >= classes)).any():
+        raise ValueError(f"labels must be from 0 to {classes - 1}, got {labels.min()} to {labels.max()}")
 
 
 class Memory:

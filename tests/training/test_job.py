@@ -291,8 +291,11 @@ def test_killed_at_random_moments_and_resumed(job, tmp_path):
         ({"measures": ("accuracy",)}, "measures must be of rank_at_readout, .*, got 'accuracy'"),
         ({"switch": (0, 1e-4)}, "switch step must be an integer >= 1, got 0"),
         ({"switch": (3, -1e-4)}, "switch learning rate must be >= 0"),
+        ({"switch": (3,)}, r"switch must be a pair \(step, learning rate\), got \(3,\)"),
+        ({"at": 3}, "at must be a tuple of steps, got 3"),
+        ({"source": "digits"}, "source must be a Source, got 'digits'"),
     ],
-    ids=["epochs", "batch", "measures", "switch at", "switch to"],
+    ids=["epochs", "batch", "measures", "switch at", "switch to", "switch", "at", "source"],
 )
 def test_bad_jobs(job, change, message):
     with pytest.raises(ValueError, match=message):

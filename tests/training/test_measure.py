@@ -9,7 +9,7 @@ from simulate import sample_networks
 from simulate.activations import radial
 from simulate.layers import linear
 from simulate.tangents import generators
-from training.measure import effective_rank, evaluate, jacobian, ranks
+from training.measure import effective_rank, evaluate, jacobian, rank_at_readout, ranks
 from training.order import order_parameter
 from training.stack import HIDDEN, INPUT, Model, Shape, Stack
 
@@ -138,3 +138,24 @@ def test_order_parameter_is_that_of_the_last_layers():
     np.testing.assert_allclose(found["c_se"], of_networks.std(ddof=1) / 4.0, rtol=1e-12)
     with pytest.raises(ValueError, match="depth must be an integer >= 1"):
         order_parameter("O(2)", (1.2,), width=4, depth=0, n_networks=16)
+
+
+def test_images_and_labels_that_do_not_fit_are_refused():
+    """Labels for one image would be broadcast to an accuracy of 2."""
+    networks, images = stack("U(1)"), pixels(5)
+    with pytest.raises(ValueError, match=r"labels must have the shape \(5,\), got \(1,\)"):
+        evaluate(networks, images, torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"labels must be from 0 to \d+, got 0 to 99"):
+        evaluate(networks, images, torch.tensor([0, 1, 2, 0, 99]))
+    for measured in (jacobian, lambda *given: list(ranks(*given)), rank_at_readout):
+        with pytest.raises(ValueError, match=r"images must have the shape \(images, 7\), got \(7, 5\)"):
+            measured(networks, images.T)
+
+
+def test_effective_rank_of_complex_numbers():
+    """Those of the singular values, which a unitary matrix does not change."""
+    values = np.array([3.0, 1.0, 0.5])
+    phases = np.exp(1j * np.array([0.3, 1.0, 2.0]))
+    p = values / values.sum()
+    found = effective_rank(torch.from_numpy(np.diag(values * phases)))
+    assert float(found) == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=1e-14)

@@ -192,7 +192,9 @@ def test_cross_entropy_by_hand():
         (lambda: Model(1.0, clip=0.0), "clip must be > 0, got 0"),
         (lambda: Model(1.0, epsilon=0.0), "epsilon must be > 0, got 0"),
         (lambda: Model(1.0, learning_rate=[1.0, 2.0]), "learning_rate must be one number"),
-        (lambda: Stack(shape("U(1)"), []), "models must name at least one model, got none"),
+        (lambda: Stack(shape("U(1)"), []), r"models must name at least one Model and nothing else, got \[\]"),
+        (lambda: Stack(shape("U(1)"), [1.0]), r"models must name at least one Model and nothing else, got \[1.0\]"),
+        (lambda: Stack("U(1)", MODELS), r"shape must be a Shape, got 'U\(1\)'"),
         (lambda: Stack(shape("U(1)"), MODELS, dtype="float16"), "dtype must be"),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else "",
@@ -200,3 +202,32 @@ def test_cross_entropy_by_hand():
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x[:2], y), r"images must have the shape \(3, 12, images\), got \(2, 12, 20\)"),
+        (lambda x, y: (x[0], y), r"images must have the shape \(3, 12, images\), got \(12, 20\)"),
+        (lambda x, y: (x.mT, y), r"images must have the shape \(3, 12, images\), got \(3, 20, 12\)"),
+        (lambda x, y: (x[:, :, :0], y), r"images must have the shape \(3, 12, images\), got \(3, 12, 0\)"),
+        (
+            lambda x, y: (x.float(), y),
+            "images must be a tensor of the parameters' type torch.float64, got torch.float32",
+        ),
+        (lambda x, y: (x.numpy(), y), "images must be a tensor .*, got ndarray"),
+        (lambda x, y: (x, y[:1]), r"labels must have the shape \(3, 20\), got \(1, 20\)"),
+        (lambda x, y: (x, y.int()), "labels must be an int64 tensor, got torch.int32"),
+    ],
+)
+def test_batches_that_do_not_fit_are_refused(change, message):
+    """They would be broadcast, or cut, to numbers that mean nothing."""
+    networks = Stack(shape("U(1)"), MODELS, "float64")
+    images, labels = change(*batch(3))
+    with pytest.raises(ValueError, match=message):
+        networks.loss(images, labels)
+    if "images" in message:
+        with pytest.raises(ValueError, match=message):
+            networks.logits(images)
+        with pytest.raises(ValueError, match=message):
+            next(networks.states(images))

@@ -17,6 +17,9 @@ from .recurrence import EPSILON, capsule_states
 class CapsuleRNN(Recurrent):
     """h^t = phi(E x^t + W h^{t-1}), phi the radial tanh: Eq. (13), (58) to (61), (63) to (65).
 
+    Called like `nn.RNN`, ``output, last = layer(x, hx)``, but x is (batch, steps, inputs) unless ``batch_first=False``;
+    what else differs is said in :mod:`training.recurrent.layer`.
+
     Parameters
     ----------
     input_size, hidden_size, recurrent, encoder, frozen_token, batch_first, generator : see :class:`Recurrent`

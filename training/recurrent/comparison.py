@@ -37,7 +37,7 @@ def comparison(result: xr.Dataset) -> str:
             cells = [task, label, "", "none: seeds diverged", _printed(name, label)]
             lines.append(_row(cells + [""] * (len(head) - len(cells))))
         tests += list(_tests(task, welch(chosen)))
-    return "\n".join([*lines, "", _told(tests), ""])
+    return "\n".join([*lines, "", _told(tests, "accuracies" if images else "losses themselves"), ""])
 
 
 def _row(cells: list[str]) -> str:
@@ -73,14 +73,14 @@ def _tests(task: str, found: xr.Dataset) -> Iterator[tuple[str, float]]:
             yield f"{task}, {pair}", p
 
 
-def _told(tests: Sequence[tuple[str, float]]) -> str:
+def _told(tests: Sequence[tuple[str, float]], what: str) -> str:
     """All tests in a sentence, and beside each p what it is among so many."""
     if not tests:
         return "One seed of each model: nothing to test."
     adjusted = holm([p for _, p in tests])
     parts = [f"{pair}: p = {p:.2g} ({of_all:.2g})" for (pair, p), of_all in zip(tests, adjusted, strict=True)]
     count = f"{len(tests)} pairs, in brackets p adjusted for that many by Holm's method"
-    return f"Welch's two-sided t-tests of {count}: {'; '.join(parts)}."
+    return f"Welch's two-sided t-tests of the {what}, {count}: {'; '.join(parts)}."
 
 
 def _number(mean: float, std: float) -> str:

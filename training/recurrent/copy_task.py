@@ -63,12 +63,12 @@ class CopyTask:
         Raises
         ------
         ValueError
-            When size is no integer >= 1; for an unknown split.
+            When size is no integer >= 1, step or a seed none >= 0; for an unknown split.
         """
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
         size = whole_number("size", size, 1)
-        stream = len(SPLITS) * step + SPLITS.index(split)
+        stream = len(SPLITS) * whole_number("step", step, 0) + SPLITS.index(split)
         examples = torch.arange(1, size + 1, device=device)
         starts = mix(jump(_keys(tuple(seeds), torch.device(device)), stream + 1))
         words = mix(jump(starts.unsqueeze(-1), examples)).unsqueeze(-1)  # 64 random bits for each example
@@ -109,4 +109,5 @@ class CopyTask:
 @lru_cache(maxsize=8)
 def _keys(seeds: tuple[int, ...], device: torch.device) -> torch.Tensor:
     """A hash of every seed, kept: moving seeds to a GPU at every step would make the host wait."""
-    return mix(jump(torch.tensor([seed % 2**63 for seed in seeds], dtype=torch.int64, device=device), 1))
+    numbers = [whole_number("seeds", seed, 0) % 2**63 for seed in seeds]
+    return mix(jump(torch.tensor(numbers, dtype=torch.int64, device=device), 1))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from meanfield.checks import whole_number
 from meanfield.symmetry import as_symmetry
 
 from ..data import locate
@@ -65,6 +66,14 @@ class Job:
     test_every: int = TEST_EVERY
     keep: bool = False
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.settings or not all(isinstance(setting, Setting) for setting in self.settings):
+            raise ValueError(f"settings must name at least one Setting and nothing else, got {self.settings!r}")
+        if self.images not in PIXELS:
+            raise ValueError(f"images must be one of {', '.join(map(repr, PIXELS))}, got {self.images!r}")
+        for name, least in (("steps", 0), ("epochs", 0), ("batch", 1), ("test_every", 1)):
+            whole_number(name, getattr(self, name), least)
 
     @property
     def task(self) -> str:

@@ -166,11 +166,15 @@ class Recurrent(nn.Module, ABC):
     def _check_type(self, name: str, value: torch.Tensor) -> None:
         if not isinstance(value, torch.Tensor):
             raise ValueError(f"{name} must be a tensor, got {type(value).__name__}")
-        if value.dtype != self.encoder.dtype and not _autocast(value):
-            raise ValueError(
-                f"{name} must be of the parameters' type {self.encoder.dtype}, got {value.dtype}; "
-                f"{name}.to({self.encoder.dtype}) or layer.to({value.dtype}) converts one of them"
-            )
+        own = self.encoder.dtype
+        if not own.is_floating_point:
+            raise ValueError(f"parameters must be real, as the components of capsules are, got {own}")
+        if value.dtype == own or (value.is_floating_point() and _autocast(value)):
+            return
+        ways = f"{name}.to({own})" if not value.is_complex() else f"torch.view_as_real({name}).flatten(-2)"
+        if value.is_floating_point():
+            ways += f" or layer.to({value.dtype})"
+        raise ValueError(f"{name} must be of the parameters' type {own}, got {value.dtype}; {ways} converts it")
 
     def _computed(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
         """The states, in the parameters' own type where autocast would mix it with another one."""

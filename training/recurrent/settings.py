@@ -9,6 +9,7 @@ import torch
 
 from meanfield.checks import real_number, whole_number
 from meanfield.symmetry import as_symmetry
+from simulate.setup import LARGEST_SEED
 
 from ..data import CLASSES
 from .baselines import GRU, ElmanRNN
@@ -56,7 +57,10 @@ class Setting:
     channels: int = 16
 
     def __post_init__(self) -> None:
-        whole_number("seed", self.seed, 0)
+        if not isinstance(self.kind, str):
+            raise ValueError(f"kind must be a string such as 'U(1) RNN', got {self.kind!r}")
+        if whole_number("seed", self.seed, 0) > LARGEST_SEED:
+            raise ValueError(f"seed must be at most 2^64 - 1, got {self.seed}")
         whole_number("hidden_size", self.hidden_size, 1)
         real_number("learning_rate", self.learning_rate, minimum=0.0)
         if self.kind == GRID and math.isqrt(self.hidden_size) ** 2 != self.hidden_size:

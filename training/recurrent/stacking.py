@@ -8,11 +8,13 @@ from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from .layer import Recurrent
 from .sequence import SequenceModel
 
 Module = TypeVar("Module", bound=nn.Module)
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def stack(models: Sequence[Module]) -> Module:
@@ -25,13 +27,18 @@ def stack(models: Sequence[Module]) -> Module:
     ------
     ValueError
         For no models, models that are neither layers (:class:`Recurrent`) nor :class:`SequenceModel`, or that differ in
-        class, options or shapes, in the type, place or mode of their parameters, or in whether these are trained.
+        class, attributes or shapes, in the type, place or mode of their parameters, or in whether these are trained;
+        for models with parametrizations or hooks, which act on a single one.
     """
     if not models:
         raise ValueError("models must not be empty, got none")
     for model in models:
         if not isinstance(model, Recurrent | SequenceModel):
             raise ValueError(f"models must be recurrent layers or SequenceModel, got {type(model).__name__}")
+        if any(map(_has_extras, model.modules())):
+            raise ValueError(
+                "models must have no parametrizations and no hooks, which act on one model; remove them first"
+            )
     kinds = {_kind(model) for model in models}
     if len(kinds) > 1:
         raise ValueError(f"models must be alike to be stacked, got {' and '.join(sorted(kinds))}")
@@ -76,15 +83,20 @@ def _with_tensors(model: Module, tensors: dict[str, torch.Tensor]) -> Module:
     return copied
 
 
+def _has_extras(part: nn.Module) -> bool:
+    return is_parametrized(part) or any(getattr(part, name) for name in HOOKS)
+
+
 def _kind(model: nn.Module) -> str:
     """Everything that models in a stack must share."""
     shapes = ", ".join(f"{name} {_told(tensor)}" for name, tensor in model.named_parameters())
-    layer = model.layer if isinstance(model, SequenceModel) else model
-    options = [
-        getattr(layer, name, None) for name in ("symmetry", "nonlinearity", "epsilon", "batch_first", "padding", "side")
-    ]
-    readout = [getattr(model, name, None) for name in ("every_step", "invariant", "training")]
-    return f"{type(layer).__name__}({', '.join(map(str, options + readout))}; {shapes})"
+    return f"{', '.join(map(_options, model.modules()))}; {shapes}"
+
+
+def _options(part: nn.Module) -> str:
+    """Its class and attributes but for the schemes of initial weights, a user's own attributes too."""
+    public = sorted(name for name in vars(part) if not name.startswith("_") and name != "schemes")
+    return f"{type(part).__name__}({', '.join(f'{name}={getattr(part, name)}' for name in public)})"
 
 
 def _told(parameter: nn.Parameter) -> str:

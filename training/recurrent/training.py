@@ -64,7 +64,7 @@ class Training:
     Raises
     ------
     ValueError
-        For settings that cannot share a stack; for numbers that are not positive.
+        For settings that cannot share a stack, another task, numbers that are not positive.
     """
 
     def __init__(
@@ -80,11 +80,14 @@ class Training:
         test_every: int = TEST_EVERY,
         device: str = "cpu",
     ) -> None:
+        if not isinstance(task, CopyTask | ImageTask):
+            raise ValueError(f"task must be a CopyTask or an ImageTask, got {task!r}")
         copying = isinstance(task, CopyTask)
         self.settings, self.device = tuple(settings), as_device(device)
         self.task = task.to(self.device) if isinstance(task, ImageTask) else task
         self.steps, self.batch = whole_number("steps", steps, 1), whole_number("batch", batch, 1)
-        self.test_every, self.drop_at = whole_number("test_every", test_every, 1), drop_at
+        self.test_every = whole_number("test_every", test_every, 1)
+        self.drop_at = None if drop_at is None else whole_number("drop_at", drop_at, 1)
         for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
             if limit is not None:
                 real_array(name, limit, minimum=0.0, strict=True)

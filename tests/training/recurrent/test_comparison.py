@@ -46,7 +46,7 @@ def test_p_is_adjusted_for_the_number_of_pairs():
     values = {**LOSSES, ("RNN", 64): (9.0, 9.1, 9.2)}
     text = comparison(result("figure6", "copy, T <= 10", values, ("validation_loss", "test_loss")))
     p = ttest_ind(values["RNN", 32], values["RNN", 64], equal_var=False).pvalue
-    assert "t-tests of 3 pairs, in brackets p adjusted for that many by Holm's method: " in text
+    assert "t-tests of the losses themselves, 3 pairs, in brackets p adjusted for that many by Holm's method: " in text
     assert f"RNN 32 - RNN 64: p = {p:.2g} ({3 * p:.2g})" in text  # the smallest of the three
 
 

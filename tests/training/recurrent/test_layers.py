@@ -413,6 +413,26 @@ def test_the_update_gate_begins_with_its_bias(biases):
     assert (gates[:4].abs() < biases / 2.0).all()  # uniform up to 1/sqrt(4) each
 
 
+class Scaled(SequenceModel):
+    """A user's own model, with an attribute that stacked ones have to share."""
+
+    def __init__(self, layer, outputs, scale=1.0):
+        super().__init__(layer, outputs)
+        self.scale = scale
+
+
+def _parametrized():
+    layer = CapsuleRNN(3, 4)
+    nn.utils.parametrizations.weight_norm(layer, "encoder")
+    return layer
+
+
+def _hooked():
+    layer = CapsuleRNN(3, 4)
+    layer.register_forward_hook(lambda *_: None)
+    return layer
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -450,6 +470,22 @@ def test_the_update_gate_begins_with_its_bias(biases):
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 4).eval()]), "models must be alike"),
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 4).requires_grad_(False)]), "models must be alike"),
         (lambda: stack([]), "models must not be empty"),
+        (lambda: stack([_parametrized(), _parametrized()]), "models must have no parametrizations and no hooks"),
+        (lambda: stack([CapsuleRNN(3, 4), _hooked()]), "models must have no parametrizations and no hooks"),
+        (lambda: stack([SequenceModel(GRU(3, 4), 2), Scaled(GRU(3, 4), 2)]), "models must be alike"),
+        (lambda: stack([Scaled(GRU(3, 4), 2), Scaled(GRU(3, 4), 2, scale=5.0)]), "models must be alike"),
+        (
+            lambda: CapsuleRNN(4, 2)(torch.zeros(2, 5, 2, dtype=torch.complex128)),
+            r"got torch.complex128; torch.view_as_real\(x\).flatten\(-2\) converts it",
+        ),
+        (
+            lambda: CapsuleRNN(4, 2)(torch.zeros(2, 5, 4, dtype=torch.int64)),
+            r"got torch.int64; x.to\(torch.float64\) converts it",
+        ),
+        (
+            lambda: CapsuleRNN(4, 2).type(torch.complex64)(torch.zeros(2, 5, 4, dtype=torch.complex64)),
+            "parameters must be real, as the components of capsules are, got torch.complex64",
+        ),
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 5)]), "models must be alike"),
         (lambda: stack([CapsuleRNN(3, 4), CapsuleRNN(3, 4, epsilon=1e-3)]), "models must be alike"),
         (lambda: stack([stack([CapsuleRNN(3, 4)])]), "models must be single ones"),

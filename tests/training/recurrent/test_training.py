@@ -1,3 +1,4 @@
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -5,7 +6,9 @@ import pytest
 import torch
 import xarray as xr
 
+from training import runner
 from training.recurrent import CopyTask, ImageTask, Setting, Training
+from training.recurrent.job import Job
 from training.recurrent.selection import holm, select, summarise, welch
 from training.recurrent.stability import spectral_radius
 from training.recurrent.stacked_adam import StackedAdam, clip_norms, clip_values
@@ -365,6 +368,17 @@ def test_diverged_seeds_are_counted():
         (lambda: Training(CopyTask(2), [Setting("RNN", 4), Setting("GRU", 4)], 5), "models must be alike"),
         (lambda: Training(CopyTask(2), MIXED, 0), "steps must be an integer >= 1"),
         (lambda: Training(CopyTask(2), MIXED, 5, clip_norm=0.0), "clip_norm must be > 0"),
+        (lambda: Training(CopyTask(2), MIXED, 5, drop_at=0), "drop_at must be an integer >= 1, got 0"),
+        (lambda: Training(CopyTask(2), MIXED, 5, drop_at=1.5), "drop_at must be an integer >= 1, got 1.5"),
+        (lambda: Training(None, MIXED, 5), "task must be a CopyTask or an ImageTask, got None"),
+        (lambda: CopyTask(2).tokens(-1, 1, [0]), "step must be an integer >= 0, got -1"),
+        (lambda: CopyTask(2).batch(0, 1, [0.5]), "seeds must be an integer >= 0, got 0.5"),
+        (lambda: Setting(None, 4), "kind must be a string such as 'U\\(1\\) RNN', got None"),
+        (lambda: Setting("RNN", 4, seed=2**64), r"seed must be at most 2\^64 - 1, got 18446744073709551616"),
+        (lambda: Job(()), r"settings must name at least one Setting and nothing else, got \(\)"),
+        (lambda: Job(MIXED, images="cifar"), "images must be one of 'digits', 'mnist', got 'cifar'"),
+        (lambda: Job(MIXED, epochs=-1), "epochs must be an integer >= 0, got -1"),
+        (lambda: runner.run(Job(MIXED, 1, steps=1), every=math.nan), "every must be a number of seconds >= 0, got nan"),
         (lambda: StackedAdam([torch.nn.Parameter(torch.ones(2, 3))], [0.1]), "learning_rates must be one for each"),
     ],
 )
