@@ -13,12 +13,10 @@ def as_expression(name: str, value: Expr | float) -> Expr:
     ValueError
         Naming the argument, for anything else, a string too: its letters would not be those of this package.
     """
-    read = None
-    if not isinstance(value, str | bool):
-        try:
-            read = sympify(value, strict=True)
-        except SympifyError:
-            read = None
+    try:
+        read = sympify(value, strict=True)
+    except SympifyError:
+        read = None
     if not isinstance(read, Expr):
         raise ValueError(f"{name} must be a sympy expression, got {value!r}")
     return read
