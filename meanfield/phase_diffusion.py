@@ -110,7 +110,8 @@ def phase_diffusion(
         Over ``layer`` 0..depth, and ``sigma_w``, ``c_0`` or ``d_0``, ``delta_0`` or ``one_minus_rho_0``, and ``width``
         where they are sequences: `c`, `delta` and `rho` (at infinite width), `step_variance` and `variance`, in rad^2,
         which depend on rho alone: infinite where rho^2 underflows, and at sigma_w = 0 the limit of small sigma_w.
-        The attribute `generators` counts the angles.
+        The attribute `generators` counts the angles. Of sampled networks `simulate.ensemble_statistics` has, for U(1),
+        `drift_var`, and for both `coherence`, exp(-(k-1) variance/2) to leading order.
 
     Raises
     ------

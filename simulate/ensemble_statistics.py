@@ -59,7 +59,11 @@ def ensemble_statistics(
         - `gram` (..., row, column), `c` and `d` (..., input), Eq. (6) and (50);
         - between the first two inputs `overlap`, the component of C_12 (Eq. (10)) along its layer-0 direction, and
           `magnitude`, |C_12| of single networks; for U(1) also `turn`, the component across, and `drift`, the angle
-          from a network's own C_12^0 to its C_12^l in radians, -pi to pi; NaN where it vanishes in any network.
+          from a network's own C_12^0 to its C_12^l in radians, -pi to pi; for U(1) and O(k), k >= 2, `coherence`,
+          tr(P_0^T P_l)/k of a network's own polar factors (for U(1) the cosine of `drift`), 1 where nothing is
+          forgotten of the group element between the inputs, and to leading order in 1/N the exp(-(k-1) V/2) of a random
+          walk whose angles have the variance V of :func:`meanfield.phase_diffusion`. The last two are NaN where C_12
+          vanishes in any network.
 
         And of the mean C_12: `delta`, its size |E C_12| (O(k): the sum of the singular values of E Q; generic:
         |E tr Q|) with `delta_se`, and for U(1) `phi` with `phi_se`, NaN where C_12 vanishes. A size is positive even

@@ -94,21 +94,27 @@ def measurements(
     -------
     dict
         `gram`, `c` and `d`; and between the first two inputs `overlap` = tr(P^T Q) in the frame P, `magnitude`, the
-        |C_12| of each network (for O(k) the sum of the singular values of Q, for generic |tr Q|), and for U(1) `turn`,
-        the imaginary part of C_12 in the frame, and `drift`, the angle in radians from a network's own C_12^0 to its
-        C_12^l, NaN where that vanishes.
+        |C_12| of each network (for O(k) the sum of the singular values of Q, for generic |tr Q|); for U(1) and O(k),
+        k >= 2, `coherence`, tr(P_0^T P_l)/k of a network's own polar factors; and for U(1) `turn`, the imaginary part
+        of C_12 in the frame, and `drift`, the angle in radians from a network's own C_12^0 to its C_12^l. The last and
+        `coherence` are NaN where C_12 vanishes.
     """
     k = symmetry.capsule_dimension
     out = {"gram": gram, "c": _traces(gram, k), "d": d}
     if frame is None:
         return out
     q = gram[..., :k, k : 2 * k]
+    factor = polar_factor(q, symmetry)
     out["overlap"] = overlap(in_frame(q, frame))
-    out["magnitude"] = np.abs(overlap(in_frame(q, polar_factor(q, symmetry))))
+    out["magnitude"] = np.abs(overlap(in_frame(q, factor)))
+    alive = out["magnitude"] > 0.0
+    if symmetry.conserves_angles:
+        kept = overlap(in_frame(factor, factor[:, :, :1])) / k
+        out["coherence"] = np.where(alive & alive[:, :, :1], kept, np.nan)
     if symmetry.family == "U(1)":
         out["turn"] = turn(in_frame(q, frame))
-        own = in_frame(q, polar_factor(q[:, :, :1], symmetry))
-        out["drift"] = np.where(out["magnitude"] > 0.0, np.arctan2(turn(own), overlap(own)), np.nan)
+        own = in_frame(q, factor[:, :, :1])
+        out["drift"] = np.where(alive, np.arctan2(turn(own), overlap(own)), np.nan)
     return out
 
 
@@ -199,5 +205,6 @@ _LONG_NAMES = {
     "overlap": "overlap of two inputs in the frame of layer 0",
     "turn": "overlap of two inputs across the frame of layer 0",
     "magnitude": "size of the overlap in a single network",
+    "coherence": r"$\mathrm{tr}(P_0^T P_l)/k$, what is left of the group element between two inputs in a network",
     "drift": "phase since layer 0 in a single network (rad)",
 }

@@ -4,8 +4,9 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.linalg import polar
 
-from meanfield import Ensemble
+from meanfield import Ensemble, phase_diffusion
 from simulate import ensemble_statistics, plane_rotation, sample_networks, summary
 from simulate.blocks import BLOCK, PartialResultWarning
 from simulate.ensemble_statistics import _Reduction
@@ -47,6 +48,40 @@ def test_variances_and_the_drift_by_hand():
     np.testing.assert_allclose(streamed.turn, turned.imag.mean(axis=0), atol=1e-14)
     np.testing.assert_allclose(streamed.overlap, turned.real.mean(axis=0), rtol=1e-11)
     np.testing.assert_allclose(streamed.magnitude, np.abs(number).mean(axis=0), rtol=1e-11)
+
+
+def test_coherence_by_hand():
+    """U(1): the cosine of the drift. O(3): from polar factors by another route than the code's."""
+    plane = ensemble_statistics(Ensemble(), INPUTS, **SIZES, n_networks=2, group_elements=elements(2))
+    gram = sample_networks(Ensemble(), INPUTS, **SIZES, n_networks=2, group_elements=elements(2)).gram.values
+    number = gram[..., 0, 2] + gram[..., 1, 3] + 1j * (gram[..., 1, 2] - gram[..., 0, 3])
+    turned = number * number[:, :, :1].conj()
+    np.testing.assert_allclose(plane.coherence, (turned.real / np.abs(turned)).mean(axis=0), rtol=1e-12)
+    options = SIZES | {"n_networks": 3, "group_elements": elements(3)}
+    space = ensemble_statistics(Ensemble("O(3)"), INPUTS, **options)
+    q = sample_networks(Ensemble("O(3)"), INPUTS, **options).gram.values[..., :3, 3:]
+    factor = np.array([polar(each)[0] for each in q.reshape(-1, 3, 3)]).reshape(q.shape)
+    kept = np.einsum("nsij,nslij->nsl", factor[:, :, 0], factor) / 3
+    np.testing.assert_allclose(space.coherence, kept.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(space.coherence[:, 0], 1.0, rtol=1e-14)
+    assert "coherence" not in ensemble_statistics(Ensemble("generic(2)"), INPUTS, **SIZES, n_networks=2)
+
+
+@pytest.mark.parametrize(("symmetry", "k"), [("U(1)", 2), ("O(3)", 3)])
+def test_coherence_is_lost_as_theory_says(symmetry, k):
+    """N (1 - coherence) is (k - 1) N V/2 to leading order; of order 1/N only what two widths leave is left."""
+    layers, delta, measured = slice(1, 9), 0.8, []
+    for width in (128, 256):
+        options = {"width": width, "depth": 8, "d_0": 1.3, "sampler": "collective", "device": "cpu", "n_networks": 400}
+        known = np.linalg.cholesky([[1.0, delta], [delta, 1.0]])
+        out = ensemble_statistics(Ensemble(symmetry, "tanh", 1.5), known, **options, seed=width).isel(sigma_w=0)
+        measured.append((width * (1.0 - out.coherence.values[layers]), width * out.coherence_se.values[layers]))
+    variance = phase_diffusion(8, 1, 1.5, d=1.3, delta=1.3 * delta, symmetry=symmetry).variance.values
+    (narrow, narrow_se), (wide, wide_se) = measured
+    error = np.hypot(2.0 * wide_se, narrow_se)
+    expected = (k - 1) / 2 * (variance[layers] - variance[0])
+    assert np.all(np.abs(2.0 * wide - narrow - expected) < 4.5 * error)
+    assert np.all(expected > 10.0 * wide_se)  # a factor of 2 would be seen
 
 
 def test_the_frame_is_what_turns_the_second_input_into_the_first():
@@ -125,6 +160,7 @@ def test_a_dead_overlap_has_no_phase():
     out = ensemble_statistics(Ensemble(sigma_w=0.0), INPUTS, width=3, depth=1, n_networks=4)
     assert np.isnan(out.phi[0, 1])
     assert np.isnan(out.drift[0, 1])
+    assert np.isnan(out.coherence[0, 1])
     assert abs(out.drift[0, 0]) < 1e-15
     assert out.delta[0, 1] == 0.0
 
