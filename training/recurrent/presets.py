@@ -4,8 +4,8 @@ Sizes of the presets ``"paper"`` are the paper's, as are those of ``"sweep"``, w
 ``"cpu"`` and ``"quick"`` are reduced tasks, with shorter delays, fewer batches and fewer seeds; digits stand for MNIST.
 Their numbers are not the paper's and must not be read as such. ``"short"`` is the beginning of the paper's own
 training, with its task and settings: of Figure 6 the RNNs, all ten seeds, for 25,000 of a million batches; of Figure 7
-models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former again, where ordinary RNNs have more
-learning rates than Table 1's. Each takes an hour or more on a CPU.
+models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former, or the reduced run of another figure,
+where ordinary models have other learning rates. Each takes half an hour or more on a CPU.
 """
 
 from __future__ import annotations
@@ -170,16 +170,23 @@ def _copy(models: Sequence[str], max_delay: int, seeds: int, steps: int = STEPS,
     return Job((*settings, *controls(settings)), max_delay, steps=steps, **sizes)
 
 
-def _with_rates(rates: Sequence[float], max_delay: int, steps: int, seeds: Sequence[int]) -> Job:
-    """Ordinary RNNs with learning rates of their own to select from, beside the U(1) RNN with that of Table 1."""
-    table = best(COPY, _RNNS, 1)
+def _with_rates(
+    models: Sequence[str],
+    ordinary: Sequence[float],
+    equivariant: float,
+    max_delay: int,
+    steps: int,
+    seeds: Sequence[int],
+    **sizes,
+) -> Job:
+    """Ordinary models with learning rates of their own to select from, beside equivariant ones with one rate."""
     settings = tuple(
         replace(each, learning_rate=rate, seed=seed)
-        for each in table
-        for rate in (rates if each.kind == "RNN" else (each.learning_rate,))
+        for each in best(COPY, models, 1)
+        for rate in (ordinary if each.kind in ("RNN", "GRU") else (equivariant,))
         for seed in seeds
     )
-    return Job(settings, max_delay, steps=steps)
+    return Job(settings, max_delay, steps=steps, **sizes)
 
 
 def _short(models: Sequence[str], max_delay: int, steps: int, rates: Sequence[float], seeds: int) -> Job:
@@ -312,7 +319,7 @@ PRESETS: dict[str, dict[str, Size]] = {
         ),
         # seeds 0 to 9 are those of "short", which has Table 1's rates: 1e-4 for ordinary RNNs. U(1)'s 1e-3 is the best
         # of the three rates of "symmetry"
-        "rates": Size((_with_rates((3e-4, 1e-3, 3e-3), 25, 25_000, range(10, 15)),)),
+        "rates": Size((_with_rates(_RNNS, (3e-4, 1e-3, 3e-3), 1e-3, 25, 25_000, range(10, 15)),)),
         # before "cpu", which has both panels of the figure and stays the larger of the two
         "short": Size((_copy(_RNNS, 25, 10, 25_000),)),
         "cpu": Size((_short(_RNNS, 10, 40_000, (1e-3, 3e-4), 5), _short(_GRUS, 20, 15_000, (3e-3, 1e-3), 5))),
@@ -326,6 +333,8 @@ PRESETS: dict[str, dict[str, Size]] = {
     },
     "copy200": {
         "quick": Size((_copy(_GRUS, 4, 2, 60, batch=16, test_every=20),)),
+        # the rate that the ordinary GRU 32 preferred in figure6's "cpu", beside U(1)'s of this one's "cpu"; other seeds
+        "rates": Size((_with_rates(_GRUS, (1e-3,), 3e-3, 5, 40_000, range(3, 6), batch=32),)),
         "cpu": Size((_short(_GRUS, 5, 40_000, (3e-3,), 3),)),
         "sweep": Size((_swept(COPY, (*_COPY_RNNS, *_COPY_GRUS), max_delay=200, steps=STEPS),)),
         "paper": Size((_copy((*_RNNS, *_GRUS), 200, 10),)),

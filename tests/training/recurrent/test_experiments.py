@@ -273,6 +273,20 @@ def test_ordinary_rnns_with_rates_of_their_own():
     assert replace(part, settings=short.settings) == short
 
 
+def test_ordinary_grus_with_a_rate_of_their_own():
+    """The reduced run of the longest delays without its controls, for new seeds."""
+    (cpu,), (part,) = PRESETS["copy200"]["cpu"].parts, PRESETS["copy200"]["rates"].parts
+    plain = {replace(s, seed=0) for s in cpu.settings if s.name in ("GRU 32", "GRU 64", "U(1) GRU 32")}
+    assert {replace(s, seed=0, learning_rate=3e-3) for s in part.settings} == plain
+    assert {(s.name, s.learning_rate) for s in part.settings} == {
+        ("GRU 32", 1e-3),
+        ("GRU 64", 1e-3),
+        ("U(1) GRU 32", 3e-3),
+    }
+    assert not {s.seed for s in part.settings} & {s.seed for s in cpu.settings}
+    assert replace(part, settings=cpu.settings) == cpu
+
+
 def test_with_and_without_the_symmetry():
     """All that makes a model is Table 1's, but the rates that both are given, and the group; seeds are new ones."""
     (short,), (part,) = PRESETS["figure6"]["short"].parts, PRESETS["symmetry"]["cpu"].parts
