@@ -266,8 +266,8 @@ def as_activation(activation) -> Activation:
             hint = " (on radii r >= 0 it is 'linear')" if activation.lower() == "relu" else ""
             raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}{hint}")
         return NAMED_ACTIVATIONS[activation]
-    for name, named in NAMED_ACTIVATIONS.items():
-        if activation is named.value or activation is _of_torch(name):
+    for named in NAMED_ACTIVATIONS.values():
+        if activation is named.value or activation is _of_torch(named):
             return named
     is_pair = isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation))
     if not (is_pair or callable(activation)):
@@ -281,9 +281,9 @@ def as_activation(activation) -> Activation:
     return _from_callable(*functions)
 
 
-def _of_torch(name: str) -> Callable | None:
-    """torch's function of this name, where torch is there already."""
-    return getattr(sys.modules.get("torch"), name, None)
+def _of_torch(named: Activation) -> Callable:
+    """torch's function of this name, where torch is there already and has one; else numpy's."""
+    return getattr(sys.modules.get("torch"), named.name, named.value)
 
 
 def as_named(activation, purpose: str) -> Activation:

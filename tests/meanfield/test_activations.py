@@ -113,6 +113,12 @@ def test_reading_an_activation():
     assert isinstance(as_activation((np.tanh, lambda r: 1 / np.cosh(r) ** 2)), Activation)
 
 
+@pytest.mark.parametrize("bad", [None, 3.0, (), (np.tanh,), [np.tanh, np.cosh]])
+def test_what_is_no_activation(bad):
+    with pytest.raises(ValueError, match="activation must be a name, a callable f"):
+        as_activation(bad)
+
+
 def test_functions_of_one_name_are_not_confused():
     """Results are kept per function object: two lambdas look the same as text."""
     steep, flat = as_activation(lambda r: np.tanh(3.0 * r)), as_activation(lambda r: np.tanh(0.5 * r))

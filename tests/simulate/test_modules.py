@@ -82,6 +82,8 @@ def test_measurements_of_several_networks_are_summarised():
 @pytest.mark.parametrize("name", ["tanh", "erf"])
 def test_functions_of_torch_are_read_as_their_names(name):
     assert meanfield.as_activation(getattr(torch, name)) is meanfield.NAMED_ACTIVATIONS[name]
+    with pytest.raises(ValueError, match="got None"):  # nor is what torch has no function for
+        meanfield.as_activation(None)
 
 
 def test_a_weight_scale_that_wants_a_gradient_is_refused():
