@@ -11,8 +11,10 @@ a stack's, which keeps its states), x may be of one sequence without a batch, a 
 `batch_first` is True unless it is said, the third argument is the symmetry or the nonlinearity (a GRU's candidate has a
 ReLU unless it is said), there is one layer in one direction, and there is no `bias`, `device` or `dtype` to give
 (``layer.to(...)`` moves it). There are no packed sequences, no gradients of gradients (asking for them is an error),
-and no `torch.func.grad` or `vmap` through the loop over time, whose backward pass is written by hand. Under
-`torch.autocast` they compute in the type of their parameters.
+and no `torch.func` (grad, vmap, jvp), forward-mode derivatives, batched gradients or `torch.export` through the loop
+over time, whose backward pass is written by hand. Under `torch.autocast` they compute in the type of their parameters.
+`torch.compile` takes them; as one graph (``fullgraph=True``) gated ones after
+``torch.compiler.allow_in_graph(training.recurrent.gated.capsule_gru_states)`` (an ordinary GRU: ``gru_states``).
 
 The loop over time is Python's. On a CPU that costs little next to the products; on a GPU every step launches some
 kernels, as a loop of one's own would, unless a CUDA graph holds them, as in :class:`training.recurrent.Training`.
