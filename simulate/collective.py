@@ -74,7 +74,8 @@ def sample_collective(
         network.
     gram : array_like (inputs D, inputs D), optional
         In place of `inputs` and `d_0`, the covariance E z_i^0 z_i^0^T of each capsule of z^0, rows (input, component).
-        The input layer is the case (d_0/D) x_a x_b / (|x_a| |x_b|), times the identity on components.
+        The input layer is the case (d_0/D) x_a x_b / (|x_a| |x_b|), times the identity on components. For U(1) also the
+        complex (inputs, inputs) of E z_a conj(z_b), as :func:`meanfield.as_gram` makes it of norms that may differ.
     dtype : ``"float32"`` or ``"float64"``
         Precision of the states; sums over the capsules are float64 in any case, beyond those of a small chunk.
 
@@ -347,17 +348,28 @@ def _distinct(rows: np.ndarray) -> tuple[list[int], np.ndarray, np.ndarray]:
     return kept, place, sign
 
 
+def _of_components(gram: np.ndarray) -> np.ndarray:
+    """E z_a conj(z_b) as the covariances of real and imaginary parts, rows (input, component); E z_a z_b = 0."""
+    if gram.ndim != 2 or gram.shape[0] != gram.shape[1]:
+        raise ValueError(f"gram must have shape (inputs, inputs) where it is complex, got {gram.shape}")
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    return (np.kron(gram.real, np.eye(2)) + np.kron(gram.imag, turn)) / 2.0
+
+
 def _covariance(gram, ensemble: Ensemble) -> np.ndarray:
     """A symmetric positive semidefinite matrix of whole capsules."""
     if not isinstance(ensemble, Ensemble):
         raise ValueError(f"ensemble must be a meanfield.Ensemble, got {ensemble!r}")
-    gram, k = real_array("gram", gram), ensemble.symmetry.capsule_dimension
+    k = ensemble.symmetry.capsule_dimension
+    if np.iscomplexobj(gram) and ensemble.symmetry.family == "U(1)":
+        gram = _of_components(np.asarray(gram))
+    gram = real_array("gram", gram)
     if gram.ndim != 2 or gram.shape[0] != gram.shape[1] or len(gram) % k:
         raise ValueError(f"gram must have shape (inputs D, inputs D) with D = {k}, got {gram.shape}")
     size = np.sqrt(np.maximum(np.diagonal(gram), 0.0))
     bound = 1e-12 * np.outer(size, size)
     if not np.all(np.abs(gram - gram.T) <= bound):
-        raise ValueError("gram must be symmetric, got a matrix that is not")
+        raise ValueError("gram must be symmetric, or Hermitian, got a matrix that is not")
     unit = gram / np.where(size > 0.0, size, 1.0)[:, None] / np.where(size > 0.0, size, 1.0)
     lowest = np.linalg.eigvalsh(unit).min()
     if np.any(np.diagonal(gram) < 0.0) or lowest < -1e-12 * len(gram):

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy import special, stats
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from meanfield import Ensemble, as_symmetry, correlation_map, length_map
+from meanfield import Ensemble, as_gram, as_symmetry, correlation_map, length_map, trajectory
 from simulate import collective, plane_rotation, sample_networks
 from simulate.blocks import BLOCK
 from simulate.collective import Collective, sample_collective
@@ -294,6 +294,34 @@ def test_a_given_gram_matrix_is_the_covariance_of_layer_zero():
     assert np.all(stats.sem(gram, axis=0) < 0.02 * np.sqrt(np.outer(np.diag(start), np.diag(start))))
 
 
+def test_a_complex_gram_matrix_of_unequal_norms():
+    """E z_a conj(z_b) of linear f by its own definition; of tanh the trajectory that starts one layer earlier."""
+    sizes, delta, phi = (1.5, 0.6), 0.7, 0.8
+    start = np.array([[sizes[0], delta * np.exp(1j * phi)], [delta * np.exp(-1j * phi), sizes[1]]])
+    np.testing.assert_allclose(as_gram(sizes, delta, phi), start, rtol=1e-15)
+    bare = sample("U(1)", "linear", inputs=None, gram=start, width=50, depth=0, n_networks=800).gram.values[:, 0, 0]
+    z = bare[:, ::2] + 1j * bare[:, 1::2]  # of Re and Im of a against those of b
+    covariance = z[:, :, ::2] - 1j * z[:, :, 1::2]
+    error = stats.sem(covariance.real, axis=0) + 1j * stats.sem(covariance.imag, axis=0)
+    difference = covariance.mean(axis=0) - start
+    assert np.all(np.abs(difference.real) < 5 * error.real + 1e-12)
+    assert np.all(np.abs(difference.imag) < 5 * error.imag + 1e-12)
+    assert np.all(error.real < 0.05)
+    samples = sample(inputs=None, gram=start, width=4000, depth=2, n_networks=40)
+    first = trajectory(1, 1.0, c=sizes, delta=delta).isel(layer=1)
+    theory = trajectory(2, 1.5, c=(float(first.c_1), float(first.c_2)), delta=float(first.delta), phi=phi)
+    q = cross_block(samples)[:, 0]
+    for found, expected in (
+        (order_parameters(samples)[:, 0, :, 1], theory.c_2),
+        (overlap(q), theory.delta * np.cos(phi)),
+        (turn(q), theory.delta * np.sin(phi)),
+    ):
+        # what is of order 1/N is far below these errors, which are of order 1/sqrt(N)
+        assert np.all(np.abs(found.mean(axis=0) - expected.values) < 5 * stats.sem(found, axis=0))
+    other = sample(inputs=None, gram=np.array(start.conj()), width=4000, depth=2, n_networks=40)
+    assert turn(cross_block(other)).mean() < -0.1 < 0.1 < turn(q).mean()
+
+
 def test_equal_inputs_in_a_given_gram_matrix_stay_equal():
     samples = sample("O(3)", inputs=None, gram=np.kron(np.ones((2, 2)), np.diag([1.0, 0.3, 0.0])), depth=50)
     np.testing.assert_array_equal(cross_block(samples), cross_block(samples, 0, 0))
@@ -474,6 +502,11 @@ def test_a_users_activation_is_sampled():
         ({"inputs": None, "gram": np.eye(3)}, r"gram must have shape \(inputs D, inputs D\) with D = 2, got \(3, 3\)"),
         ({"inputs": None, "gram": np.ones(4)}, r"gram must have shape \(inputs D, inputs D\) with D = 2, got \(4,\)"),
         ({"inputs": None, "gram": np.full((2, 2), np.nan)}, "gram must be finite, got nan"),
+        (
+            {"inputs": None, "gram": np.ones((2, 3)) + 0j},
+            r"gram must have shape \(inputs, inputs\) where it is complex, got \(2, 3\)",
+        ),
+        ({"inputs": None, "gram": np.array([[1.0, 0.5j], [0.5j, 1.0]])}, "gram must be symmetric, or Hermitian"),
         ({"inputs": None, "gram": [[1.0, 0.5], [0.0, 1.0]]}, "gram must be symmetric"),
         ({"inputs": None, "gram": [[1.0, 2.0], [2.0, 1.0]]}, "gram must be positive semidefinite, got .* -1 of its"),
         ({"inputs": None, "gram": np.diag([1.0, -1.0])}, "gram must be positive semidefinite, got .* -1 of its"),
