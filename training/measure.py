@@ -116,6 +116,11 @@ def ranks(stack: Stack, images: torch.Tensor) -> Iterator[torch.Tensor]:
     Parameters
     ----------
     images : (images, features)
+
+    Raises
+    ------
+    ValueError
+        For images of another shape or type.
     """
     _check(stack, images)
     yield from map(_rank, stack.states(images.T.expand(len(stack.models), -1, -1)))

@@ -12,9 +12,10 @@ from meanfield.anisotropy import anisotropy_trajectory
 from meanfield.finite_width import finite_width_transition
 from meanfield.fluctuations import fluctuation_trajectory, fluctuations
 from meanfield.phase_diffusion import phase_diffusion
+from meanfield.trajectory import trajectory
 from simulate import plane_rotation, sample_networks
 from simulate.collective import sample_collective
-from simulate.observables import cross_block, order_parameters, polar_factor
+from simulate.observables import cross_block, order_parameters, overlap, polar_factor, turn
 from simulate.statistics import Estimate, extrapolate
 
 SAMPLERS = {"networks": sample_networks, "collective": sample_collective}
@@ -211,3 +212,35 @@ def test_an_anisotropic_input_relaxes(sampler):
             options = {"width": width, "depth": 4, "n_networks": 2000, "seed": width, **OPTIONS}
             grams.append(sample_collective(Ensemble("O(3)", "tanh", 1.5), gram=start, **options).gram.values[:, 0])
     assert deviation(*grams, expected).max() < 5.0
+
+
+def test_behind_the_readable_depth_the_phase_fades_slowly():
+    """The numbers in `readable_depth`'s docstring: |E exp(i phi)|, where theory's variance is no longer good."""
+    sigma_w, delta = 1.4, 0.8
+    d = sigma_w**2 * float(fixed_point(sigma_w).c)
+    start = d / 2.0 * np.kron([[1.0, delta], [delta, 1.0]], np.eye(2))
+    for width, told in ((64, 0.3), (256, 0.1)):
+        variance = phase_diffusion(130, width, sigma_w, d=d, delta=delta * d).variance.values
+        depth = int(np.argmax(variance >= 1.0))
+        options = {"width": width, "depth": 2 * depth, "n_networks": 800, "seed": width, **OPTIONS}
+        q = cross_block(sample_collective(Ensemble("U(1)", "tanh", sigma_w), gram=start, **options))[:, 0]
+        phase = np.arctan2(turn(q), overlap(q))
+        left = np.abs(np.exp(1j * phase).mean(axis=0))
+        error = 1.0 / np.sqrt(800)  # at most
+        assert abs(left[depth] - np.exp(-0.5)) < 0.05 + 3 * error
+        assert abs(left[-1] - told) < 0.05 + 2 * error
+        assert np.exp(-variance[2 * depth] / 2.0) < 1e-3
+
+
+def test_the_mean_overlap_deviates_more_with_depth():
+    """As `trajectory` says of Delta: N times the deviation, relative to Delta, at layers 30, 45 and 60."""
+    sigma_w, delta, layers = 1.4, 0.8, [30, 45, 60]
+    c = float(fixed_point(sigma_w).c)
+    start = sigma_w**2 * c / 2.0 * np.kron([[1.0, delta], [delta, 1.0]], np.eye(2))
+    options = {"width": 50, "depth": 60, "n_networks": 2000, "seed": 5, **OPTIONS}
+    found = overlap(cross_block(sample_collective(Ensemble("U(1)", "tanh", sigma_w), gram=start, **options))[:, 0])
+    theory = trajectory(61, sigma_w, c=c, delta=delta * c).delta.values[1:]
+    relative = Estimate.from_samples(found[:, layers] / theory[layers] - 1.0)
+    assert np.all(relative.value > 5 * relative.standard_error)
+    growth = np.diff(found[:, layers] / theory[layers])
+    assert np.all(growth.mean(axis=0) > 3 * growth.std(axis=0) / np.sqrt(len(growth)))
