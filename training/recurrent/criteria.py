@@ -45,12 +45,13 @@ def lower_loss(table: pd.DataFrame) -> list[Check]:
 def controls(table: pd.DataFrame) -> list[Check]:
     """Of Figure 6 and of the longest delays, what the paper does not ask.
 
-    Whether equivariance alone helps: generic(2) RNNs against U(1) ones, the same capsules and nonlinearity. Whether its
+    Whether equivariance alone helps: generic(2) models against U(1) ones, same capsules and nonlinearity. Whether its
     start is what helps a U(1) GRU: a GRU that starts with b_z = 2 too, and with its own initial weights or with those
     of the U(1) GRU, whichever validation prefers, against one that does not, and against U(1).
     """
     pairs = (
         ("generic(2) RNN 32", "U(1) RNN 32"),
+        ("generic(2) GRU 32", "U(1) GRU 32"),
         ("GRU 32", "GRU 32, b_z = 2"),
         ("GRU 32, b_z = 2", "U(1) GRU 32"),
     )

@@ -14,6 +14,7 @@ from training import run_experiment, runner, table
 from training.commands import Report
 from training.experiments import EXPERIMENTS
 from training.recurrent import CopyTask, Setting
+from training.recurrent.copy_task import TOKENS
 from training.recurrent.experiments import RECURRENT
 from training.recurrent.job import DROP_AFTER, EPOCHS, Job
 from training.recurrent.presets import AS_LARGE, PRESETS, Size, best, controls, describe, sweep
@@ -298,6 +299,23 @@ def test_with_and_without_the_symmetry():
         assert not {s.seed for s in own} & {s.seed for s in short.settings}
         assert len(own) == 15
     assert (part.max_delay, part.batch, part.steps) == (short.max_delay, short.batch, short.steps)
+
+
+def test_grus_with_and_without_the_symmetry():
+    """That of the longest delays but for rates, seeds, recurrent weights; and one that begins as the same function."""
+    (cpu,), (part,) = PRESETS["copy200"]["cpu"].parts, PRESETS["gru_symmetry"]["cpu"].parts
+    with_it, without = ([s for s in part.settings if s.kind == f"{each} GRU"] for each in ("U(1)", "generic(2)"))
+    assert [replace(s, kind="generic(2) GRU") for s in with_it] == without
+    theirs = {replace(s, seed=0) for s in cpu.settings if s.kind == "U(1) GRU"}
+    assert {replace(s, seed=0, learning_rate=3e-3, recurrent="uniform") for s in with_it} == theirs
+    assert {(s.learning_rate, s.recurrent) for s in with_it} == {(rate, "identity") for rate in (1e-3, 3e-3, 1e-2)}
+    earlier = {s.seed for preset in ("cpu", "rates") for s in PRESETS["copy200"][preset].parts[0].settings}
+    assert not {s.seed for s in part.settings} & earlier
+    assert len(with_it) + len(without) == len(part.settings) == 30
+    assert replace(part, settings=cpu.settings) == cpu
+    x = torch.nn.functional.one_hot(torch.randint(TOKENS, (3, 7)), TOKENS).float()
+    a, b = (each[0].build(TOKENS, every_step=True) for each in (with_it, without))
+    assert torch.equal(a(x), b(x))
 
 
 def test_images_with_and_without_the_symmetry():
