@@ -121,7 +121,7 @@ def phase_diffusion(
     symmetry, activation = _with_angles(symmetry), as_activation(activation)
     depth = whole_number("depth", depth, 0)
     scale, start, widths = sigma_w_axis(sigma_w, activation), start_axis(c, d), width_axis(width)
-    overlap = _overlap_axis(delta, one_minus_rho)
+    overlap = overlap_axis(delta, one_minus_rho)
     known = {"delta": overlap} if delta is not None else {"one_minus_rho": overlap}
     first = None
     begin = start
@@ -145,7 +145,7 @@ def _with_angles(symmetry: str | Symmetry) -> Symmetry:
     return symmetry
 
 
-def _overlap_axis(delta, one_minus_rho) -> xr.DataArray:
+def overlap_axis(delta, one_minus_rho) -> xr.DataArray:
     if (delta is None) == (one_minus_rho is None):
         raise ValueError("give delta or one_minus_rho, one of the two")
     if delta is not None:

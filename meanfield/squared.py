@@ -20,7 +20,7 @@ import numpy as np
 from scipy import special
 
 from .activations import Activation, GaussianMixture, RadialFunction
-from .mixture import STEP, MixtureState, turning
+from .mixture import STEP, MixtureState, mixture_state, turning
 from .overlap import Overlaps
 from .quadrature import bent_grid, scale_bucket
 
@@ -49,7 +49,7 @@ def _densities(activation: Activation) -> GaussianMixture | None:
         return None
     known = {
         "tanh": GaussianMixture(_tanh_density(activation.mixture.density), "gaussian"),
-        "erf": GaussianMixture(lambda v: 2.0 * v, "unit"),  # up to v = 1; SquaredOverlaps adds the rest
+        "erf": GaussianMixture(lambda v: 2.0 * v, "unit"),  # up to v = 1; squared_state adds the rest
         "algebraic": GaussianMixture(lambda v: 2.0 * v * np.exp(-np.square(v)), "gaussian"),
         "linear": activation.mixture,
     }
@@ -79,19 +79,24 @@ def squared(activation: Activation) -> Activation:
     )
 
 
+def squared_state(activation: Activation, dimension: int, s: np.ndarray) -> MixtureState:
+    """The mixture of (f/r)^2 for a flat array s of states of a named activation."""
+    if activation.name != "erf":
+        return mixture_state(squared(activation), dimension, s)
+    kappa = np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None]
+    v, density = erf_rule(scale_bucket(turning(dimension, float(kappa.max(initial=0.0)))))
+    return MixtureState(dimension, s, density[None, :], -np.log1p((kappa * v) ** 2))
+
+
 class SquaredOverlaps(Overlaps):
     """Overlap averages of f(r)^2/r, by the engine for those of f."""
 
     def __init__(self, activation: Activation, dimension: int, s: np.ndarray) -> None:
-        self._is_erf = activation.guaranteed and activation.name == "erf"
+        self._root = activation
         super().__init__(squared(activation), dimension, s)
 
     def _mixture(self, states: np.ndarray) -> MixtureState:
-        if not self._is_erf:
-            return super()._mixture(states)
-        kappa = np.sqrt(2.0 / self.dimension) * np.sqrt(self.s[states])[:, None]
-        v, density = erf_rule(scale_bucket(turning(self.dimension, float(kappa.max(initial=0.0)))))
-        return MixtureState(self.dimension, self.s[states], density[None, :], -np.log1p((kappa * v) ** 2))
+        return squared_state(self._root, self.dimension, self.s[states])
 
 
 @lru_cache(maxsize=32)

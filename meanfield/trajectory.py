@@ -38,8 +38,8 @@ def trajectory(
     """Iterate the length map, Eq. (8), and the correlation map, Eq. (12), from given starting values.
 
     This is the limit of infinite width. What networks of width N deviate by is of order 1/N: for c
-    :func:`meanfield.fluctuation_trajectory` has it, for the phase :func:`meanfield.phase_diffusion`. The mean of Delta
-    deviates too, by an amount relative to Delta that grows with depth.
+    :func:`meanfield.fluctuation_trajectory` has it, for Delta :func:`meanfield.overlap_fluctuations`, for the phase
+    :func:`meanfield.phase_diffusion`.
 
     Order parameters are those behind the activation. Behind a random input layer, as `simulate` has one, capsules are
     Gaussian with E |z|^2 = d and a covariance Delta_z of two inputs; one layer with sigma_w = 1 says what that is in c

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from meanfield import Ensemble, fixed_point, fluctuations, jacobian_trajectory, length_map, phase_diffusion
+from meanfield import (
+    Ensemble,
+    fixed_point,
+    fluctuations,
+    jacobian_trajectory,
+    length_map,
+    overlap_fluctuations,
+    phase_diffusion,
+)
 
 from .collective import sample_collective
 from .compare import Comparison, Quantity, Theory, complete, extrapolated
@@ -21,6 +29,7 @@ from .observables import cross_block, in_frame, order_parameters, overlap, polar
 JACOBIAN_LAYERS = (1, 2, 5, 10)
 PROBES = 8
 PHASE_LAYERS = (1, 2, 5)
+OVERLAP_LAYERS = (10, 20, 40)
 SETTLED_LAYER = 40  # where nothing is left of the start
 MORE_NETWORKS = 8  # for fluctuations, whose own fluctuations are larger, and which cost little to sample
 
@@ -101,7 +110,7 @@ def compare_fluctuations(
     seed: int,
     **run,
 ) -> list[Comparison]:
-    """N Var c and N (E c - c*) at the fixed point, and N times the variance by which the phase diffuses."""
+    """N Var c and N (E c - c*) at the fixed point, N (E Delta - Delta), and N times the variance of the phase."""
     told, case = theory_of(ensemble), str(ensemble.symmetry)
     d_0 = ensemble.sigma_w**2 * float(fixed_point(ensemble.sigma_w, ensemble.symmetry, ensemble.activation).c)
     samples = [
@@ -121,9 +130,10 @@ def compare_fluctuations(
     ]
     rows = [*extrapolated(case, [_scatter(one, told) for one in samples])]
     rows += extrapolated(case, [_bias(one, told) for one in samples])
+    directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
+    delta = float(directions[0] @ directions[1]) * d_0
+    rows += extrapolated(case, [_overlap_bias(one, told, d_0, delta) for one in samples])
     if ensemble.symmetry.family != "generic":
-        directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
-        delta = float(directions[0] @ directions[1]) * d_0
         rows += extrapolated(case, [_diffusion(one, told, d_0, delta) for one in samples])
     return rows
 
@@ -162,6 +172,17 @@ def _linear_noise(samples: xr.Dataset, told: Ensemble, c_star: float) -> np.ndar
     for layer in range(1, c.shape[1]):
         y = chi_c * y + c[:, layer] - mapped[:, layer - 1]
     return y
+
+
+def _overlap_bias(samples: xr.Dataset, told: Ensemble, d_0: float, delta: float) -> Quantity:
+    """N times what the mean C_12 exceeds Delta of infinite width by."""
+    depth, layers = max(OVERLAP_LAYERS), list(OVERLAP_LAYERS)
+    found = overlap_fluctuations(
+        depth, 1, told.sigma_w, d=d_0, delta=delta, symmetry=told.symmetry, activation=told.activation
+    ).isel(layer=layers)
+    each = samples.width * (overlap(cross_block(samples)[:, 0])[:, layers] - found.delta.values)
+    theory = found.delta_shift.values
+    return Quantity("N (E Delta - Delta)", told.sigma_w, layers, theory, each - theory)
 
 
 def _diffusion(samples: xr.Dataset, told: Ensemble, d_0: float, delta: float) -> Quantity:

@@ -138,6 +138,7 @@ def test_starts_where_averages_end():
         lambda c: mf.fluctuation_trajectory(2, 8, 1.5, c=c),
         lambda d: mf.fluctuation_trajectory(2, 8, 1.5, d=d),
         lambda d: mf.jacobian_trajectory(2, 1.5, d),
+        lambda c: mf.overlap_fluctuations(2, 8, 1.5, c=c, delta=1.0),
         lambda c: mf.phase_diffusion(2, 8, 1.5, c=c, delta=1.0),
     ):
         with raises("sigma_w^2 c must be at most 1e+300, got "):
