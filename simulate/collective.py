@@ -42,7 +42,7 @@ def sample_collective(
     n_networks: int,
     seed: int = 0,
     sigma_w=None,
-    d_0: float = 1.0,
+    d_0=1.0,
     group_elements=None,
     dtype: str = "float32",
     device: str = "auto",
@@ -74,8 +74,8 @@ def sample_collective(
         network.
     gram : array_like (inputs D, inputs D), optional
         In place of `inputs` and `d_0`, the covariance E z_i^0 z_i^0^T of each capsule of z^0, rows (input, component).
-        The input layer is the case (d_0/D) x_a x_b / (|x_a| |x_b|), times the identity on components. For U(1) also the
-        complex (inputs, inputs) of E z_a conj(z_b), as :func:`meanfield.as_gram` makes it of norms that may differ.
+        The input layer is the case sqrt(d_a d_b)/D x_a x_b / (|x_a| |x_b|), times the identity on components. For U(1)
+        also the complex (inputs, inputs) of E z_a conj(z_b), as :func:`meanfield.as_gram` makes it.
     dtype : ``"float32"`` or ``"float64"``
         Precision of the states; sums over the capsules are float64 in any case, beyond those of a small chunk.
 
@@ -96,7 +96,7 @@ def sample_collective(
     if (inputs is None) == (covariance is None):
         raise ValueError(f"inputs or gram must be given, and not both, got {'neither' if inputs is None else 'both'}")
     if covariance is not None:
-        if d_0 != 1.0:
+        if np.ndim(d_0) or d_0 != 1.0:
             raise ValueError(f"d_0 must be left out where gram is given, got {d_0!r}")
         inputs = np.eye(len(covariance) // ensemble.symmetry.capsule_dimension)
     setup = Setup.create(
@@ -187,7 +187,8 @@ class Collective:
         if self.covariance is not None:
             rows = cholesky_rows(self.covariance).reshape(-1, k, setup.rows)
         else:
-            rows = math.sqrt(setup.d_0 / k) * np.einsum("ce,af->acef", np.eye(k), setup.directions)
+            lengths = np.sqrt(setup.d_0 / k)[:, None] * setup.directions
+            rows = np.einsum("ce,af->acef", np.eye(k), lengths)
             rows = rows.reshape(len(rows), k, -1)
         if setup.group_elements is not None:
             rows = setup.group_elements @ rows

@@ -48,7 +48,7 @@ def sample_jacobians(
     n_networks: int,
     seed: int = 0,
     sigma_w=None,
-    d_0: float = 1.0,
+    d_0=1.0,
     probes: int | None = None,
     spectrum: bool = False,
     group_elements=None,

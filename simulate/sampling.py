@@ -33,7 +33,7 @@ def sample_networks(
     n_networks: int,
     seed: int = 0,
     sigma_w=None,
-    d_0: float = 1.0,
+    d_0=1.0,
     group_elements=None,
     dtype: str = "float32",
     device: str = "auto",
@@ -66,8 +66,8 @@ def sample_networks(
     sigma_w : array_like, optional
         Values to use in place of the ensemble's own, all with the same draws of V and W (so that results at different
         sigma_w are correlated with each other, while networks stay independent).
-    d_0 : float > 0
-        E (1/N) sum_i |z_i^0|^2.
+    d_0 : number > 0, or one for each input
+        E (1/N) sum_i |z_i^0|^2. The lengths of the inputs do not count.
     group_elements : array_like (inputs, D, D), optional
         Orthogonal matrices that act on every capsule of z^0, one for each input.
     dtype : ``"float32"`` or ``"float64"``
@@ -187,8 +187,9 @@ class Draws:
         setup = self.setup
         k, (inputs, features) = setup.symmetry.capsule_dimension, setup.directions.shape
         weights = self._normal((setup.width * k, features))
-        scale = np.full((self.networks, setup.sigma_w.size, inputs), power_of_two(np.sqrt(setup.d_0 / k)))
-        state = math.sqrt(setup.d_0 / k) / scale.flat[0] * (weights @ setup.tensor(setup.directions.T.copy()))
+        sizes = np.sqrt(setup.d_0 / k)
+        scale = np.broadcast_to(power_of_two(sizes), (self.networks, setup.sigma_w.size, inputs)).copy()
+        state = setup.tensor(sizes / scale[0, 0]) * (weights @ setup.tensor(setup.directions.T.copy()))
         state = state.reshape(self.networks, setup.width, k, inputs)
         if setup.group_elements is not None:
             state = torch.einsum("ade,bnea->bnda", setup.tensor(setup.group_elements), state)

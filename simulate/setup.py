@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from meanfield import Ensemble
-from meanfield.checks import real_array, real_number, sigma_w_array, whole_number
+from meanfield.checks import real_array, sigma_w_array, whole_number
 from meanfield.symmetry import Symmetry
 
 from .devices import as_device, as_dtype
@@ -40,6 +40,7 @@ class Setup:
     directions : (inputs, features), unit vectors
     group_elements : (inputs, D, D), or None
     sigma_w : (points,)
+    d_0 : (inputs,)
     The others are those of :func:`simulate.sample_networks`.
     """
 
@@ -50,7 +51,7 @@ class Setup:
     depth: int
     seed: int
     sigma_w: np.ndarray
-    d_0: float
+    d_0: np.ndarray
     dtype: str
     device: str
     tf32: bool
@@ -65,7 +66,7 @@ class Setup:
         depth: int,
         seed: int = 0,
         sigma_w=None,
-        d_0: float = 1.0,
+        d_0=1.0,
         group_elements=None,
         dtype: str = "float32",
         device: str = "auto",
@@ -83,7 +84,6 @@ class Setup:
         sigma_w = sigma_w_array(ensemble.sigma_w if sigma_w is None else sigma_w, ensemble.activation)
         if sigma_w.ndim > 1:
             raise ValueError(f"sigma_w must be a number or one-dimensional, got shape {sigma_w.shape}")
-        d_start = real_number("d_0", d_0, minimum=0.0, strict=True)
         as_dtype(dtype)
         directions = _directions(inputs)
         if whole_number("seed", seed, 0) > LARGEST_SEED:
@@ -96,7 +96,7 @@ class Setup:
             depth=whole_number("depth", depth, 0),
             seed=int(seed),
             sigma_w=np.atleast_1d(sigma_w),
-            d_0=d_start,
+            d_0=_starts(d_0, len(directions)),
             dtype=dtype,
             device=str(as_device(device)),
             tf32=flag("tf32", tf32),
@@ -147,7 +147,7 @@ class Setup:
             "activation": self.ensemble.activation.name,
             "width": self.width,
             "seed": self.seed,
-            "d_0": self.d_0,
+            "d_0": float(self.d_0[0]) if np.all(self.d_0 == self.d_0[0]) else self.d_0.tolist(),
             "dtype": self.dtype,
             "tf32": int(self.tf32),
             "device": self.device,
@@ -165,6 +165,14 @@ def _directions(inputs) -> np.ndarray:
     # a power of two, so that squares stay in range and not a bit of an ordinary direction changes
     inputs = np.ldexp(inputs, -np.frexp(largest)[1])
     return inputs / np.sqrt(np.sum(inputs**2, axis=1, keepdims=True))
+
+
+def _starts(d_0, inputs: int) -> np.ndarray:
+    """d_0 of each input, (inputs,)."""
+    starts = real_array("d_0", d_0, minimum=0.0, strict=True)
+    if starts.shape not in ((), (inputs,)):
+        raise ValueError(f"d_0 must be a number, or one for each of the {inputs} inputs, got shape {starts.shape}")
+    return np.broadcast_to(starts, (inputs,)).copy()
 
 
 def _group_elements(group_elements, inputs: int, symmetry: Symmetry) -> np.ndarray | None:

@@ -284,6 +284,25 @@ def test_the_input_layer_is_a_case_of_a_given_gram_matrix(symmetry):
     assert "d_0" not in given.attrs
 
 
+def test_inputs_of_different_sizes_are_a_case_too():
+    x, sizes = INPUTS / np.linalg.norm(INPUTS, axis=1, keepdims=True), np.array([0.7, 0.2, 1.5])
+    lengths = np.sqrt(sizes)[:, None] * x
+    given = sample("O(3)", inputs=None, gram=np.kron(lengths @ lengths.T, np.eye(3)) / 3.0, depth=2)
+    xr.testing.assert_allclose(sample("O(3)", d_0=sizes, depth=2), given, rtol=1e-9)
+
+
+def test_one_input_at_two_sizes():
+    """Which are apart in every layer, and point the same way only behind the input layer."""
+    found = sample("U(1)", inputs=INPUTS[[0, 0]], d_0=[1.0, 4.0], width=2000, n_networks=40)
+    c = order_parameters(found)[:, 0].mean(axis=0)
+    first = trajectory(1, 1.0, c=(1.0, 4.0), delta=2.0).isel(layer=1)
+    theory = trajectory(3, 1.5, c=(float(first.c_1), float(first.c_2)), delta=float(first.delta))
+    np.testing.assert_allclose(c[:, 0], theory.c_1, rtol=0.02)
+    np.testing.assert_allclose(c[:, 1], theory.c_2, rtol=0.02)
+    np.testing.assert_allclose(overlap(cross_block(found)[:, 0]).mean(axis=0), theory.delta, rtol=0.02)
+    assert theory.c_1[0] < 0.7 * theory.c_2[0]
+
+
 def test_a_given_gram_matrix_is_the_covariance_of_layer_zero():
     """Linear f shows it bare: E gram^0 = start, for a start that no input layer makes."""
     rows = np.random.default_rng(2).normal(size=(6, 6))
@@ -515,6 +534,7 @@ def test_a_users_activation_is_sampled():
             "gram must be positive semidefinite, got .* -1e-30 of its",
         ),
         ({"inputs": None, "gram": np.eye(2), "d_0": 2.0}, "d_0 must be left out where gram is given, got 2"),
+        ({"inputs": None, "gram": np.eye(2), "d_0": [1.0, 1.0]}, "d_0 must be left out where gram is given, got"),
         ({"inputs": None, "gram": np.eye(2), "group_elements": np.eye(2)}, "group_elements must have shape"),
     ],
 )

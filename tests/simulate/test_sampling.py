@@ -131,6 +131,20 @@ def test_input_layer(k):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(2)"])
+def test_inputs_of_different_sizes(symmetry, dtype):
+    """Each is as it would be among inputs of its own size, in the same networks."""
+    sizes = (0.3, 1e-30)
+    alone = [sample(symmetry, d_0=size, inputs=INPUTS[:2], dtype=dtype) for size in sizes]
+    both = sample(symmetry, d_0=list(sizes), inputs=INPUTS[:2], dtype=dtype)
+    for place, one in enumerate(alone):
+        np.testing.assert_allclose(order_parameters(both)[..., place], order_parameters(one)[..., place], rtol=1e-6)
+        np.testing.assert_allclose(both.d[..., place], one.d[..., place], rtol=1e-6)
+    assert both.attrs["d_0"] == list(sizes)
+    assert alone[0].attrs["d_0"] == 0.3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("sigma_w", "d_0"), [(1.5, 1e-20), (1.5, 1e-100), (1e-12, 1.0), (1e-60, 1.0), (1e60, 1e60)])
 def test_saturated_networks_have_c_equal_to_one_at_any_size(sigma_w, d_0, dtype):
     samples = sample("O(3)", "saturated", sigma_w, d_0=d_0, dtype=dtype)
@@ -269,7 +283,8 @@ def test_a_users_activation_is_sampled():
         ({"n_networks": 0}, "n_networks must be an integer >= 1, got 0"),
         ({"seed": -1}, "seed must be an integer >= 0, got -1"),
         ({"d_0": 0.0}, "d_0 must be > 0, got 0"),
-        ({"d_0": [1.0, 2.0]}, "d_0 must be one number"),
+        ({"d_0": [1.0] * 5}, r"d_0 must be a number, or one for each of the \d inputs, got shape \(5,\)"),
+        ({"d_0": [1.0, 0.0]}, "d_0 must be > 0, got 0"),
         ({"dtype": "float16"}, "dtype must be"),
         ({"device": "tpu"}, "device must be"),
         ({"dtype": ["float64"]}, r"dtype must be .*, got \['float64'\]"),
