@@ -36,9 +36,8 @@ from .fluctuations import LayerNoise, layer_noise
 from .maps import warn_if_inaccurate
 from .overlap_noise import OverlapNoise, overlap_noise
 from .overlap_response import AnisotropyResponse, OverlapResponse, anisotropy_response, overlap_response
-from .phase_diffusion import overlap_axis
 from .symmetry import Symmetry, as_symmetry
-from .trajectory import trajectory
+from .two_inputs import follow, overlap_axis
 
 LONG_NAMES = {
     "c": "order parameter $c$ at infinite width, Eq. (8)",
@@ -226,16 +225,10 @@ def overlap_fluctuations(
     depth = whole_number("depth", depth, 0)
     scale, start, widths = sigma_w_axis(sigma_w, activation), start_axis(c, d), width_axis(width)
     overlap = overlap_axis(delta, one_minus_rho)
-    known = {"delta": overlap} if delta is not None else {"one_minus_rho": overlap}
-    begin, first = start, None
-    if d is not None:  # layer 0 is one layer, with sigma_w = 1, of inputs whose Gram matrix is known
-        before = trajectory(1, 1.0, start, symmetry=symmetry, activation=activation, **known)
-        begin, known = before.c.isel(layer=1), {"one_minus_rho": before.one_minus_rho.isel(layer=1)}
-        first = before
-    path = trajectory(depth, scale, begin, symmetry=symmetry, activation=activation, **known)
+    path, first = follow(depth, scale, start, overlap, symmetry, activation)
     if np.any(path.one_minus_rho.isel(layer=0) <= 0.0):
         raise ValueError("delta must be below the order parameter (one_minus_rho above 0): identical inputs have one c")
-    deviations, errors = _follow(path, first, symmetry, activation)
+    deviations, errors = _propagate(path, first, symmetry, activation)
     variables = {name: path[name] for name in ("c", "delta", "rho")}
     variables |= {name: value / widths for name, value in _absolute(path, deviations, symmetry).items()}
     if not activation.guaranteed:
@@ -244,7 +237,7 @@ def overlap_fluctuations(
     return table(variables, (scale, start, overlap, widths), symmetry, activation, LONG_NAMES)
 
 
-def _follow(
+def _propagate(
     path: xr.Dataset, first: xr.Dataset | None, symmetry: Symmetry, activation: Activation
 ) -> tuple[list[_Deviations], np.ndarray]:
     """The deviations of every layer, and what each adds to the relative error, (layer, ...), of a trajectory.
@@ -303,15 +296,15 @@ def _absolute(path: xr.Dataset, deviations: list[_Deviations], symmetry: Symmetr
         for name in names
     }
     with np.errstate(divide="ignore", over="ignore"):
-        lengthening = _turns(symmetry) / 2.0 * relative["angle"] / path.rho
         delta_shift = _product(path.delta, relative["along"])
+        lengthening = _product(path.c, _product(1.0 / path.rho, _turns(symmetry) / 2.0 * relative["angle"]))
         return {
             "var_c": _product(path.c**2, relative["variance"]),
             "mean_shift": _product(path.c, relative["shift"]),
             "cov_c": _product(path.c**2, relative["both"]),
             "cov_c_magnitude": _product(path.c * path.delta, relative["crossed"]),
             "var_magnitude": _product(path.c**2, relative["magnitude"]),
-            "magnitude_shift": delta_shift + _product(path.c, lengthening),
+            "magnitude_shift": delta_shift + lengthening,
             "delta_shift": delta_shift,
         }
 

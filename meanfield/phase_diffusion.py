@@ -46,6 +46,7 @@ from .maps import warn_if_inaccurate
 from .symmetry import Symmetry, as_symmetry
 from .trajectory import trajectory
 from .transverse import transverse_noise
+from .two_inputs import follow, overlap_axis
 
 _FIRST_DEPTH = 64
 _LARGEST_XI = 1e4  # deeper networks would take long to follow, and N >> xi_delta is out of reach
@@ -122,14 +123,10 @@ def phase_diffusion(
     depth = whole_number("depth", depth, 0)
     scale, start, widths = sigma_w_axis(sigma_w, activation), start_axis(c, d), width_axis(width)
     overlap = overlap_axis(delta, one_minus_rho)
-    known = {"delta": overlap} if delta is not None else {"one_minus_rho": overlap}
+    path, before = follow(depth, scale, start, overlap, symmetry, activation)
     first = None
-    begin = start
-    if d is not None:  # layer 0 is one layer, with sigma_w = 1, of inputs whose Gram matrix is known
-        before = trajectory(1, 1.0, start, symmetry=symmetry, activation=activation, **known)
+    if before is not None:
         first = _steps(before, symmetry, activation).isel(layer=1).reset_coords(drop=True)
-        begin, known = before.c.isel(layer=1), {"one_minus_rho": before.one_minus_rho.isel(layer=1)}
-    path = trajectory(depth, scale, begin, symmetry=symmetry, activation=activation, **known)
     steps = _steps(path, symmetry, activation, first)
     variables = {name: path[name] for name in ("c", "delta", "rho")}
     variables |= {"step_variance": steps / widths, "variance": _summed(steps) / widths}
@@ -143,17 +140,6 @@ def _with_angles(symmetry: str | Symmetry) -> Symmetry:
     if not symmetry.conserves_angles:
         raise ValueError(f"symmetry must be 'U(1)' or 'O(k)' with k >= 2, which conserve angles; got '{symmetry}'")
     return symmetry
-
-
-def overlap_axis(delta, one_minus_rho) -> xr.DataArray:
-    if (delta is None) == (one_minus_rho is None):
-        raise ValueError("give delta or one_minus_rho, one of the two")
-    if delta is not None:
-        return axis("delta_0", real_array("delta", delta, minimum=0.0, strict=True), "delta")
-    missing = real_array("one_minus_rho", one_minus_rho, minimum=0.0)
-    if np.any(missing >= 1.0):
-        raise ValueError(f"one_minus_rho must be in [0, 1), got {missing[missing >= 1.0].flat[0]:.6g}")
-    return axis("one_minus_rho_0", missing, "one_minus_rho")
 
 
 def _steps(

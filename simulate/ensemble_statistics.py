@@ -68,7 +68,8 @@ def ensemble_statistics(
         And of the mean C_12: `delta`, its size |E C_12| (O(k): the sum of the singular values of E Q; generic:
         |E tr Q|) with `delta_se`, and for U(1) `phi` with `phi_se`, NaN where C_12 vanishes. A size is positive even
         where the mean is lost in noise: trust `delta` where it is several times `delta_se`, and `overlap`, which has no
-        such bias, everywhere.
+        such bias, everywhere. What they and `magnitude` differ by from Delta of infinite width, to order 1/N, is in
+        :func:`meanfield.overlap_fluctuations`.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from .compare import Comparison
 from .verify import PROMISED_RATE, Case, Verification
 
 SHOWN_LAYERS = (1, 2, 5, 10, 20, 40)
-_HEAD = f"  {'quantity':<16}{'sigma_w':>8}{'layer':>7}{'theory':>11}{'measured':>11}{'std. error':>12}{'deviation':>11}"
+_HEAD = f"  {'quantity':<20}{'sigma_w':>8}{'layer':>7}{'theory':>11}{'measured':>11}{'std. error':>12}{'deviation':>11}"
 
 
 def table(verification: Verification) -> str:
@@ -46,7 +46,7 @@ def _block(verification: Verification, case: Case) -> Iterator[str]:
         name = row.quantity if row.quantity != previous else ""
         previous = row.quantity
         yield (
-            f"  {name:<16}{row.sigma_w:>8.3g}{row.layer:>7}{row.theory:>11.5f}{row.measured:>11.5f}"
+            f"  {name:<20}{row.sigma_w:>8.3g}{row.layer:>7}{row.theory:>11.5f}{row.measured:>11.5f}"
             f"{row.standard_error:>12.5f}{row.deviation:>+11.2f}   {'FAIL  <----' if bad else 'pass'}"
         )
 
