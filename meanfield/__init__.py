@@ -18,7 +18,7 @@ over how many layers c, Delta and anisotropy relax        :func:`depth_scales`, 
 what becomes of given inputs, layer by layer              :func:`trajectory`, :func:`anisotropy_trajectory`
 how the Jacobian grows, and what the symmetry protects    :func:`jacobian_trajectory`
 how much c scatters at finite width                       :func:`fluctuations`, :func:`fluctuation_trajectory`
-how the overlap of two inputs deviates there              :func:`overlap_fluctuations`
+how the overlap of two inputs deviates there              :func:`overlap_fluctuations`, :func:`overlap_depth_scale`
 how fast the phase is lost there, how deep it is read     :func:`phase_diffusion`, :func:`readable_depth`
 where the transition of a narrow network is               :func:`finite_width_transition`
 why Delta has no other fixed point                        :func:`overlap_series`
@@ -42,6 +42,7 @@ from .gram_map import as_gram, gram_map
 from .jacobian import jacobian_trajectory
 from .maps import AccuracyWarning, correlation_map, length_map
 from .matrix_order import matrix_correlation_map, matrix_gram_map, polar_factor, singular_value_map
+from .overlap_depth import overlap_depth_scale
 from .overlap_fluctuations import overlap_fluctuations
 from .overlap_series import overlap_series
 from .phase_diagram import phase_diagram
@@ -75,6 +76,7 @@ __all__ = [
     "length_map",
     "matrix_correlation_map",
     "matrix_gram_map",
+    "overlap_depth_scale",
     "overlap_fluctuations",
     "overlap_series",
     "phase_diagram",

@@ -16,6 +16,7 @@ from .depth_scales import depth_scales
 from .files import atomic_path, require_writable
 from .finite_width import finite_width_transition
 from .fixed_points import FixedPoint
+from .overlap_depth import overlap_depth_scale
 from .phase_diagram import phase_diagram
 from .phase_diffusion import readable_depth
 
@@ -62,7 +63,12 @@ class Solve:
     def _print_finite_width(self, point: FixedPoint, width: int) -> None:
         transition = finite_width_transition(width, self.symmetry, self.activation)
         print(f"  with {width} capsules in a layer the transition is at sigma_w = {transition:.6g}")
-        if point.symmetry.conserves_angles and point.phase == "broken":
+        if point.phase != "broken":
+            return
+        mean = overlap_depth_scale(width, self.sigma_w, self.symmetry, self.activation)
+        if mean.wide:
+            print(f"  the mean of Delta has a depth scale longer by {float(mean.xi_shift):.4g} layers")
+        if point.symmetry.conserves_angles:
             read = readable_depth(width, self.sigma_w, self.rho, self.symmetry, self.activation)
             wide = "" if read.wide else " (an order of magnitude: too narrow for order 1/N)"
             rho = shortest(self.rho)

@@ -16,6 +16,7 @@ from .gram_map import gram_map
 from .jacobian import jacobian_trajectory
 from .maps import correlation_map, length_map
 from .matrix_order import matrix_correlation_map, matrix_gram_map, singular_value_map
+from .overlap_depth import overlap_depth_scale
 from .overlap_fluctuations import overlap_fluctuations
 from .overlap_series import overlap_series
 from .phase_diffusion import phase_diffusion, readable_depth
@@ -92,6 +93,10 @@ class Ensemble:
     def fluctuation_trajectory(self, depth: int, width, c=None, d=None) -> xr.Dataset:
         """See :func:`meanfield.fluctuation_trajectory`."""
         return fluctuation_trajectory(depth, width, self.sigma_w, c, d, self.symmetry, self.activation)
+
+    def overlap_depth_scale(self, width) -> xr.Dataset:
+        """See :func:`meanfield.overlap_depth_scale`."""
+        return overlap_depth_scale(width, self.sigma_w, self.symmetry, self.activation)
 
     def overlap_fluctuations(self, depth: int, width, c=None, d=None, delta=None, one_minus_rho=None) -> xr.Dataset:
         """See :func:`meanfield.overlap_fluctuations`."""

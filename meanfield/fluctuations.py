@@ -111,12 +111,12 @@ class _Deviations(NamedTuple):
     def next(self, layer: LayerNoise, symmetry: Symmetry) -> _Deviations:
         return _Deviations(
             layer.chi**2 * self.variance + layer.noise,
-            layer.chi * self.shift + layer.curvature * _pull(self.variance, self.anisotropy, symmetry),
+            layer.chi * self.shift + layer.curvature * pull(self.variance, self.anisotropy, symmetry),
             (1.0 - layer.one_minus_chi_gram) ** 2 * self.anisotropy + _fresh_anisotropy(layer, symmetry),
         )
 
 
-def _pull(variance: np.ndarray, anisotropy: np.ndarray, symmetry: Symmetry) -> np.ndarray:
+def pull(variance: np.ndarray, anisotropy: np.ndarray, symmetry: Symmetry) -> np.ndarray:
     """What the curvature acts on: Var c/2 and, for O(k), tr T^2/(k (k+2)), relative to c^2."""
     k = symmetry.capsule_dimension
     return variance / 2.0 + anisotropy / (k * (k + 2.0))
@@ -171,7 +171,7 @@ def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="
         variance = layer.noise / (layer.one_minus_chi * (1.0 + layer.chi))
         lost = layer.one_minus_chi_gram
         anisotropy = _fresh_anisotropy(layer, symmetry) / (lost * (2.0 - lost))
-        shift = layer.curvature * _pull(variance, anisotropy, symmetry) / layer.one_minus_chi
+        shift = layer.curvature * pull(variance, anisotropy, symmetry) / layer.one_minus_chi
         error = point.error + _noise_error(activation, symmetry.capsule_dimension, s) / np.abs(layer.one_minus_chi)
     found = _Deviations(*(np.where(alive, values, np.nan) for values in (variance, shift, anisotropy)))
     out = _dataset(c, found, np.where(alive, error, 0.0), axes[0].dims, axes, symmetry, activation)

@@ -32,7 +32,7 @@ import xarray as xr
 from .activations import Activation, as_activation, as_named
 from .axes import sigma_w_axis, start_axis, table, width_axis
 from .checks import LARGEST_S, SMALLEST_S, times_square, whole_number
-from .fluctuations import LayerNoise, layer_noise
+from .fluctuations import LayerNoise, layer_noise, pull
 from .maps import warn_if_inaccurate
 from .overlap_noise import OverlapNoise, overlap_noise
 from .overlap_response import AnisotropyResponse, OverlapResponse, anisotropy_response, overlap_response
@@ -54,7 +54,7 @@ LONG_NAMES = {
 }
 
 
-class _Layer(NamedTuple):
+class Layer(NamedTuple):
     """One layer between two others; arrays (inputs,)."""
 
     rho: np.ndarray
@@ -64,7 +64,7 @@ class _Layer(NamedTuple):
     anisotropy: AnisotropyResponse | None = None
 
 
-class _Anisotropy(NamedTuple):
+class Anisotropy(NamedTuple):
     """N E tr t_ab t_cd of (11, 11), (11, 22), (11, 12)/rho and (12, 12)."""
 
     alone: np.ndarray
@@ -72,13 +72,13 @@ class _Anisotropy(NamedTuple):
     crossed: np.ndarray
     between: np.ndarray
 
-    def next(self, layer: _Layer, k: int) -> _Anisotropy:
+    def next(self, layer: Layer, k: int) -> Anisotropy:
         response, noise = layer.anisotropy, layer.noise
         assert response is not None
         fresh, chi = k * (k - 1.0), 1.0 - layer.one.one_minus_chi_gram
         kept, mixed = response.kept, layer.rho * response.mixed
         both = self.alone + self.apart
-        return _Anisotropy(
+        return Anisotropy(
             chi**2 * self.alone + fresh * (1.0 + noise.power),
             chi**2 * self.apart + fresh * (1.0 + noise.powers - noise.transverse),
             chi * (response.mixed * both + kept * self.crossed) / layer.response.decay
@@ -99,7 +99,7 @@ class _Anisotropy(NamedTuple):
         )
 
 
-class _Deviations(NamedTuple):
+class Deviations(NamedTuple):
     """N times moments of the relative deviations, arrays (inputs,). Those with rho^2 stay finite as rho -> 0."""
 
     variance: np.ndarray  # Var e_1
@@ -109,43 +109,45 @@ class _Deviations(NamedTuple):
     shift: np.ndarray  # E e_1
     along: np.ndarray  # of the mean C_12: E e - n V/2
     angle: np.ndarray  # rho^2 V
-    anisotropy: _Anisotropy
+    anisotropy: Anisotropy
 
-    def next(self, layer: _Layer, symmetry: Symmetry) -> _Deviations:
-        one, response, noise, k = layer.one, layer.response, layer.noise, symmetry.capsule_dimension
-        own, gain = response.own, 1.0 + layer.rho**2 * response.surplus
-        norms = self.variance + self.both
-        next_rho = response.decay * layer.rho
-        pull = self.variance / 2.0
-        along = (
-            2.0 * own * self.shift
-            + gain * self.along
-            + _turns(symmetry) / 2.0 * response.surplus * self.angle
+    def bias(self, one: LayerNoise, symmetry: Symmetry) -> np.ndarray:
+        """What a layer adds to `shift`, beside what it makes of it."""
+        return one.curvature * pull(self.variance, self.anisotropy.alone, symmetry)
+
+    def growth(self, layer: Layer, symmetry: Symmetry) -> np.ndarray:
+        """What a layer adds to `along`, beside what it makes of it."""
+        response = layer.response
+        out = (
+            2.0 * response.own * self.shift
+            + turns(symmetry) / 2.0 * response.surplus * self.angle
             + response.own_own * self.variance
             + response.both * self.both
             + 2.0 * response.own_overlap * self.crossed
             + response.overlap_overlap * self.magnitude / 2.0
         )
-        anisotropy = self.anisotropy
-        if layer.anisotropy is not None:
-            pull = pull + anisotropy.alone / (k * (k + 2.0))
-            along = along + anisotropy.pull(layer.anisotropy)
-            anisotropy = anisotropy.next(layer, k)
-        return _Deviations(
+        return out if layer.anisotropy is None else out + self.anisotropy.pull(layer.anisotropy)
+
+    def next(self, layer: Layer, symmetry: Symmetry) -> Deviations:
+        one, response, noise, k = layer.one, layer.response, layer.noise, symmetry.capsule_dimension
+        own, gain = response.own, 1.0 + layer.rho**2 * response.surplus
+        norms = self.variance + self.both
+        next_rho = response.decay * layer.rho
+        return Deviations(
             variance=one.chi**2 * self.variance + noise.power,
             both=one.chi**2 * self.both + noise.powers,
             crossed=one.chi * (own * norms + gain * self.crossed) + noise.power_overlap,
             magnitude=next_rho**2 * (2.0 * own**2 * norms + 4.0 * own * gain * self.crossed)
             + (gain * response.decay) ** 2 * self.magnitude
             + noise.overlap,
-            shift=one.chi * self.shift + one.curvature * pull,
-            along=along,
+            shift=one.chi * self.shift + self.bias(one, symmetry),
+            along=gain * self.along + self.growth(layer, symmetry),
             angle=response.decay**2 * self.angle + noise.transverse / 2.0,
-            anisotropy=anisotropy,
+            anisotropy=self.anisotropy if layer.anisotropy is None else self.anisotropy.next(layer, k),
         )
 
 
-def _turns(symmetry: Symmetry) -> int:
+def turns(symmetry: Symmetry) -> int:
     """n: the directions in which noise can turn the frame of C_12, seen from one of its axes."""
     if symmetry.family == "U(1)":
         return 1
@@ -239,14 +241,14 @@ def overlap_fluctuations(
 
 def _propagate(
     path: xr.Dataset, first: xr.Dataset | None, symmetry: Symmetry, activation: Activation
-) -> tuple[list[_Deviations], np.ndarray]:
+) -> tuple[list[Deviations], np.ndarray]:
     """The deviations of every layer, and what each adds to the relative error, (layer, ...), of a trajectory.
 
     `first` is the trajectory of one layer that layer 0 is, where it is random.
     """
     shape = path.rho.shape[1:]
     zero = np.zeros(int(np.prod(shape)))
-    found = _Deviations(*(zero,) * 7, _Anisotropy(*(zero,) * 4))
+    found = Deviations(*(zero,) * 7, Anisotropy(*(zero,) * 4))
     errors = [zero]
     if first is not None:
         like = path.rho.isel(layer=0, drop=True)
@@ -262,7 +264,7 @@ def _propagate(
 
 def _layers(
     path: xr.Dataset, sigma_w: xr.DataArray, symmetry: Symmetry, activation: Activation
-) -> tuple[list[_Layer], list[np.ndarray]]:
+) -> tuple[list[Layer], list[np.ndarray]]:
     """What the layers of a trajectory do, and their errors, all layers evaluated together."""
     source, target = path.isel(layer=slice(None, -1)), path.isel(layer=slice(1, None))
     count = source.sizes["layer"]
@@ -282,13 +284,13 @@ def _layers(
         parts.append(anisotropy_response(activation, k, s, missing))
     rows = which.reshape(count, -1)
     layers = [
-        _Layer(own, *(type(part)(*(column[row] for column in part)) for part in parts))
+        Layer(own, *(type(part)(*(column[row] for column in part)) for part in parts))
         for own, row in zip(rho.reshape(count, -1), rows, strict=True)
     ]
     return layers, list((error + response_error)[rows])
 
 
-def _absolute(path: xr.Dataset, deviations: list[_Deviations], symmetry: Symmetry) -> dict[str, xr.DataArray]:
+def _absolute(path: xr.Dataset, deviations: list[Deviations], symmetry: Symmetry) -> dict[str, xr.DataArray]:
     """N times the deviations themselves."""
     names = ("variance", "both", "crossed", "magnitude", "shift", "along", "angle")
     relative = {
@@ -297,7 +299,7 @@ def _absolute(path: xr.Dataset, deviations: list[_Deviations], symmetry: Symmetr
     }
     with np.errstate(divide="ignore", over="ignore"):
         delta_shift = _product(path.delta, relative["along"])
-        lengthening = _product(path.c, _product(1.0 / path.rho, _turns(symmetry) / 2.0 * relative["angle"]))
+        lengthening = _product(path.c, _product(1.0 / path.rho, turns(symmetry) / 2.0 * relative["angle"]))
         return {
             "var_c": _product(path.c**2, relative["variance"]),
             "mean_shift": _product(path.c, relative["shift"]),

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import meanfield.__main__ as command_line
-from meanfield import finite_width_transition, readable_depth
+from meanfield import finite_width_transition, overlap_depth_scale, readable_depth
 from meanfield.command_line import run_command
 
 
@@ -51,22 +51,27 @@ def test_solve_says_which_sigma_w_it_solved(call, sigma_w, head):
 @pytest.mark.parametrize(
     ("arguments", "lines"),
     [
-        (("U(1)", 1.5, "--width", 256), 2),
+        (("U(1)", 1.5, "--width", 256), 3),
         (("O(4)", 0.8, "--width", 256), 1),
-        (("generic(2)", 1.5, "--width", 256), 1),
+        (("generic(2)", 1.5, "--width", 256), 2),
+        (("generic(2)", 1.5, "--width", 32), 1),
     ],
 )
 def test_solve_at_finite_width(call, arguments, lines):
-    """The transition always; the depth of the phase where there is one to lose."""
+    """The transition always; what the mean overlap gains where the network is wide enough for order 1/N; the depth of
+    the phase where there is one to lose."""
     code, printed = call("solve", *arguments)
     told = printed.out.partition("converged\n")[2].splitlines()
     assert code == 0
     assert len(told) == lines
     symmetry, sigma_w, _, width = arguments
     assert float(told[0].split()[-1]) == pytest.approx(finite_width_transition(width, symmetry), rel=1e-5)
-    if lines == 2:
+    if lines >= 2:
+        shift = overlap_depth_scale(width, sigma_w, symmetry).xi_shift
+        assert float(told[1].split()[-2]) == pytest.approx(float(shift), rel=1e-3)
+    if lines == 3:
         depth = readable_depth(width, sigma_w, 0.9, symmetry).depth
-        assert float(told[1].split()[-2]) == pytest.approx(float(depth), rel=1e-3)
+        assert float(told[2].split()[-2]) == pytest.approx(float(depth), rel=1e-3)
     narrow = call("solve", symmetry, 1.5, "--width", 20)[1].out
     assert ("order of magnitude" in narrow) == (symmetry != "generic(2)")
 

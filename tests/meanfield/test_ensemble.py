@@ -30,6 +30,7 @@ OTHERS = {
     "jacobian_trajectory": (3, 0.7),
     "fluctuations": ([16, 32],),
     "fluctuation_trajectory": (2, 16, None, 0.7),
+    "overlap_depth_scale": ([16, 32],),
     "overlap_fluctuations": (2, 16, 0.4, None, 0.1),
     "phase_diffusion": (2, 16, 0.4, None, 0.1),
     "readable_depth": (64, 0.9),

@@ -9,7 +9,16 @@ import xarray as xr
 from mpmath import mp, mpf
 from scipy import special
 
-from meanfield import AccuracyWarning, as_activation, fluctuation_trajectory, matrix_gram_map, phase_diffusion, precise
+from meanfield import (
+    AccuracyWarning,
+    ConvergenceWarning,
+    as_activation,
+    fluctuation_trajectory,
+    matrix_gram_map,
+    phase_diffusion,
+    precise,
+)
+from meanfield.overlap_depth import overlap_depth_scale
 from meanfield.overlap_fluctuations import overlap_fluctuations
 from meanfield.overlap_noise import overlap_noise
 from meanfield.overlap_response import anisotropy_response, overlap_response
@@ -262,6 +271,55 @@ def test_axes_and_names():
         np.testing.assert_allclose(picked[name], single[name], rtol=1e-12, atol=1e-18)
 
 
+SETTLED = [
+    ("U(1)", "tanh", 1.5),
+    ("U(1)", "saturated", 1.0),
+    ("O(1)", "erf", 2.0),
+    ("O(4)", "tanh", 1.5),
+    ("O(3)", "saturated", 1.0),
+    ("generic(4)", "algebraic", 1.5),
+]
+
+
+@pytest.mark.parametrize(("symmetry", "activation", "sigma_w"), SETTLED)
+def test_the_depth_scale_of_the_mean_overlap(symmetry, activation, sigma_w):
+    """What is in closed form there is where the layers of a deep network end."""
+    options = {"symmetry": symmetry, "activation": activation}
+    deep = overlap_fluctuations(1200, 1, sigma_w, c=0.5, one_minus_rho=0.5, **options)
+    growth = (deep.delta_shift / deep.delta).diff("layer")[-1]
+    found = overlap_depth_scale([1, 10], sigma_w, **options)
+    np.testing.assert_allclose(found.growth, growth, rtol=1e-11)
+    np.testing.assert_allclose(found.xi_delta, -1.0 / np.log(deep.rho[-1] / deep.rho[-2]), rtol=1e-9)
+    np.testing.assert_allclose(found.xi_shift, found.xi_delta**2 * found.growth / found.width)
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "limit"), [("U(1)", 3 / 4), ("O(1)", 1.0), ("generic(2)", 1 / 2), ("generic(5)", 1 / 5)]
+)
+@pytest.mark.parametrize("activation", ["tanh", "erf", "algebraic"])
+def test_next_to_the_transition(symmetry, limit, activation):
+    """With eps = 1 - chi_c, small, and f = r - a r^3: Var e_1 = 1/(D eps), E e_1 = -1/(D eps), Cov(e_1, e) = 3/(2 D
+    eps), g_1 = -eps/2. That is 1/D - 3/(2D) of the growth, and the cubic term of the correlation map, of which 1 -
+    chi_delta is made as well, adds 3/(2D), and 1/4 from the phase of U(1).
+    """
+    critical = as_activation(activation).critical[0]
+    found = overlap_depth_scale(100, critical * (1.0 + 1e-5), symmetry, activation)
+    assert found.growth == pytest.approx(limit, rel=1e-4)
+    assert not found.wide
+
+
+def test_depth_scales_where_networks_die():
+    found = overlap_depth_scale([10, 100], [0.0, 0.5, 1.0, 1.5, 1e3])
+    np.testing.assert_array_equal(found.growth[:3], 0.0)
+    np.testing.assert_array_equal(found.xi_shift[:3], 0.0)
+    assert (found.xi_shift[3:] > 0.0).all()
+    np.testing.assert_array_equal(found.wide.sel(sigma_w=1.5), [False, True])
+    with pytest.warns(ConvergenceWarning):
+        exploding = overlap_depth_scale(10, [0.5, 1.5], activation="linear")
+    np.testing.assert_array_equal(exploding.xi_shift, [0.0, np.nan])
+    np.testing.assert_array_equal(exploding.wide, [True, False])
+
+
 def test_no_layer():
     known, random = (overlap_fluctuations(0, 10, [1.2, 1.5], delta=0.3, **{name: 0.5}) for name in "cd")
     assert dict(known.sizes) == {"layer": 1, "sigma_w": 2}
@@ -286,6 +344,10 @@ def test_bad_input():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         overlap_fluctuations(3, 10, 1.5, c=0.5, delta=0.2, symmetry="O(1)", activation=own_tanh)
+    with raises("activation must be one of the named ones"):
+        overlap_depth_scale(10, 1.5, "O(3)", own_tanh)
+    with raises("width must be"):
+        overlap_depth_scale(0, 1.5)
     for bad in (-1, 1.5):
         with raises("depth must be"):
             overlap_fluctuations(bad, 10, 1.5, c=0.5, delta=0.2)

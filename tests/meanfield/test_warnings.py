@@ -25,6 +25,7 @@ CALLS = {
     "jacobian_trajectory": lambda: mf.jacobian_trajectory(2, 1.5, activation=clipped),
     "fluctuations": lambda: mf.fluctuations(16, 1.5, activation=clipped),
     "fluctuation_trajectory": lambda: mf.fluctuation_trajectory(2, 16, 1.5, c=0.5, activation=clipped),
+    "overlap_depth_scale": lambda: mf.overlap_depth_scale(16, 1.5, activation=clipped),
     "overlap_fluctuations": lambda: mf.overlap_fluctuations(2, 16, 1.5, c=0.5, delta=0.2, activation=clipped),
     "phase_diffusion": lambda: mf.phase_diffusion(2, 16, 1.5, c=0.5, delta=0.2, activation=clipped),
     "readable_depth": lambda: mf.readable_depth(16, 1.5, 0.9, activation=clipped),
