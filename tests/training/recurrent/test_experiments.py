@@ -318,6 +318,19 @@ def test_grus_with_and_without_the_symmetry():
     assert torch.equal(a(x), b(x))
 
 
+def test_longer_delays_with_and_without_the_symmetry():
+    """The pairs of the shortest delays, on the reduced task of Figure 6's GRUs, with seeds of their own."""
+    (pair,), (part,) = PRESETS["gru_symmetry"]["cpu"].parts, PRESETS["gru_symmetry"]["longer"].parts
+    other = PRESETS["figure6"]["cpu"].parts[1]
+    assert {replace(s, seed=6) for s in part.settings} == {
+        s for s in pair.settings if s.seed == 6 and s.learning_rate != 1e-3
+    }
+    seeds = {s.seed for s in part.settings}
+    assert len(seeds) == 5
+    assert not seeds & {s.seed for s in (*pair.settings, *other.settings)}
+    assert replace(part, settings=other.settings) == other
+
+
 def test_images_with_and_without_the_symmetry():
     """Table 1's but for their size, the rates, the group and the bias, which generic models have not; new seeds.
 
