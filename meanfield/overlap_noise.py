@@ -31,7 +31,7 @@ from .activations import Activation
 from .fluctuations import layer_noise
 from .mixture import MixtureState, mixture_state
 from .moments import power_gain
-from .overlap_response import OTHER_PANELS, pairs, relative_change, terms_left
+from .overlap_response import OTHER_PANELS, pairs, relative_change
 from .quadrature import radial_rule, scale_bucket
 from .squared import squared_state
 from .transverse import transverse_noise
@@ -81,8 +81,8 @@ def _products(activation: Activation, dimension: int, s, rho, one_minus_rho):
     if activation.guaranteed:
         powers = _powers(squared_state(activation, dimension, s), dimension / 2.0, one_minus_rho)
         return powers, _power_overlap(activation, dimension, s, one_minus_rho), np.zeros(s.shape)
-    found, other = (_by_series(activation, dimension, s, rho, panels) for panels in (laguerre.PANELS, OTHER_PANELS))
-    return found[0], found[1], found[2] + relative_change(found[:2], other[:2])
+    sums = [_by_series(activation, dimension, s, rho, panels) for panels in (laguerre.PANELS, OTHER_PANELS)]
+    return *sums[0], relative_change(*sums)
 
 
 def _powers(state: MixtureState, half: float, one_minus_rho: np.ndarray) -> np.ndarray:
@@ -130,14 +130,12 @@ def _power_overlap(activation: Activation, dimension: int, s: np.ndarray, one_mi
 
 
 def _by_series(activation: Activation, dimension: int, s: np.ndarray, rho: np.ndarray, panels: int):
-    """Both from the expansions of f, f^3 in vector and f^2 in scalar Laguerre functions, and what these leave out."""
+    """Both from the expansions of f and f^3 in vector, and of f^2 in scalar Laguerre functions.
+
+    They leave out less than those of `overlap_response`, whose terms have the same factors times powers of n.
+    """
     once, thrice, squares = laguerre.power_expansions(activation, dimension, s, panels)
     powers = rho[:, None] ** (2.0 * np.arange(laguerre.TERMS))
-    gain, value = squares[:, 0], np.sum(once**2 * powers, axis=1)
-    crossed = np.sum(thrice * once * powers, axis=1) / (gain * value) - 1.0
-    last = np.maximum((squares / gain[:, None]) ** 2, np.abs(thrice * once) / (gain * value)[:, None])[:, -1]
-    return (
-        np.sum((squares**2 * powers)[:, 1:], axis=1) / gain**2,
-        crossed,
-        last * powers[:, -1] * terms_left(rho),
-    )
+    gain = squares[:, 0]
+    crossed = np.sum(thrice * once * powers, axis=1) / (gain * np.sum(once**2 * powers, axis=1)) - 1.0
+    return np.sum((squares**2 * powers)[:, 1:], axis=1) / gain**2, crossed

@@ -99,11 +99,6 @@ def relative_change(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...
     return np.max([np.abs(a - b) / np.maximum(np.abs(a), 1.0) for a, b in pairs], axis=0)
 
 
-def terms_left(rho: np.ndarray) -> np.ndarray:
-    """What a series in rho^2 whose coefficients fall off slowly leaves out, in units of its last term."""
-    return 1.0 / np.maximum(1.0 - rho**2, 1.0 / laguerre.TERMS)
-
-
 class Pairs(NamedTuple):
     """Pairs of components of the mixture for some of the states, arrays (m, nodes, nodes)."""
 
@@ -223,5 +218,5 @@ def _by_series(
         total(odd * even * here**2, 1),
     )
     last = np.max(np.abs([up * up_again * second * here, odd * even * here**2]), axis=0)[:, -1] * powers[:, -1]
-    rest = last / value * terms_left(rho)
+    rest = last / value / np.maximum(1.0 - rho**2, 1.0 / laguerre.TERMS)
     return OverlapResponse(value / gain, *(each / value for each in derivatives)), rest
