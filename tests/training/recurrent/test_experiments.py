@@ -301,6 +301,16 @@ def test_with_and_without_the_symmetry():
     assert (part.max_delay, part.batch, part.steps) == (short.max_delay, short.batch, short.steps)
 
 
+def test_shorter_delays_with_and_without_the_symmetry():
+    """The pairs of the reduced run at the rates that were best there, with seeds of their own."""
+    (pair,), (part,) = PRESETS["symmetry"]["cpu"].parts, PRESETS["symmetry"]["shorter"].parts
+    theirs = {replace(s, seed=0) for s in pair.settings if s.learning_rate < 3e-3}
+    assert {replace(s, seed=0) for s in part.settings} == theirs
+    assert len(part.settings) == len(theirs) * 5 == 20
+    assert not {s.seed for s in part.settings} & {s.seed for s in pair.settings}
+    assert (part.max_delay, part.steps, part.batch) == (2, 30_000, 32)
+
+
 def test_grus_with_and_without_the_symmetry():
     """That of the longest delays but for rates, seeds, recurrent weights; and one that begins as the same function."""
     (cpu,), (part,) = PRESETS["copy200"]["cpu"].parts, PRESETS["gru_symmetry"]["cpu"].parts
