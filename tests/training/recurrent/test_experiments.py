@@ -301,6 +301,14 @@ def test_with_and_without_the_symmetry():
     assert (part.max_delay, part.batch, part.steps) == (short.max_delay, short.batch, short.steps)
 
 
+def test_variants_of_a_reduced_run_do_not_stand_for_it():
+    """A report that names no preset is of the last one that has a result."""
+    for name, presets in PRESETS.items():
+        order = list(presets)
+        for variant in {"rates", "longer", "shorter"} & presets.keys():
+            assert order.index(variant) < order.index("cpu"), name
+
+
 def test_shorter_delays_with_and_without_the_symmetry():
     """The pairs of the reduced run at the rates that were best there, with seeds of their own."""
     (pair,), (part,) = PRESETS["symmetry"]["cpu"].parts, PRESETS["symmetry"]["shorter"].parts
