@@ -112,7 +112,7 @@ def _growth(s: np.ndarray, symmetry: Symmetry, activation: Activation) -> tuple[
 def _settled(layer: Layer, fading: np.ndarray, symmetry: Symmetry) -> Deviations:
     """The moments that one layer after the other leaves as they are."""
     one, response, noise, zero = layer.one, layer.response, layer.noise, np.zeros(layer.rho.shape)
-    variance = noise.power / (one.one_minus_chi * (1.0 + one.chi))
+    variance = one.noise / (one.one_minus_chi * (1.0 + one.chi))
     faded = fading * (2.0 - fading)  # 1 - chi_delta^2
     found = Deviations(
         variance=variance,
@@ -132,7 +132,7 @@ def _settled_anisotropy(layer: Layer, faded: np.ndarray, k: int) -> Anisotropy:
     if layer.anisotropy is None:
         return Anisotropy(zero, zero, zero, zero)
     fresh, lost = k * (k - 1.0), layer.one.one_minus_chi_gram
-    alone = fresh * (1.0 + layer.noise.power) / (lost * (2.0 - lost))
+    alone = fresh * (1.0 + layer.one.noise) / (lost * (2.0 - lost))
     mixed = (1.0 - lost) * layer.anisotropy.mixed * alone / layer.response.decay
     return Anisotropy(
         alone=alone,

@@ -79,7 +79,7 @@ class Anisotropy(NamedTuple):
         kept, mixed = response.kept, layer.rho * response.mixed
         both = self.alone + self.apart
         return Anisotropy(
-            chi**2 * self.alone + fresh * (1.0 + noise.power),
+            chi**2 * self.alone + fresh * (1.0 + layer.one.noise),
             chi**2 * self.apart + fresh * (1.0 + noise.powers - noise.transverse),
             chi * (response.mixed * both + kept * self.crossed) / layer.response.decay
             + fresh * (1.0 + noise.power_overlap),
@@ -134,7 +134,7 @@ class Deviations(NamedTuple):
         norms = self.variance + self.both
         next_rho = response.decay * layer.rho
         return Deviations(
-            variance=one.chi**2 * self.variance + noise.power,
+            variance=one.chi**2 * self.variance + one.noise,
             both=one.chi**2 * self.both + noise.powers,
             crossed=one.chi * (own * norms + gain * self.crossed) + noise.power_overlap,
             magnitude=next_rho**2 * (2.0 * own**2 * norms + 4.0 * own * gain * self.crossed)

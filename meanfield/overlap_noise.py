@@ -28,7 +28,6 @@ import numpy as np
 
 from . import laguerre
 from .activations import Activation
-from .fluctuations import layer_noise
 from .mixture import MixtureState, mixture_state
 from .moments import power_gain
 from .overlap_response import OTHER_PANELS, pairs, relative_change
@@ -40,9 +39,8 @@ _CHUNK = 300_000  # numbers per temporary array
 
 
 class OverlapNoise(NamedTuple):
-    """N times the covariances of one layer's own noise, each an array like rho."""
+    """N times the covariances of one layer's own noise, each an array like rho; Var c_1' is in `layer_noise`."""
 
-    power: np.ndarray  # Var c_1'/c'^2
     powers: np.ndarray  # Cov(c_1', c_2')/c'^2
     power_overlap: np.ndarray  # Cov(c_1', Delta')/(c' Delta')
     overlap: np.ndarray  # Var Delta'/c'^2
@@ -65,7 +63,6 @@ def overlap_noise(
     transverse, transverse_error = transverse_noise(activation, dimension, s, rho, one_minus_rho)
     distinct = next_one_minus_rho * (2.0 - next_one_minus_rho)  # 1 - (Delta'/c')^2
     found = OverlapNoise(
-        power=layer_noise(activation, dimension, s).noise,
         powers=powers,
         power_overlap=power_overlap,
         overlap=np.maximum(powers + distinct - (1.0 - 1.0 / dimension) * transverse, 0.0),

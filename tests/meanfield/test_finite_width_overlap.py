@@ -18,6 +18,7 @@ from meanfield import (
     phase_diffusion,
     precise,
 )
+from meanfield.fluctuations import layer_noise
 from meanfield.overlap_depth import overlap_depth_scale
 from meanfield.overlap_fluctuations import overlap_fluctuations
 from meanfield.overlap_noise import overlap_noise
@@ -107,7 +108,8 @@ def test_noise_by_bessel_integrals(name, dimension, s, rho):
     c, delta = average(0, 2, 0), average(1, 1, 1)
     found, error = overlap_noise(as_activation(name), dimension, *one(s, rho, 1.0 - rho, 1.0 - delta / c))
     assert error < 1e-14
-    assert found.power[0] == pytest.approx(average(0, 4, 0) / c**2 - 1.0, rel=1e-10, abs=1e-11)
+    power = layer_noise(as_activation(name), dimension, *one(s)).noise
+    assert power[0] == pytest.approx(average(0, 4, 0) / c**2 - 1.0, rel=1e-10, abs=1e-11)
     assert found.powers[0] == pytest.approx(average(0, 2, 2) / c**2 - 1.0, rel=1e-10, abs=1e-11)
     assert found.power_overlap[0] == pytest.approx(average(1, 3, 1) / (c * delta) - 1.0, rel=1e-10, abs=1e-11)
     # cos^2 by the angular mean of a squared cosine: 1/D + (1 - 1/D) times that of P_2
@@ -120,10 +122,11 @@ def test_noise_by_bessel_integrals(name, dimension, s, rho):
 @pytest.mark.parametrize("s", [1e-6, 1.0, 1e4])
 def test_noise_at_the_ends(name, s):
     """Identical inputs have one noise; unrelated ones have none in common."""
+    power = layer_noise(as_activation(name), 3, *one(s)).noise
     near, _ = overlap_noise(as_activation(name), 3, *one(s, 1.0, 1e-15, 1e-15))
-    assert near.powers == pytest.approx(near.power, abs=1e-12)
-    assert near.power_overlap == pytest.approx(near.power, abs=1e-12)
-    assert near.overlap == pytest.approx(near.power, abs=1e-12)
+    assert near.powers == pytest.approx(power, abs=1e-12)
+    assert near.power_overlap == pytest.approx(power, abs=1e-12)
+    assert near.overlap == pytest.approx(power, abs=1e-12)
     far, _ = overlap_noise(as_activation(name), 3, *one(s, 0.0, 1.0, 1.0))
     assert far.powers == pytest.approx(0.0, abs=1e-15)
     assert far.overlap == pytest.approx(1.0 / 3.0, rel=1e-12)

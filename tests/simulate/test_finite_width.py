@@ -271,3 +271,5 @@ def test_the_mean_overlap_deviates_with_depth(symmetry, sigma_w):
     assert deviation(*by_width, expected).max() < 4.5
     assert deviation(*by_width, 0.0)[-1] > 3.0  # there is something to be seen
     assert np.all(np.diff(expected / theory.delta.values) > 0.0)
+    if symmetry == "U(1)":
+        assert expected[-1] / (200 * theory.delta.values[-1]) == pytest.approx(0.16, abs=0.005)
