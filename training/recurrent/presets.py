@@ -5,8 +5,8 @@ Sizes of the presets ``"paper"`` are the paper's, as are those of ``"sweep"``, w
 Their numbers are not the paper's and must not be read as such. ``"short"`` is the beginning of the paper's own
 training, with its task and settings: of Figure 6 the RNNs, all ten seeds, for 25,000 of a million batches; of Figure 7
 models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former, or the reduced run of another figure,
-where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays. Each
-takes a quarter of an hour or more on a CPU.
+where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays, and
+``"longest"`` is the former of these with more batches. Each takes a quarter of an hour or more on a CPU.
 """
 
 from __future__ import annotations
@@ -366,6 +366,8 @@ PRESETS: dict[str, dict[str, Size]] = {
         "quick": _copy_symmetry(2, 60, (1e-3, 3e-3), range(2), "U(1) GRU", batch=16, test_every=20),
         # the delays and batches of figure6's "cpu", after whose run, and that of "cpu", it was set up, for other seeds
         "longer": _copy_symmetry(20, 15_000, (3e-3, 1e-2), range(11, 16), "U(1) GRU", batch=32),
+        # set up after the run of "longer", where both still fall at the end: with the batches of "cpu"
+        "longest": _copy_symmetry(20, 40_000, (3e-3, 1e-2), range(16, 21), "U(1) GRU", batch=32),
         # the reduced task of copy200's "cpu"; seeds 0 to 5 are those of its runs, which had U(1)'s 0.003
         "cpu": _copy_symmetry(5, 40_000, (1e-3, 3e-3, 1e-2), range(6, 11), "U(1) GRU", batch=32),
         "paper": _copy_symmetry(200, STEPS, (1e-4, 3e-4, 1e-3, 3e-3), range(10, 20), "U(1) GRU"),

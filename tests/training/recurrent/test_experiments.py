@@ -305,7 +305,7 @@ def test_variants_of_a_reduced_run_do_not_stand_for_it():
     """A report that names no preset is of the last one that has a result."""
     for name, presets in PRESETS.items():
         order = list(presets)
-        for variant in {"rates", "longer", "shorter"} & presets.keys():
+        for variant in {"rates", "longer", "longest", "shorter"} & presets.keys():
             assert order.index(variant) < order.index("cpu"), name
 
 
@@ -347,6 +347,16 @@ def test_longer_delays_with_and_without_the_symmetry():
     assert len(seeds) == 5
     assert not seeds & {s.seed for s in (*pair.settings, *other.settings)}
     assert replace(part, settings=other.settings) == other
+
+
+def test_longer_delays_with_more_batches():
+    """The longer delays again, with the batches of the shortest ones, and with seeds of their own."""
+    (pair,), (before,), (part,) = (PRESETS["gru_symmetry"][preset].parts for preset in ("cpu", "longer", "longest"))
+    assert {replace(s, seed=0) for s in part.settings} == {replace(s, seed=0) for s in before.settings}
+    assert len(part.settings) == len(before.settings)
+    assert not {s.seed for s in part.settings} & {s.seed for s in (*pair.settings, *before.settings)}
+    assert replace(part, settings=before.settings, steps=15_000) == before
+    assert part.steps == pair.steps
 
 
 def test_images_with_and_without_the_symmetry():
