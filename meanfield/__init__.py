@@ -22,6 +22,7 @@ how the overlap of two inputs deviates there              :func:`overlap_fluctua
 how fast the phase is lost there, how deep it is read     :func:`phase_diffusion`, :func:`readable_depth`
 where the transition of a narrow network is               :func:`finite_width_transition`
 why Delta has no other fixed point                        :func:`overlap_series`
+what biases or an inexact symmetry do to all of this      :func:`explicit_breaking`
 all of these for one symmetry, activation and sigma_w     :class:`Ensemble`
 ========================================================  =====================================================
 
@@ -35,6 +36,7 @@ from .activations import NAMED_ACTIVATIONS, Activation, as_activation
 from .anisotropy import anisotropy_trajectory
 from .depth_scales import DepthScales, depth_scales
 from .ensemble import Ensemble
+from .explicit_breaking import explicit_breaking
 from .finite_width import finite_width_transition
 from .fixed_points import ConvergenceWarning, FixedPoint, fixed_point
 from .fluctuations import fluctuation_trajectory, fluctuations
@@ -67,6 +69,7 @@ __all__ = [
     "as_symmetry",
     "correlation_map",
     "depth_scales",
+    "explicit_breaking",
     "finite_width_transition",
     "fixed_point",
     "fluctuation_trajectory",

@@ -14,6 +14,8 @@ from .symmetry import Symmetry
 LABELS = {
     "width": "width $N$ [capsules in a layer]",
     "sigma_w": r"weight scale $\sigma_w$",
+    "sigma_b": r"scale of the biases $\sigma_b$",
+    "asymmetry": r"share of the weights' variance without the symmetry $\eta$",
     "c_0": "order parameter at layer 0, known exactly",
     "d_0": "pre-activation order parameter of a random input layer",
     "delta_0": r"covariance $\Delta$ of the two inputs at the start",

@@ -100,27 +100,48 @@ def times_square(sigma_w: np.ndarray | float, c: np.ndarray | float) -> np.ndarr
         return np.where(square < np.finfo(float).tiny, sigma_w * (sigma_w * c), square * c)[()]
 
 
-def preactivation_power(sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """s = sigma_w^2 c, which every average is a function of.
+def asymmetry_array(asymmetry, symmetry) -> np.ndarray:
+    """The share of the weights' variance that ignores the symmetry, as a float64 array in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Outside of it; above 0 where all weights ignore the symmetry, or there is no angle to see it by.
+    """
+    array = real_array("asymmetry", asymmetry, minimum=0.0)
+    if array.max() > 1.0:
+        raise ValueError(f"asymmetry must be in [0, 1], got {array.max():.6g}")
+    if array.max() > 0.0 and not symmetry.conserves_angles:
+        raise ValueError(
+            f"asymmetry must be 0 but for 'U(1)' and 'O(k)' with k >= 2, got {array.max():.6g} with '{symmetry}'"
+        )
+    return array
+
+
+def preactivation_power(sigma_w: np.ndarray, c: np.ndarray, sigma_b: np.ndarray | float = 0.0) -> np.ndarray:
+    """s = sigma_w^2 c + sigma_b^2, which every average is a function of.
 
     Raises
     ------
     ValueError
         Where it is out of range.
     """
-    s = times_square(sigma_w, c)
+    with np.errstate(over="ignore"):
+        s = times_square(sigma_w, c) + np.square(sigma_b)
     if s.max() > LARGEST_S:
-        raise ValueError(f"sigma_w^2 c must be at most {LARGEST_S:g}, got {s.max():.6g}")
+        with_bias = " + sigma_b^2" if np.any(sigma_b) else ""
+        raise ValueError(f"sigma_w^2 c{with_bias} must be at most {LARGEST_S:g}, got {s.max():.6g}")
     return s
 
 
-def layer_power(activation, sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """s = sigma_w^2 c as the averages of an activation are to have it.
+def layer_power(activation, sigma_w: np.ndarray, c: np.ndarray, sigma_b: np.ndarray | float = 0.0) -> np.ndarray:
+    """s = sigma_w^2 c + sigma_b^2 as the averages of an activation are to have it.
 
     f = 1 knows no scale, so every s > 0 is the same to it. It is given 1, which does not under- or overflow.
     """
-    s = times_square(sigma_w, c)
-    return np.where(c > 0.0, np.ones(s.shape), 0.0) if np.isinf(activation.slope) else s
+    if np.isinf(activation.slope):
+        return ((np.asarray(c) > 0.0) | (np.asarray(sigma_b) > 0.0)).astype(float)
+    return times_square(sigma_w, c) + np.square(sigma_b)
 
 
 def check_positive(name: str, matrix: np.ndarray) -> None:

@@ -189,7 +189,7 @@ def _why_none(result: FixedPoint) -> str:
     unstable = np.nanmax(result.unstable)
     if unstable > 0.0:
         return f"the length map oscillates about c = {unstable:.6g}, where its slope is below -1"
-    end, growth = _far_out(result.activation, result.symmetry.capsule_dimension, result.sigma_w.ravel())
+    end, growth = far_out(result.activation, result.symmetry.capsule_dimension, result.sigma_w.ravel())
     at = f"sigma_w^2 c = {np.exp(end[0]):.1e}"
     return f"it does not saturate, a layer still multiplies c by {growth[0]:.6g} where {at}"
 
@@ -205,7 +205,7 @@ def _ends(activation: Activation, sigma_w: np.ndarray) -> np.ndarray:
     return np.minimum(np.ceil((log_square + 25.0) / _STRIDE) * _STRIDE, _LAST)
 
 
-def _far_out(activation: Activation, dimension: int, sigma_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def far_out(activation: Activation, dimension: int, sigma_w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """log s where the search for each sigma_w ends, and the factor by which a layer multiplies c there.
 
     A user's function may saturate anywhere, so there it is the first where c shrinks, or else the last there is.
@@ -257,7 +257,7 @@ def _single_roots(activation, dimension, sigma_w):
 
 def _every_root(activation, dimension, sigma_w):
     """All positive roots that the table separates, by bracketing."""
-    end, growth = _far_out(activation, dimension, sigma_w)
+    end, growth = far_out(activation, dimension, sigma_w)
     end = np.where(growth < 1.0, end, _ends(activation, sigma_w))  # where c grows for ever, farther out is no root
     log_s, level = _table(activation, dimension, float(end.max()))
     with np.errstate(divide="ignore"):
@@ -329,7 +329,7 @@ def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success
     exists = np.array([len(row) > 0 for row in branches[True]])
     # where c = 0 is the only one found, and is left, but large c shrink, there is another between: too small to be seen
     alone = np.array([row == [0.0] for row in branches[False]]) & ~exists
-    hidden = alone & (_far_out(activation, dimension, sigma_w)[1] < 1.0 - _ROUNDING) if alone.any() else alone
+    hidden = alone & (far_out(activation, dimension, sigma_w)[1] < 1.0 - _ROUNDING) if alone.any() else alone
     status = np.where(exists & converged, CONVERGED, np.where(exists | hidden, NOT_CONVERGED, NO_FIXED_POINT))
     values["c"] = np.where(status == CONVERGED, values["c"], np.nan)
     return FixedPoint(

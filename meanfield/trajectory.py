@@ -10,6 +10,7 @@ import xarray as xr
 from .activations import Activation, as_activation
 from .checks import (
     LARGEST_S,
+    asymmetry_array,
     broadcast,
     layer_power,
     pair_of,
@@ -34,6 +35,9 @@ def trajectory(
     one_minus_rho=None,
     symmetry: str | Symmetry = "U(1)",
     activation="tanh",
+    *,
+    sigma_b=0.0,
+    asymmetry=0.0,
 ) -> xr.Dataset:
     """Iterate the length map, Eq. (8), and the correlation map, Eq. (12), from given starting values.
 
@@ -63,6 +67,9 @@ def trajectory(
         overlap is negative; as the map is odd in it, nearly opposite inputs are best followed as their mirror image.
     symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
     activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+    sigma_b, asymmetry : array_like, >= 0, and in [0, 1]
+        What breaks the symmetry explicitly, see :func:`meanfield.explicit_breaking`: biases, and the part of the
+        weights that ignores it. Either turns the phase towards 0, and shrinks the part of Delta across.
 
     All arrays broadcast. A single one-dimensional array gives its name to the extra dimension; xarray.DataArrays keep
     theirs; otherwise the dimensions are ``input_0, input_1, ...``.
@@ -73,13 +80,15 @@ def trajectory(
         Over ``layer`` 0..depth: `c` and `log_c` (or `c_1, c_2, log_c_1, log_c_2`), and for two inputs `delta`, `rho`,
         `one_minus_rho` and `phi`. Where c underflows, `log_c`, `rho` and `one_minus_rho` go on; `rho` is never NaN.
         `one_minus_rho` keeps its relative accuracy however small it is, and 0 stays exactly 0 (for unequal norms as far
-        as the floats c_1 and c_2 of a layer tell how unequal they are).
+        as the floats c_1 and c_2 of a layer tell how unequal they are). With sigma_b, `rho` of U(1) and generic(k) is
+        positive from layer 1 on, and `phi` in (-pi, pi] has the sign; `rho` of O(k) can change its own.
         A user's activation adds `error_estimate`, the relative error that each layer adds to c and the overlap.
 
     Raises
     ------
     ValueError
-        For bad values; for phi != 0 with O(k), generic(1) or one input; when both delta and one_minus_rho are given;
+        For bad values; for phi != 0 with O(k), generic(1) or one input; for asymmetry != 0 with a symmetry that
+        conserves no angle; when both delta and one_minus_rho are given;
         where a dimension sigma_w does not hold the sigma_w of the networks.
 
     Examples
@@ -102,6 +111,7 @@ def trajectory(
     pair = isinstance(c, tuple)
     labels, arrays = _labelled(
         {"sigma_w": sigma_w, "c": c_1, "delta": delta, "phi": phi, "one_minus_rho": one_minus_rho}
+        | {"sigma_b": sigma_b, "asymmetry": asymmetry}
         | ({"c_2": c_2} if pair else {})
     )
     start = _start(symmetry, activation, arrays, two_inputs)
@@ -205,28 +215,35 @@ class _Start:
     rho: np.ndarray
     one_minus_rho: np.ndarray
     sign: np.ndarray
+    sigma_b: np.ndarray
+    asymmetry: np.ndarray
 
 
 def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs: bool) -> _Start:
     sigma_w = sigma_w_array(arrays["sigma_w"], activation)
     c_1 = real_array("c", arrays["c"], minimum=0.0, strict=True)
     c_2 = real_array("c", arrays.get("c_2", c_1), minimum=0.0, strict=True)
-    preactivation_power(sigma_w, np.maximum(c_1, c_2))  # must not be too large
+    sigma_b = real_array("sigma_b", arrays["sigma_b"], minimum=0.0)
+    preactivation_power(sigma_w, np.maximum(c_1, c_2), sigma_b)  # must not be too large
+    asymmetry = asymmetry_array(arrays["asymmetry"], symmetry)
     phi = real_array("phi", arrays["phi"])
     if not symmetry.has_phase and np.any(phi != 0.0):
         raise ValueError(f"phi must be 0 for {symmetry}, which has no phase, got {phi[phi != 0.0].flat[0]:.6g}")
     if not two_inputs:
         if np.any(phi != 0.0):
             raise ValueError("phi is a phase between two inputs: give delta or one_minus_rho with it")
-        return _Start(sigma_w, c_1, c_2, phi, *np.zeros((3, *sigma_w.shape)))
+        none = np.zeros(sigma_w.shape)
+        return _Start(sigma_w, c_1, c_2, phi, none, none, none, sigma_b, asymmetry)
     if "one_minus_rho" in arrays:
         given = real_array("one_minus_rho", arrays["one_minus_rho"], minimum=0.0)
         if np.any(given > 2.0):
             raise ValueError(f"one_minus_rho must be in [0, 2], got {given[given > 2.0].flat[0]:.6g}")
         sign = np.where(given > 1.0, -1.0, 1.0)
-        return _Start(sigma_w, c_1, c_2, phi, np.abs(1.0 - given), np.minimum(given, 2.0 - given), sign)
+        rho, missing = np.abs(1.0 - given), np.minimum(given, 2.0 - given)
+        return _Start(sigma_w, c_1, c_2, phi, rho, missing, sign, sigma_b, asymmetry)
     rho, missing = overlap_of(real_array("delta", arrays["delta"]), c_1, c_2)
-    return _Start(sigma_w, c_1, c_2, phi, np.abs(rho), missing, np.where(rho < 0, -1.0, 1.0))
+    sign = np.where(rho < 0, -1.0, 1.0)
+    return _Start(sigma_w, c_1, c_2, phi, np.abs(rho), missing, sign, sigma_b, asymmetry)
 
 
 # ---- one input ------------------------------------------------------------------------------------------------------
@@ -234,9 +251,10 @@ def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs:
 
 @dataclass
 class _Norms:
-    """c along the layers for the distinct pairs (sigma_w, c), shape (depth + 1, m), and which pair each input has."""
+    """c along the layers for the distinct (sigma_w, c, sigma_b), shape (depth + 1, m), and which one each input has."""
 
     sigma_w: np.ndarray
+    sigma_b: np.ndarray
     c: np.ndarray
     log_c: np.ndarray
     error: np.ndarray
@@ -245,22 +263,23 @@ class _Norms:
 
     @classmethod
     def iterate(cls, activation: Activation, dimension: int, depth: int, start: _Start) -> _Norms:
-        pairs = np.concatenate([np.stack([start.sigma_w.ravel(), c.ravel()], axis=1) for c in (start.c_1, start.c_2)])
-        distinct, index = np.unique(pairs, axis=0, return_inverse=True)
+        each = (np.stack([start.sigma_w, c, start.sigma_b]).reshape(3, -1) for c in (start.c_1, start.c_2))
+        distinct, index = np.unique(np.concatenate(list(each), axis=1).T, axis=0, return_inverse=True)
         first, second = np.split(index.ravel(), 2)
         if np.array_equal(first, second):
             second = first
-        sigma_w = distinct[:, 0]
+        sigma_w, start_c, sigma_b = distinct.T
         c, log_c, error = np.zeros((3, depth + 1, sigma_w.size))
-        c[0], log_c[0] = distinct[:, 1], np.log(distinct[:, 1])
+        c[0], log_c[0] = start_c, np.log(start_c)
         if np.isinf(activation.slope):  # c = 1 behind every layer
             c[1:] = 1.0
-            return cls(sigma_w, c, log_c, error, first, second)
-        with np.errstate(divide="ignore", over="ignore"):
+            return cls(sigma_w, sigma_b, c, log_c, error, first, second)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             for layer in range(depth):
-                gain = power_gain(activation, dimension, _state(activation, sigma_w, c[layer]))
-                c[layer + 1] = times_square(sigma_w, c[layer]) * gain
-                growth = 2.0 * np.log(sigma_w) + np.log(gain)
+                gain = power_gain(activation, dimension, _state(activation, sigma_w, c[layer], sigma_b))
+                c[layer + 1] = layer_power(activation, sigma_w, c[layer], sigma_b) * gain
+                growth = 2.0 * np.log(sigma_w) + np.log(gain)  # also where c underflows, as with a bias it does not
+                growth = np.where(sigma_b > 0.0, np.log(c[layer + 1]) - log_c[layer], growth)
                 log_c[layer + 1] = log_c[layer] + growth
                 # settled, or hopping between two floats (the second condition is for c that underflow; log c goes on)
                 seen = any(np.array_equal(c[layer + 1], c[k]) for k in (layer, layer - 1) if k >= 0)
@@ -268,25 +287,41 @@ class _Norms:
                     c[layer + 2 :], log_c[layer + 2 :] = c[layer + 1], log_c[layer + 1]
                     break
         if not activation.guaranteed and depth:
-            error[1:] = gain_error(activation, dimension, _state(activation, sigma_w, c[:-1]))
-        return cls(sigma_w, c, log_c, error, first, second)
+            error[1:] = gain_error(activation, dimension, _state(activation, sigma_w, c[:-1], sigma_b))
+        return cls(sigma_w, sigma_b, c, log_c, error, first, second)
 
-    def stretch(self, layer: int) -> np.ndarray:
-        """|log(c_2/c_1)|/2, of the ratio of the two radii; from c itself, since nearly equal floats differ exactly.
+    def log_ratio(self, layer: int) -> np.ndarray:
+        """|log(c_2/c_1)|, from c itself, since nearly equal floats differ exactly.
 
         0 where c under- or overflows: there f is linear to every digit, and the ratio has no effect.
         """
+        return np.log1p(self._excess(layer))
+
+    def stretch(self, layer: int) -> np.ndarray:
+        """|log(s_2/s_1)|/2, of the ratio of the two radii."""
+        return np.log1p(self._excess(layer) * np.minimum(*self.weight_share(layer))) / 2.0
+
+    def _excess(self, layer: int) -> np.ndarray:
+        """By what the larger c exceeds the smaller one, over that."""
         c_1, c_2 = self.c[layer, self.first], self.c[layer, self.second]
         low, high = np.minimum(c_1, c_2), np.maximum(c_1, c_2)
         normal = (low > 0.0) & (high < np.inf)
         difference = np.subtract(high, low, out=np.zeros(low.shape), where=normal)
         with np.errstate(over="ignore"):
-            return np.log1p(difference / np.where(normal, low, 1.0)) / 2.0
+            return np.minimum(difference / np.where(normal, low, 1.0), np.finfo(float).max)
+
+    def weight_share(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        """sigma_w^2 c/s of both inputs: what the weights, and not the biases, contribute to their pre-activations."""
+        square = np.square(self.sigma_b)
+        power = times_square(self.sigma_w, self.c[layer])
+        with np.errstate(over="ignore", invalid="ignore"):
+            share = np.where(square > 0.0, np.minimum(power, LARGEST_S) / (power + square), 1.0)
+        return share[self.first], share[self.second]
 
 
-def _state(activation: Activation, sigma_w: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """s = sigma_w^2 c; a linear network that explodes stays the same beyond the largest one."""
-    return np.minimum(layer_power(activation, sigma_w, c), LARGEST_S)
+def _state(activation: Activation, sigma_w: np.ndarray, c: np.ndarray, sigma_b: np.ndarray) -> np.ndarray:
+    """s = sigma_w^2 c + sigma_b^2; a linear network that explodes stays the same beyond the largest one."""
+    return np.minimum(layer_power(activation, sigma_w, c, sigma_b), LARGEST_S)
 
 
 def _norm_variables(norms: _Norms, pair: bool) -> dict[str, np.ndarray]:
@@ -310,25 +345,32 @@ def _overlap_variables(
     inputs = start.rho.size
     rho, missing, error = np.zeros((3, depth + 1, inputs))
     rho[0], missing[0] = start.rho.ravel(), start.one_minus_rho.ravel()
+    sign = np.tile(start.sign.ravel(), (depth + 1, 1))
     phi = np.tile(start.phi.ravel(), (depth + 1, 1))
-    sign = np.broadcast_to(start.sign.ravel(), (depth + 1, inputs))
-    enter = rho[0], missing[0]
-    if symmetry.family == "generic":
-        # only Re(Delta e^{i phi}) enters the next layer; 1 - rho |cos phi| is a sum of positive terms
-        cosine = np.cos(start.phi.ravel())
-        lost = np.where(
-            cosine > 0, 2.0 * np.sin(start.phi.ravel() / 2.0) ** 2, 2.0 * np.cos(start.phi.ravel() / 2.0) ** 2
-        )
-        enter = rho[0] * np.abs(cosine), missing[0] * np.abs(cosine) + lost
-        phi[1:] = np.where(cosine < 0, np.pi, 0.0)
+    along, across = sign[0] * np.cos(phi[0]), sign[0] * np.sin(phi[0])  # C_12 = Delta (along + i across)
+    # a generic network transmits Re C_12 alone, in every layer
+    asymmetry = np.ones(inputs) if symmetry.family == "generic" else start.asymmetry.ravel()
+    biased = start.sigma_b.ravel() > 0.0
+    turning = biased | (asymmetry > 0.0)
     # layers in which c has settled share their states
-    states, index = np.unique(_state(activation, norms.sigma_w, norms.c[:-1]), return_inverse=True)
+    states, index = np.unique(_state(activation, norms.sigma_w, norms.c[:-1], norms.sigma_b), return_inverse=True)
     index = index.reshape(depth, norms.sigma_w.size)
     overlaps = Overlaps(activation, symmetry.capsule_dimension, states)
     for layer in range(depth):
+        enter = _Covariance(rho[layer], missing[layer], along, across)
+        if turning.any():
+            enter = enter.through_weights(asymmetry).with_bias(*norms.weight_share(layer), norms.log_ratio(layer))
+            along, across = enter.along, enter.across
         stretch = norms.stretch(layer)
-        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(overlaps, norms, index[layer], stretch, *enter)
-        enter = rho[layer + 1], missing[layer + 1]
+        rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(
+            overlaps, norms, index[layer], stretch, enter.rho, enter.missing
+        )
+        if not symmetry.has_phase:
+            sign[layer + 1] = np.where(biased, np.sign(along), sign[0])
+            continue
+        sign[layer + 1] = np.where(biased, 1.0, sign[0])
+        turned = np.arctan2(sign[layer + 1] * across + 0.0, sign[layer + 1] * along)
+        phi[layer + 1] = np.where(turning, turned, phi[0])
     # where a linear network's c overflows, an overlap of 0 is still 0
     size = np.where(rho > 0.0, np.sqrt(norms.c[:, norms.first]) * np.sqrt(norms.c[:, norms.second]), 0.0)
     out = {
@@ -338,6 +380,43 @@ def _overlap_variables(
         "phi": phi,
     }
     return out, error
+
+
+@dataclass
+class _Covariance:
+    """C_12/sqrt(s_1 s_2) = rho (along + i across), of pairs of inputs, and 1 - rho; along^2 + across^2 = 1."""
+
+    rho: np.ndarray
+    missing: np.ndarray
+    along: np.ndarray
+    across: np.ndarray
+
+    def through_weights(self, asymmetry: np.ndarray) -> _Covariance:
+        """The part across is handed on by the symmetric weights alone. 1 - rho^2 is a sum of positive terms."""
+        lost = self.missing * (2.0 - self.missing) + (self.rho * self.across) ** 2 * asymmetry * (2.0 - asymmetry)
+        return _Covariance.of(self.rho * self.along, self.rho * self.across * (1.0 - asymmetry), lost)
+
+    def with_bias(self, first: np.ndarray, second: np.ndarray, log_ratio: np.ndarray) -> _Covariance:
+        """Add what biases give both inputs alike.
+
+        Weights contribute the shares `first` and `second` of the powers s_1 and s_2; `log_ratio` is that of c.
+        """
+        weights = np.sqrt(first) * np.sqrt(second)
+        biases = np.sqrt(1.0 - first) * np.sqrt(1.0 - second)
+        one_minus_along = np.where(self.along > 0.0, self.across**2 / (1.0 + np.abs(self.along)), 1.0 - self.along)
+        unequal = 2.0 * np.sinh(log_ratio / 4.0) ** 2  # (sqrt(c_1) - sqrt(c_2))^2/(2 sqrt(c_1 c_2))
+        lost = weights**2 * self.missing * (2.0 - self.missing)
+        lost = lost + 2.0 * weights * biases * (self.missing + self.rho * one_minus_along + unequal)
+        along = weights * self.rho * self.along + biases
+        return _Covariance.of(along, weights * self.rho * self.across, np.minimum(lost, 1.0))
+
+    @classmethod
+    def of(cls, along: np.ndarray, across: np.ndarray, lost: np.ndarray) -> _Covariance:
+        """From C_12 and 1 - rho^2."""
+        rho = np.minimum(np.hypot(along, across), 1.0)
+        safe = np.where(rho > 0.0, rho, 1.0)
+        unit = np.where(rho > 0.0, along / safe, 1.0)
+        return cls(rho, lost / (1.0 + rho), unit, across / safe)
 
 
 def _step(overlaps: Overlaps, norms: _Norms, state: np.ndarray, stretch: np.ndarray, rho, missing):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -135,7 +135,7 @@ def _last_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) -> I
     """c at the last layer for each sigma_w: the fixed point where the theory has reached it, else the trajectory."""
     depth = samples.sizes["layer"] - 1
     for i, sigma_w in enumerate(samples.sigma_w.values):
-        told = theory_of(Ensemble(ensemble.symmetry, ensemble.activation, sigma_w))
+        told = theory_of(replace(ensemble, sigma_w=sigma_w))
         c = _mean_c(samples)[:, i]
         scales = told.depth_scales()
         if scales.chi_c**depth < SETTLED and scales.fixed_point.c > 0:
