@@ -200,7 +200,7 @@ def _with_bias(
     out = {"status": status}
     if good.size:
         found = _at_state(activation, dimension, s[good], sigma_w[good], sigma_b[good])
-        known = found["error_estimate"] < _UNKNOWN
+        known = found.pop("c_error") < _UNKNOWN
         status[good[~known]] = NOT_CONVERGED
         for name, values in found.items():
             out[name] = np.full(s.shape, False if name == "ordered" else np.nan)
@@ -274,9 +274,10 @@ def _at_state(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> di
     excess = sigma_w**2 * bending(activation, dimension, s) / dimension - field  # chi_jacobian - 1
     ordered = excess <= 0.0
     (rho, decay), (missing, surplus), pull = np.ones((2, *s.shape)), np.zeros((2, *s.shape)), field.copy()
-    error = np.full(s.shape, 1e-12)
+    error = c_error = np.full(s.shape, 1e-12)
     if not activation.guaranteed:
-        error = _error(activation, dimension, s) / np.maximum(np.abs(one_minus_chi_c), 1e-12)
+        c_error = gain_error(activation, dimension, s) / np.maximum(np.abs(one_minus_chi_c), 1e-12)
+        error = c_error + derivative_error(activation, dimension, s)
     chaotic = np.flatnonzero(~ordered)
     if chaotic.size:
         state = s[chaotic], field[chaotic], weights[chaotic]
@@ -302,12 +303,8 @@ def _at_state(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> di
         "chi_jacobian": 1.0 + excess,
         "ordered": ordered,
         "error_estimate": error,
+        "c_error": c_error,
     }
-
-
-def _error(activation: Activation, dimension: int, s: np.ndarray) -> np.ndarray:
-    """Estimated relative error of a user's averages."""
-    return gain_error(activation, dimension, s) + derivative_error(activation, dimension, s)
 
 
 def _overlap(activation: Activation, dimension: int, s, field, weights) -> tuple[np.ndarray, ...]:

@@ -20,6 +20,7 @@ import xarray as xr
 
 from meanfield import Ensemble
 from meanfield.checks import real_array
+from meanfield.symmetry import Symmetry
 
 from .activations import RadialFunction, torch_activation
 from .blocks import BLOCK, Progress, generator
@@ -58,6 +59,9 @@ def sample_collective(
         U(1):       E z_a conj(z_b)      = sigma_w^2 C_ab, circular: E z_a z_b = 0    (C_ab of Eq. (10), one network's)
         O(k):       E z_{a,m} z_{b,n}    = sigma_w^2 Q_{ab,mn}
         generic(k): E z_{a,m} z_{b,n}    = sigma_w^2 delta_mn tr(Q_ab) / k
+
+    An asymmetry of the ensemble makes it that share of the last one and the rest of another; a sigma_b adds sigma_b^2
+    delta_mn / k to all of them.
 
     The square root of the covariance is taken from the activities and not from their Gram matrix. Inputs that are equal
     or opposite stay so to the last bit; others are told apart as long as 1 - rho exceeds about 1e-29 (1e-11 for
@@ -192,7 +196,8 @@ class Collective:
             rows = rows.reshape(len(rows), k, -1)
         if setup.group_elements is not None:
             rows = setup.group_elements @ rows
-        kept, place, sign = _distinct(rows)
+        # a bias is the same for opposite inputs, which then do not stay opposite
+        kept, place, sign = _distinct(rows, opposite=not setup.ensemble.sigma_b)
         different = torch.from_numpy(rows[kept].reshape(len(kept) * k, -1))
         return triangular_factor(different, torch.finfo(torch.float64).eps).numpy(), place, sign
 
@@ -222,7 +227,7 @@ class Collective:
             grams.append(gram.cpu())
             ds.append(d.cpu())
             if layer < setup.depth:
-                root = sigma_w * self._next_root(factor)
+                root = self._next_root(factor, sigma_w)
         return torch.stack(grams, dim=2).numpy(), torch.stack(ds, dim=2).numpy()
 
     def _layer(
@@ -254,19 +259,35 @@ class Collective:
             ]
             yield torch.cat(drawn).to(as_dtype(self.setup.dtype))
 
-    def _next_root(self, factor: torch.Tensor) -> torch.Tensor:
-        """A square root of the covariance of the next layer's capsules at sigma_w = 1."""
-        symmetry = self.setup.symmetry
-        if symmetry.family == "O":
-            return factor
-        k = symmetry.capsule_dimension
-        if symmetry.family == "generic":
-            identity = torch.eye(k, dtype=factor.dtype, device=factor.device)
-            return torch.einsum("...ab,cd->...acbd", factor, identity).flatten(-4, -3).flatten(-2, -1) / math.sqrt(k)
-        real, imaginary = factor.unflatten(-2, (-1, 2)).unbind(dim=-2)
-        upper = torch.stack([real, -imaginary], dim=-1).flatten(-2, -1)
-        lower = torch.stack([imaginary, real], dim=-1).flatten(-2, -1)
-        return torch.stack([upper, lower], dim=-2).flatten(-3, -2) / math.sqrt(2.0)
+    def _next_root(self, factor: torch.Tensor, sigma_w: torch.Tensor) -> torch.Tensor:
+        """A square root of the covariance of the next layer's capsules, which is a sum."""
+        ensemble, k = self.setup.ensemble, self.setup.symmetry.capsule_dimension
+        root = sigma_w * _through(self.setup.symmetry, factor)
+        if not (ensemble.sigma_b or ensemble.asymmetry):
+            return root
+        parts = [math.sqrt(1.0 - ensemble.asymmetry) * root]
+        if ensemble.asymmetry:
+            components = factor.unflatten(-2, (-1, k)).flatten(-2)
+            parts.append(math.sqrt(ensemble.asymmetry) * sigma_w * _through(self.setup.generic, components))
+        if ensemble.sigma_b:
+            identity = torch.eye(k, dtype=root.dtype, device=root.device).repeat(root.shape[-2] // k, 1)
+            bias = ensemble.sigma_b / math.sqrt(k) * identity
+            parts.append(bias.expand(*root.shape[:-1], k))
+        return triangular_factor(torch.cat(parts, dim=-1), torch.finfo(root.dtype).eps)
+
+
+def _through(symmetry: Symmetry, factor: torch.Tensor) -> torch.Tensor:
+    """A square root of the covariance that weights of sigma_w = 1 make of activities with this factor."""
+    if symmetry.family == "O":
+        return factor
+    k = symmetry.capsule_dimension
+    if symmetry.family == "generic":
+        identity = torch.eye(k, dtype=factor.dtype, device=factor.device)
+        return torch.einsum("...ab,cd->...acbd", factor, identity).flatten(-4, -3).flatten(-2, -1) / math.sqrt(k)
+    real, imaginary = factor.unflatten(-2, (-1, 2)).unbind(dim=-2)
+    upper = torch.stack([real, -imaginary], dim=-1).flatten(-2, -1)
+    lower = torch.stack([imaginary, real], dim=-1).flatten(-2, -1)
+    return torch.stack([upper, lower], dim=-2).flatten(-3, -2) / math.sqrt(2.0)
 
 
 class _Part:
@@ -333,15 +354,17 @@ class _Part:
         return self._factors[0] if len(self._factors) == 1 else self._factor(torch.cat(self._factors, dim=-1))
 
 
-def _distinct(rows: np.ndarray) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """The inputs that are no copies, equal or opposite, of earlier ones; each input's place among them and its sign."""
+def _distinct(rows: np.ndarray, opposite: bool) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """The inputs that are no copies, equal or (where `opposite`) opposite, of earlier ones; each input's place among
+    them and its sign."""
     kept: list[int] = []
     place, sign = np.zeros(len(rows), int), np.ones(len(rows))
     for index, row in enumerate(rows):
         for position, other in enumerate(kept):
-            if np.array_equal(row, rows[other]) or np.array_equal(row, -rows[other]):
+            equal = np.array_equal(row, rows[other])
+            if equal or (opposite and np.array_equal(row, -rows[other])):
                 place[index] = position
-                sign[index] = 1.0 if np.array_equal(row, rows[other]) else -1.0
+                sign[index] = 1.0 if equal else -1.0
                 break
         else:
             place[index] = len(kept)

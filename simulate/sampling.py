@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ import xarray as xr
 
 from meanfield import Ensemble
 from meanfield.checks import real_number, whole_number
+from meanfield.symmetry import Symmetry
 
 from .activations import torch_activation
 from .blocks import BLOCK, Progress, generator
@@ -47,7 +49,9 @@ def sample_networks(
         z^0 = V x / |x|,    z^{l+1} = W^l phi(z^l)    (paper Eq. (4), (19), (21)).
 
     The input layer V is not equivariant: all its real entries are independent Gaussians of variance d_0/D. Weights are
-    untied: each layer draws its own (see `simulate.layers.weight_std` for their variance). There are no biases.
+    untied: each layer draws its own (see `simulate.layers.weight_std` for their variance). There are no biases, unless
+    the ensemble has a sigma_b: then each layer adds independent Gaussian ones, of variance sigma_b^2/D; with an
+    asymmetry, W is sqrt(1 - asymmetry) times equivariant weights plus sqrt(asymmetry) times generic ones.
 
     The result holds every network; :func:`simulate.ensemble_statistics` streams means and variances instead.
 
@@ -133,6 +137,8 @@ class Networks:
         k, columns = setup.symmetry.capsule_dimension, len(setup.directions) * setup.sigma_w.size
         item = as_dtype(setup.dtype).itemsize
         weights = math.prod(weight_shape(setup.symmetry, setup.width, setup.width))
+        if setup.ensemble.asymmetry:
+            weights += math.prod(weight_shape(setup.generic, setup.width, setup.width))
         weights = max(weights, setup.width * k * setup.directions.shape[1])
         weights *= 4 if item == 4 else 4 + item
         states = 8 * setup.width * k * columns * item
@@ -196,10 +202,12 @@ class Draws:
         return state[..., None, :].expand(self.networks, setup.width, k, setup.sigma_w.size, inputs), scale
 
     def hidden_layer(self) -> HiddenLayer:
-        """W of the next layer."""
-        return HiddenLayer(
-            self.setup, self._normal(weight_shape(self.setup.symmetry, self.setup.width, self.setup.width))
-        )
+        """W of the next layer, and its biases."""
+        setup, n = self.setup, self.setup.width
+        weights = self._normal(weight_shape(setup.symmetry, n, n))
+        generic = self._normal(weight_shape(setup.generic, n, n)) if setup.ensemble.asymmetry else None
+        bias = self._normal((n, setup.symmetry.capsule_dimension)) if setup.ensemble.sigma_b else None
+        return HiddenLayer(setup, weights, generic, bias)
 
     def _normal(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Standard normal numbers for each network of each block."""
@@ -215,21 +223,36 @@ class HiddenLayer:
 
     setup: Setup
     weights: torch.Tensor
+    generic: torch.Tensor | None
+    bias: torch.Tensor | None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self._product(x, self.setup.tensor(self._std)[:, None])
+        return self._product(x, lambda std: self.setup.tensor(std)[:, None])
 
     def next_state(self, activity: torch.Tensor, size: np.ndarray, root: np.ndarray) -> tuple[torch.Tensor, np.ndarray]:
-        """state and scale of W phi(z), from phi(z) = size * activity and the square root of its c."""
-        scale = power_of_two(self.setup.sigma_w[:, None] * root)
-        return self._product(activity, column(self._std[:, None] * size / scale, activity)), scale
+        """state and scale of W phi(z) + b, from phi(z) = size * activity and the square root of its c."""
+        ensemble, sigma_w = self.setup.ensemble, self.setup.sigma_w[:, None]
+        scale = power_of_two(np.hypot(sigma_w * root, ensemble.sigma_b))
+        state = self._product(activity, lambda std: column(std[:, None] * size / scale, activity))
+        if self.bias is not None:
+            std = ensemble.sigma_b / math.sqrt(self.setup.symmetry.capsule_dimension)
+            state = state + self.bias[..., None, None] * column(std / scale, activity)
+        return state, scale
 
-    @property
-    def _std(self) -> np.ndarray:
-        return weight_std(self.setup.symmetry, self.setup.width) * self.setup.sigma_w
+    def _product(self, x: torch.Tensor, gain: Callable[[np.ndarray], torch.Tensor]) -> torch.Tensor:
+        """`gain` makes a factor for x of the weights' standard deviations."""
+        share = self.setup.ensemble.asymmetry
+        product = gain(self._std(self.setup.symmetry, 1.0 - share)) * self._linear(self.setup.symmetry, self.weights, x)
+        if self.generic is None:
+            return product
+        return product + gain(self._std(self.setup.generic, share)) * self._linear(self.setup.generic, self.generic, x)
 
-    def _product(self, x: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        return gain * linear(self.setup.symmetry, self.weights, x.flatten(start_dim=3)).reshape(x.shape)
+    def _std(self, symmetry: Symmetry, share: float) -> np.ndarray:
+        return math.sqrt(share) * weight_std(symmetry, self.setup.width) * self.setup.sigma_w
+
+    @staticmethod
+    def _linear(symmetry: Symmetry, weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return linear(symmetry, weights, x.flatten(start_dim=3)).reshape(x.shape)
 
 
 def plane_rotation(dimension: int, angle: float) -> np.ndarray:

@@ -107,6 +107,11 @@ class Setup:
         return self.ensemble.symmetry
 
     @property
+    def generic(self) -> Symmetry:
+        """Weights without the symmetry, of the same capsules: those that an asymmetry mixes in."""
+        return Symmetry("generic", self.symmetry.capsule_dimension)
+
+    @property
     def rows(self) -> int:
         """Rows of a Gram matrix: inputs times capsule dimension."""
         return len(self.directions) * self.symmetry.capsule_dimension
@@ -145,6 +150,8 @@ class Setup:
         return {
             "symmetry": str(self.symmetry),
             "activation": self.ensemble.activation.name,
+            "sigma_b": self.ensemble.sigma_b,
+            "asymmetry": self.ensemble.asymmetry,
             "width": self.width,
             "seed": self.seed,
             "d_0": float(self.d_0[0]) if np.all(self.d_0 == self.d_0[0]) else self.d_0.tolist(),

@@ -54,6 +54,8 @@ class Case:
                 "ensemble must have capsules of at least two components, which have a phase to follow, "
                 f"got {self.ensemble.symmetry}"
             )
+        if self.ensemble.sigma_b or self.ensemble.asymmetry:
+            raise ValueError(f"ensemble must have the exact symmetry, got {self.ensemble!r}")
         real_array("sigma_w", self.ensemble.sigma_w, minimum=0.0, strict=True)
         if whole_number("width", self.width, 4) % 4:
             raise ValueError(f"width must be a multiple of 4 (N/4 is one of the widths), got {self.width}")

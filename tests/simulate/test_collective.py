@@ -1,5 +1,6 @@
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,28 +112,33 @@ def _inputs_apart(root, k):
 @pytest.mark.parametrize("symmetry", ["U(1)", "O(3)"])
 def test_the_comparison_sees_a_wrong_covariance(symmetry, fault, monkeypatch):
     right, k = Collective._next_root, as_symmetry(symmetry).capsule_dimension
-    monkeypatch.setattr(Collective, "_next_root", lambda self, factor: fault(right(self, factor), k))
+    monkeypatch.setattr(Collective, "_next_root", lambda self, *arguments: fault(right(self, *arguments), k))
     assert least_p(symmetry, 16, n_networks=1000) < ALARM
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
-def test_the_covariance_of_the_next_layer(symmetry, monkeypatch):
+@pytest.mark.parametrize(("sigma_b", "asymmetry"), [(0.0, 0.0), (0.25, 0.0), (0.0, 0.5), (0.25, 0.5)])
+def test_the_covariance_of_the_next_layer(symmetry, sigma_b, asymmetry, monkeypatch):
     """From the law of the weights, for one layer's Gram matrix, whose capsules come in many chunks."""
     monkeypatch.setitem(collective.CHUNK, "cpu", 128)
     monkeypatch.setattr(collective, "PENDING", 3)
-    sampler = Collective(setup(symmetry, width=200, dtype="float64"))
+    exact = setup(symmetry, width=200, dtype="float64")
+    asymmetry = asymmetry if exact.symmetry.conserves_angles else 0.0
+    sampler = Collective(replace(exact, ensemble=replace(exact.ensemble, sigma_b=sigma_b, asymmetry=asymmetry)))
     k, inputs = sampler.setup.symmetry.capsule_dimension, len(INPUTS)
     start = torch.from_numpy(sampler._start[0])[None, None]
     gram, _, factor = sampler._layer(torch.tanh, start, [torch.Generator()], 1)
-    root = sampler._next_root(factor)[0, 0].numpy()
+    root = sampler._next_root(factor, torch.tensor(1.5).double())[0, 0].numpy()
     q = gram[0, 0].numpy().reshape(inputs, k, inputs, k)
+    generic = np.einsum("ambm,cd->acbd", q, np.eye(k)) / k
     if symmetry == "generic(2)":
-        expected = np.einsum("ambm,cd->acbd", q, np.eye(k)) / k
+        expected = generic
     elif symmetry == "U(1)":
         c = q[:, 0, :, 0] + q[:, 1, :, 1] + 1j * (q[:, 1, :, 0] - q[:, 0, :, 1])
         expected = 0.5 * np.array([[c.real, -c.imag], [c.imag, c.real]]).transpose(2, 0, 3, 1)
     else:
         expected = q
+    expected = 1.5**2 * ((1.0 - asymmetry) * expected + asymmetry * generic) + sigma_b**2 / k * np.eye(k)[:, None]
     np.testing.assert_allclose(root @ root.T, expected.reshape(root.shape), rtol=0, atol=1e-14)
 
 

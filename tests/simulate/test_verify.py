@@ -203,7 +203,7 @@ def test_one_sampler_that_disagrees_is_exit_code_1(run, monkeypatch, right, wron
 
 def test_a_collective_sampler_of_the_wrong_variance_fails(monkeypatch):
     right = simulate.collective.Collective._next_root
-    monkeypatch.setattr(simulate.collective.Collective, "_next_root", lambda self, x: np.sqrt(2) * right(self, x))
+    monkeypatch.setattr(simulate.collective.Collective, "_next_root", lambda self, *x: np.sqrt(2) * right(self, *x))
     assert not verify(load_images(), sampler="collective", **SMALL).passed
 
 
