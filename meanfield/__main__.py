@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import tyro
 from .checks import real_array, shortest, whole_number
 from .command_line import run_command
 from .depth_scales import depth_scales
+from .ensemble import Ensemble
 from .files import atomic_path, require_writable
 from .finite_width import finite_width_transition
 from .fixed_points import FixedPoint
@@ -35,8 +37,15 @@ class Solve:
     """Capsules in a layer: then also what order 1/N says of so narrow a network."""
     rho: float = 0.9
     """Overlap Delta/c* of two inputs, whose phase a network of that width keeps for so many layers."""
+    sigma_b: float = 0.0
+    """Scale of biases, which break the symmetry: E |b|^2 = sigma_b^2 for a capsule."""
+    asymmetry: float = 0.0
+    """Share of the weights' variance that ignores the symmetry."""
 
     def run(self) -> None:
+        if self.sigma_b or self.asymmetry:
+            self._print_broken(Ensemble(self.symmetry, self.activation, self.sigma_w, self.sigma_b, self.asymmetry))
+            return
         scales = depth_scales(self.sigma_w, self.symmetry, self.activation)
         point = scales.fixed_point
         at = shortest(self.sigma_w)
@@ -53,12 +62,30 @@ class Solve:
             ("  angular", scales.angular, "  its part at right angles, Goldstone-like"),
             ("chi_gram", scales.chi_gram, "anisotropy of one input's Gram matrix shrinks by this factor"),
         ]
-        for name, value, meaning in rows:
-            shown = "-" if np.isnan(value) else f"{float(value):.12g}"
-            print(f"  {name:<13} {shown:>20}   {meaning}")
+        _print_rows(rows)
         print(f"  residual F(c*)/c* - 1 = {float(point.residual):.1e}, {point.status}")
         if self.width is not None:
             self._print_finite_width(point, self.width)
+
+    def _print_broken(self, ensemble: Ensemble) -> None:
+        if self.width is not None:
+            raise ValueError(f"width must be left out where the symmetry is not exact, got {self.width}")
+        found = ensemble.explicit_breaking()
+        region = "ordered" if found.ordered else "chaotic"
+        print(f"{ensemble!r}: {found.status.item()}, {region}")
+        meanings = {
+            "c_star": "order parameter, Eq. (6)",
+            "d_star": "pre-activation order parameter, sigma_w^2 c* + sigma_b^2",
+            "rho_star": "overlap Delta*/c* that any two inputs end with",
+            "chi_c": "a deviation of c from c* shrinks by this factor per layer",
+            "xi_c": "its depth scale, layers",
+            "chi_delta": "a deviation of Delta from Delta* shrinks by this factor per layer",
+            "xi_delta": "its depth scale, layers",
+            "chi_phi": "a small angle between two inputs shrinks by this factor per layer",
+            "xi_phi": "its depth scale, layers",
+            "chi_jacobian": "mean squared singular value of a layer's Jacobian",
+        }
+        _print_rows([(name, found[name].item(), meaning) for name, meaning in meanings.items()])
 
     def _print_finite_width(self, point: FixedPoint, width: int) -> None:
         transition = finite_width_transition(width, self.symmetry, self.activation)
@@ -73,6 +100,12 @@ class Solve:
             wide = "" if read.wide else " (an order of magnitude: too narrow for order 1/N)"
             rho = shortest(self.rho)
             print(f"  and two inputs with Delta/c* = {rho} keep their phase for {float(read.depth):.4g} layers{wide}")
+
+
+def _print_rows(rows: Iterable[tuple[str, float | np.ndarray, str]]) -> None:
+    for name, value, meaning in rows:
+        shown = "-" if np.isnan(value) else f"{float(value):.12g}"
+        print(f"  {name:<13} {shown:>20}   {meaning}")
 
 
 @dataclass

@@ -38,7 +38,7 @@ from scipy.optimize.elementwise import find_root
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, table
-from .checks import LARGEST_S, SMALLEST_S, asymmetry_array, preactivation_power, real_array
+from .checks import LARGEST_S, SMALLEST_S, asymmetry_array, preactivation_power, real_array, shortest
 from .depth_scales import depth_scale, depth_scales
 from .fixed_points import CONVERGED, NO_FIXED_POINT, NOT_CONVERGED, ConvergenceWarning, far_out
 from .maps import warn_if_inaccurate
@@ -112,7 +112,8 @@ def explicit_breaking(
     Raises
     ------
     ValueError
-        Naming the argument that is out of range; asymmetry with generic(k) or k = 1.
+        Naming the argument that is out of range; asymmetry with generic(k) or k = 1; for a single point also where
+        there is no result.
 
     Examples
     --------
@@ -127,6 +128,7 @@ def explicit_breaking(
     preactivation_power(scale.values.max(), np.ones(()), bias.values.max())  # must not be too large
     points, biases = xr.broadcast(scale, bias)
     found = _solved(symmetry, activation, points.values.ravel(), biases.values.ravel())
+    _report(activation, points, biases, found["status"].reshape(points.shape))
     table_of = {name: points.copy(data=value.reshape(points.shape)) for name, value in found.items()}
     kept, pull = _angle(symmetry, share, table_of.pop("kept"), table_of.pop("pull"))
     table_of |= {"chi_phi": kept, "xi_phi": kept.copy(data=depth_scale(kept.values, pull.values))}
@@ -135,6 +137,16 @@ def explicit_breaking(
     else:
         warn_if_inaccurate(activation, table_of["error_estimate"].values)
     return table(table_of, (scale, bias, share), symmetry, activation, LONG_NAMES)
+
+
+def _report(activation: Activation, sigma_w: xr.DataArray, sigma_b: xr.DataArray, status: np.ndarray) -> None:
+    """What has no result, where `depth_scales` has not said so."""
+    failed = (status != CONVERGED) & (sigma_b.values > 0.0)
+    if failed.any() and status.ndim == 0:
+        at = f"sigma_w = {shortest(float(sigma_w))}, sigma_b = {shortest(float(sigma_b))}"
+        raise ValueError(f"activation {activation.name} has no result at {at}: {status}")
+    if failed.any():
+        warn(f"{int(failed.sum())} of {failed.size} points have no result: see status", ConvergenceWarning)
 
 
 def _bias_axis(sigma_b) -> xr.DataArray:
@@ -205,9 +217,6 @@ def _with_bias(
         for name, values in found.items():
             out[name] = np.full(s.shape, False if name == "ordered" else np.nan)
             out[name][good[known]] = values[known]
-    failed = status != CONVERGED
-    if failed.any():
-        warn(f"{int(failed.sum())} of {failed.size} points with biases have no result: see status", ConvergenceWarning)
     return out
 
 

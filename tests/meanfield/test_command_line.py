@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from subprocess import PIPE
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -76,6 +77,19 @@ def test_solve_at_finite_width(call, arguments, lines):
     assert ("order of magnitude" in narrow) == (symmetry != "generic(2)")
 
 
+def test_solve_with_biases(call):
+    """Linear networks: c* = sigma_b^2/(1 - sigma_w^2); deviations shrink by sigma_w^2, and angles by 0.8 of that."""
+    code, printed = call("solve", "U(1)", 0.5, "--activation", "linear", "--sigma-b", 0.3, "--asymmetry", 0.2)
+    assert code == 0
+    head, *rows = printed.out.splitlines()
+    assert head == "Ensemble('U(1)', 'linear', sigma_w=0.5, sigma_b=0.3, asymmetry=0.2): converged, ordered"
+    shown = {row.split()[0]: float(row.split()[1]) for row in rows}
+    expected = {"c_star": 0.12, "rho_star": 1.0, "chi_c": 0.25, "chi_delta": 0.25, "chi_phi": 0.2, "chi_jacobian": 0.25}
+    for name, value in expected.items():
+        assert shown[name] == pytest.approx(value, rel=1e-11)
+    assert shown["xi_phi"] == pytest.approx(1.0 / np.log(5.0), rel=1e-11)
+
+
 def test_diagram(call, tmp_path):
     code, printed = call("diagram", "--symmetry", "U(1)", "--points", 3, "--out", "deep/diagram")
     assert code == 0
@@ -88,6 +102,11 @@ def test_diagram(call, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["solve", "--sigma-b", "0.1", "--width", "9"],
+            "width must be left out where the symmetry is not exact, got 9",
+        ),
+        (["solve", "U(1)", "--asymmetry", "2"], "asymmetry must be in [0, 1], got 2"),
         (["solve", "SU(2)"], "symmetry must be 'U(1)', 'O(k)' or 'generic(k)'"),
         (["solve", "U(1)", "-1"], "sigma_w must be >= 0, got -1"),
         (["solve", "U(1)", "nan"], "sigma_w must be finite, got nan"),

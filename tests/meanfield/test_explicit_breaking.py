@@ -115,7 +115,7 @@ def test_the_linear_fixed_point():
     assert found.chi_c.item() == pytest.approx(0.25, rel=1e-14)
     assert found.chi_delta.item() == pytest.approx(0.25, rel=1e-14)
     assert found.chi_phi.item() == pytest.approx(0.8 * 0.25, rel=1e-14)
-    with pytest.warns(ConvergenceWarning, match="2 of 3 points"):
+    with pytest.warns(ConvergenceWarning, match="2 of 3 points have no result"):
         found = explicit_breaking([0.5, 1.0, 2.0], 0.3, activation="linear")
     assert found.status.values.tolist() == ["converged", "no fixed point", "no fixed point"]
     assert np.isnan(found.c_star[1:]).all()
@@ -288,6 +288,8 @@ def test_the_largest_of_several_fixed_points():
         one = found.sel(sigma_b=point)
         settled = trajectory(400, 2.0, c=50.0, activation=late, sigma_b=point)
         assert one.c_star.item() == pytest.approx(settled.c[-1].item(), rel=1e-10)
+    with pytest.raises(ValueError, match=r"linear has no result at sigma_w = 1\.5, sigma_b = 0\.1: no fixed"):
+        explicit_breaking(1.5, 0.1, activation="linear")
     with pytest.warns(match="estimated"):
         explicit_breaking(2.0, 0.5, activation=lambda r: np.where(r > 1.0, 1.0, 0.3 * r))
 
