@@ -58,8 +58,8 @@ LONG_NAMES = {
     "xi_c": r"depth scale of $c$, $\xi_c$ [layers]",
     "chi_delta": r"relaxation factor of $\Delta$, $\chi_\Delta$",
     "xi_delta": r"depth scale of $\Delta$, $\xi_\Delta$ [layers]",
-    "chi_phi": r"decay factor of a small angle, $\chi_\phi$",
-    "xi_phi": r"depth scale of a small angle, $\xi_\phi$ [layers]",
+    "chi_phi": r"decay factor of a small angle, $\chi_\varphi$",
+    "xi_phi": r"depth scale of a small angle, $\xi_\varphi$ [layers]",
     "chi_jacobian": r"Jacobian's mean squared singular value $\chi_J$",
     "ordered": "whether identical inputs are stable",
     "error_estimate": r"estimated relative error of $c^*$ and the $\chi$",
@@ -76,8 +76,11 @@ def explicit_breaking(
 ) -> xr.Dataset:
     """What deep networks keep whose symmetry is broken explicitly, and over how many layers the phase survives.
 
-    The equations are at the top of this module, `meanfield.explicit_breaking`. With sigma_b = 0 and asymmetry = 0 it is
-    :func:`meanfield.depth_scales`, and chi_phi = 1: the phase is conserved, Eq. (11).
+    The equations are at the top of `meanfield/explicit_breaking.py`. In short: tan phi loses a factor 1 - asymmetry in
+    each layer. Biases are a field: c* > 0 at every sigma_w, all pairs of inputs end with the same Delta* > 0 and the
+    angle 0, and small angles decay by chi_phi = (1 - asymmetry)(1 - b/rho*), where b = sigma_b^2/s is the share of the
+    biases in the power s of pre-activations, and rho* the correlation of these. With sigma_b = 0 and asymmetry = 0 it
+    is :func:`meanfield.depth_scales`, and chi_phi = 1: the phase is conserved, Eq. (11).
     ``trajectory(..., sigma_b=, asymmetry=)`` follows two inputs layer by layer, and
     ``Ensemble(..., sigma_b=, asymmetry=)`` is what `simulate` samples.
 
@@ -120,7 +123,7 @@ def explicit_breaking(
     >>> import meanfield
     >>> biased = meanfield.explicit_breaking(1.5, sigma_b=[0.0, 0.01, 0.1, 0.5])
     >>> biased.xi_phi.round(1).values  # layers over which a small angle between two inputs survives
-    array([ inf, 22.6, 27.8, 10.4])
+    array([ inf, 22.4, 18.8,  5.5])
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     scale, bias = sigma_w_axis(sigma_w, activation), _bias_axis(sigma_b)

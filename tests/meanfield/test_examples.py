@@ -6,10 +6,15 @@ import pytest
 
 import meanfield
 
+WITH_EXAMPLES = [name for name in meanfield.__all__ if ">>>" in (getattr(meanfield, name).__doc__ or "")]
 
-@pytest.mark.parametrize(
-    "name", ["correlation_map", "depth_scales", "fixed_point", "length_map", "phase_diagram", "trajectory"]
-)
+
+def test_there_are_examples():
+    assert {"trajectory", "overlap_fluctuations", "explicit_breaking"} <= set(WITH_EXAMPLES)
+    assert len(WITH_EXAMPLES) >= 9
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_of_the_functions(name):
     (example,) = doctest.DocTestFinder(recurse=False).find(getattr(meanfield, name), name, globs={})
     result = doctest.DocTestRunner().run(example)
