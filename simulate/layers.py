@@ -57,3 +57,25 @@ def linear(symmetry: Symmetry, weights: torch.Tensor, state: torch.Tensor) -> to
     # (a + ib)(x + iy): multiplying by i turns (x, y) into (-y, x)
     turned = torch.stack([-imaginary[..., 1, :], imaginary[..., 0, :]], dim=-2)
     return real + turned
+
+
+def as_generic(symmetry: Symmetry, weights: torch.Tensor) -> torch.Tensor:
+    """The same linear map as weights of generic(k): a matrix that acts on all components, capsule by capsule.
+
+    Parameters
+    ----------
+    weights : (..., *weight_shape(symmetry, n_out, n_in))
+
+    Returns
+    -------
+    (..., n_out k, n_in k)
+    """
+    k = symmetry.capsule_dimension
+    if symmetry.family == "generic":
+        return weights
+    if symmetry.family == "O":
+        blocks = weights[..., None, None] * torch.eye(k).to(weights)
+    else:
+        real, imaginary = weights.chunk(2, -2)
+        blocks = torch.stack([real, -imaginary, imaginary, real], -1).unflatten(-1, (2, 2))
+    return blocks.transpose(-3, -2).flatten(-4, -3).flatten(-2, -1)

@@ -338,6 +338,23 @@ def _every(rows: pd.DataFrame) -> pd.Series:
     return rows.set_index(["sigma_w", "seed"]).value
 
 
+def symmetric_start(table: pd.DataFrame) -> list[Check]:
+    """Whether it is what a network begins with that lets it train, or that its layers stay equivariant."""
+    accuracy = last(table, "accuracy")
+    largest = accuracy.learning_rate.max()
+    fast = accuracy[accuracy.learning_rate == largest]
+
+    def of(symmetry: str, share: float) -> tuple[float, ...]:
+        return _tuple(_over(fast, symmetry, fast.symmetric == share))
+
+    begun, ours, generic = of("generic(2)", 1.0), of("U(1)", 0.0), of("generic(2)", 0.0)
+    text = f"mean accuracy at learning rate {largest:g}"
+    return [
+        Check(f"{text}, U(1) minus generic(2) that begin as U(1)", ours, ">", 0.10, minus=begun),
+        Check(f"{text}, generic(2), beginning as U(1) minus beginning as generic", begun, "<", 0.10, minus=generic),
+    ]
+
+
 def own_rate(table: pd.DataFrame) -> list[Check]:
     """Figure 3 above the transition, where each kind of network has the learning rate that suits it best."""
     accuracy = last(table, "accuracy")

@@ -29,8 +29,8 @@ class Row(NamedTuple):
 
     `learning_rate` is the first, where the job has another one later.
 
-    `epsilon` is Adam's. `diverged` is 1 for a model with parameters that are no longer finite: what else is said of it
-    may be NaN.
+    `epsilon` is Adam's, and `symmetric` the model's (:class:`training.stack.Model`). `diverged` is 1 for a model with
+    parameters that are no longer finite: what else is said of it may be NaN.
     """
 
     symmetry: str
@@ -44,7 +44,9 @@ class Row(NamedTuple):
     layer: int
     quantity: str
     value: float
-    epsilon: float = ADAM_EPS  # last and with a default: tables that are older than the column do without
+    # last and with defaults: tables that are older than these columns do without
+    epsilon: float = ADAM_EPS
+    symmetric: float = 0.0
 
 
 def rank_at_readout(stack: Stack, images: torch.Tensor) -> Iterator[tuple[str, int, torch.Tensor]]:
@@ -64,7 +66,17 @@ def jacobian(stack: Stack, images: torch.Tensor) -> Iterator[tuple[str, int, tor
         yield f"jacobian_{name}" if name != "d" else name, stack.shape.depth, values
 
 
-MEASURES = {"rank_at_readout": rank_at_readout, "rank_of_layers": rank_of_layers, "jacobian": jacobian}
+def asymmetry(stack: Stack, _images: torch.Tensor) -> Iterator[tuple[str, int, torch.Tensor]]:
+    """How far the hidden weights are from equivariant ones."""
+    yield "asymmetry", NO_LAYER, measure.asymmetry(stack)
+
+
+MEASURES = {
+    "rank_at_readout": rank_at_readout,
+    "rank_of_layers": rank_of_layers,
+    "jacobian": jacobian,
+    "asymmetry": asymmetry,
+}
 
 
 @dataclass(frozen=True)
@@ -262,5 +274,6 @@ class Training:
                     quantity,
                     value,
                     model.epsilon,
+                    model.symmetric,
                 )
             )

@@ -74,6 +74,28 @@ def jacobian(stack: Stack, images: torch.Tensor) -> dict[str, torch.Tensor]:
     return found
 
 
+def asymmetry(stack: Stack) -> torch.Tensor:
+    """The asymmetry eta of the hidden weights, as :func:`meanfield.explicit_breaking` has it: mean over layers, of each
+    model, in float64.
+
+    It is told from what is left of generic(k) weights without their projection onto equivariant ones, of U(1) for k = 2
+    and of O(k) beyond. 0 for equivariant layers and for k = 1, and 1 in the mean over random generic weights. For k = 2
+    weights hand on 1 - eta of an imaginary part of C_12 whatever they are: what is left is multiplication by complex
+    numbers after conjugation, which turns the sign.
+    """
+    group, width = stack.shape.group, stack.shape.width
+    k = group.capsule_dimension
+    if group.family != "generic" or k == 1:
+        return torch.zeros(len(stack.models), dtype=torch.float64)
+    hidden = stack.views(stack.parameters)[HIDDEN].double()
+    blocks = hidden.unflatten(3, (width, k)).unflatten(2, (width, k)).transpose(3, 4)  # (..., N, N, k, k)
+    kept, dimensions = torch.einsum("...aa->...", blocks).square() / k, 1
+    if k == 2:  # multiplication by i commutes with U(1), too
+        kept, dimensions = kept + (blocks[..., 1, 0] - blocks[..., 0, 1]).square() / 2.0, 2
+    left = 1.0 - kept.sum((2, 3)) / hidden.square().sum((2, 3))
+    return left.mean(1) / (1.0 - dimensions / k**2)
+
+
 def _directions(z: torch.Tensor) -> torch.Tensor:
     """A basis and the A z of all generators A, (1, N, D, images, directions)."""
     _, n, k, images = z.shape

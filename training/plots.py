@@ -136,6 +136,24 @@ def plot_jacobian(result: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
+def plot_symmetric_start(result: xr.Dataset, ax: Axes, sigma_w: float, learning_rate: float) -> Axes:
+    """The asymmetry of the hidden weights along training, for each share with which generic(2) layers begin.
+
+    Dotted is 1/L: where theory has the phase of two inputs lost within the network's L layers.
+    """
+    rows = frame(result).query("sigma_w == @sigma_w and learning_rate == @learning_rate and symmetry == 'generic(2)'")
+    for color, (share, own) in enumerate(rows[rows.quantity == "asymmetry"].groupby("symmetric")):
+        ax.loglog(own.step + 1, own.value, "o", mfc="none", ms=3.0, alpha=0.6, color=f"C{color}")
+        mean = own[own.value > 0.0].groupby("step").value.mean()
+        ax.loglog(mean.index + 1, mean, color=f"C{color}", label=rf"begin with $\eta = {1.0 - share:.2g}$")
+    ax.axhline(1.0 / rows.depth.iloc[0], color="0.6", ls=":", lw=0.8)
+    ax.set_xlabel("1 + steps")
+    ax.set_ylabel(r"asymmetry $\eta$ of the weights")
+    ax.set_title(rf"generic(2), $\sigma_w = {sigma_w:g}$, learning rate {learning_rate:g}", fontsize="medium")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
 def plot_own_rate(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Axes:
     """Test accuracy of some symmetries at the end against sigma_w, with the learning rate that is best on the mean.
 

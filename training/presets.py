@@ -10,7 +10,7 @@ from typing import Any
 from meanfield.symmetry import as_symmetry
 
 from .conventions import ADAM_EPS, BATCH, LEARNING_RATE, WEIGHT_VARIANCE
-from .criteria import EDGE
+from .criteria import EDGE, SMALLER
 from .data import Source, load
 from .experiment import counted
 from .job import NO_LAYER, Job, Row
@@ -34,6 +34,7 @@ class Preset:
     measures, steps : what `training.job` measures, and after which steps
     order_networks : networks for the order parameter; 0 leaves it out
     epsilons, learning_rates : Adam's, every one with every sigma_w
+    symmetric : of generic(k) models, k >= 2: shares of their initial weights with the symmetry that they lack
     switch : as `training.job` has it: a step, and the learning rate from there on
     first_seed : the lowest seed
     """
@@ -56,6 +57,7 @@ class Preset:
     learning_rates: tuple[float, ...] = (LEARNING_RATE,)
     switch: tuple[int, float] | None = None
     first_seed: int = 0
+    symmetric: tuple[float, ...] = (0.0,)
 
     def jobs(self, data_dir: str | None, device: str) -> list[Job]:
         """The stacks to train; `device` is ``"cpu"`` or ``"cuda:i"``."""
@@ -67,10 +69,11 @@ class Preset:
                 width = self.width or _whole(self.components or 0, k, symmetry)
                 shape = Shape(symmetry, width, depth, features)
                 models = [
-                    Model(sigma_w, seed, rate, epsilon=epsilon)
+                    Model(sigma_w, seed, rate, epsilon=epsilon, symmetric=share)
                     for sigma_w in self.sigma_w or (fixed_variance_sigma_w(shape),)
                     for epsilon in self.epsilons
                     for rate in self.learning_rates
+                    for share in self._shares(symmetry)
                     for seed in range(self.first_seed, self.first_seed + self.seeds)
                 ]
                 at_once = ON_CPU if device == "cpu" else len(models)
@@ -83,12 +86,16 @@ class Preset:
     def table(self, rows: list[Row], device: str) -> list[Row]:
         """All rows of the result: what the jobs measured, and the order parameter at initialisation.
 
-        In the order of symmetry, depth, sigma_w, epsilon, learning rate and seed, however the models were shared out
-        among stacks.
+        In the order of symmetry, depth, sigma_w, epsilon, learning rate, symmetric share and seed, however the models
+        were shared out among stacks.
         """
-        rows = rows + self._order(device)
         place = self.symmetries.index
-        return sorted(rows, key=lambda r: (place(r.symmetry), r.depth, r.sigma_w, r.epsilon, r.learning_rate, r.seed))
+
+        def order(row: Row) -> tuple:
+            network = row.sigma_w, row.epsilon, row.learning_rate, row.symmetric, row.seed
+            return place(row.symmetry), row.depth, *network
+
+        return sorted(rows + self._order(device), key=order)
 
     def images(self, data_dir: str | None) -> dict[str, object]:
         """What the result's first line says of the images."""
@@ -104,7 +111,11 @@ class Preset:
     def networks(self) -> int:
         """How many are trained."""
         optimisers = len(self.epsilons) * len(self.learning_rates)
-        return len(self.symmetries) * len(self.depths) * len(self.sigma_w or (0.0,)) * optimisers * self.seeds
+        kinds = sum(len(self._shares(symmetry)) for symmetry in self.symmetries)
+        return kinds * len(self.depths) * len(self.sigma_w or (0.0,)) * optimisers * self.seeds
+
+    def _shares(self, symmetry: str) -> tuple[float, ...]:
+        return self.symmetric if as_symmetry(symmetry).family == "generic" else (0.0,)
 
     def _source(self, data_dir: str | None) -> Source:
         return Source(self.data, None if self.data == "digits" else data_dir, self.train, self.test)
@@ -148,6 +159,9 @@ def describe(settings: dict) -> str:
     if settings.get("switch"):
         step, rate = settings["switch"]
         points += f" for {counted(step, 'step')}, then {rate:g}"
+    shares = settings.get("symmetric", [0.0])
+    if list(shares) != [0.0]:
+        points += f", symmetric shares {', '.join(f'{each:g}' for each in shares)} of generic initial weights"
     first = f" from {settings['first_seed']} on" if settings.get("first_seed") else ""
     length = f"{counted(settings['seeds'], 'seed')}{first}, {counted(settings['epochs'], 'epoch')}"
     return f"{settings['data']}, {width}, L = {depths}{points}, {length}"
@@ -231,6 +245,16 @@ _collapse = replace(
 )
 # none of the seeds and weight scales of `collapse`, after which its criterion was written
 _jacobian = replace(_collapse, sigma_w=(1.25, 1.75, 1.9, 2.25), first_seed=5)
+# seeds of no other run
+_symmetric_start = replace(
+    _learning_rate,
+    sigma_w=(EDGE, 1.5),
+    learning_rates=(1e-3, SMALLER),
+    symmetric=(0.0, 0.9, 0.99, 1.0),
+    measures=("asymmetry", "jacobian", "rank_at_readout"),
+    steps=(0, 1, 3, 10, 30, 100, 235),
+    first_seed=10,
+)
 _own_rate = replace(_figure3, sigma_w=(1.2, 1.6, 2.2), learning_rates=(1e-3, 3e-4, 1e-4, 3e-5), order_networks=0)
 
 
@@ -299,6 +323,13 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "quick": _small(_jacobian, width=32, sigma_w=(1.75,), switch=(40, 1e-4), steps=(0, 40), epochs=6),
         "cpu": replace(_jacobian, seeds=3, epochs=1),
         "paper": _jacobian,
+    },
+    "symmetric_start": {
+        "quick": _small(
+            _symmetric_start, width=32, sigma_w=(1.5,), learning_rates=(1e-3,), symmetric=(0.0, 1.0), epochs=6
+        ),
+        "cpu": replace(_symmetric_start, epochs=1),
+        "paper": _symmetric_start,
     },
     "own_rate": {
         "quick": _small(_own_rate, width=32, sigma_w=(1.2,), learning_rates=(1e-3, 1e-4), epochs=6),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from meanfield.checks import real_array, sigma_w_array, whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 from simulate.blocks import generator
 from simulate.devices import as_device, as_dtype
-from simulate.layers import weight_shape, weight_std
+from simulate.layers import as_generic, weight_shape, weight_std
 
 from .captured import Captured
 from .conventions import ADAM_EPS, D0, LEARNING_RATE
@@ -97,6 +97,9 @@ class Model:
     clip : largest norm of the gradient; a longer one is scaled down to it. None leaves gradients as they are.
     epsilon : Adam's, which is added to the root mean square that a gradient is divided by
         Squares of gradients below about 1e-18 are zero in float32; with an epsilon as small as those, steps are wrong.
+    symmetric : in generic(k) layers, k >= 2, the share of the initial weights' variance that has the symmetry which the
+        layers lack, U(1) for k = 2 and O(k) beyond: with 1 they begin as an equivariant network, and nothing keeps them
+        one (:func:`meanfield.explicit_breaking` calls 1 less this share the asymmetry).
     """
 
     sigma_w: float
@@ -104,15 +107,18 @@ class Model:
     learning_rate: float = LEARNING_RATE
     clip: float | None = None
     epsilon: float = ADAM_EPS
+    symmetric: float = 0.0
 
     def __post_init__(self) -> None:
         whole_number("seed", self.seed, 0)
-        for name in ("sigma_w", "learning_rate", "clip", "epsilon"):
+        for name in ("sigma_w", "learning_rate", "clip", "epsilon", "symmetric"):
             value = getattr(self, name)
             if value is None and name == "clip":
                 continue
             if real_array(name, value, minimum=0.0, strict=name in ("clip", "epsilon")).ndim:
                 raise ValueError(f"{name} must be one number, got {value!r}")
+        if self.symmetric > 1.0:
+            raise ValueError(f"symmetric must be a share of at most 1, got {self.symmetric:g}")
 
 
 class Stack:
@@ -144,6 +150,8 @@ class Stack:
             raise ValueError(f"models must name at least one Model and nothing else, got {models!r}")
         self.shape, self.models = shape, tuple(models)
         sigma_w_array([model.sigma_w for model in models], as_activation(shape.activation))
+        if any(model.symmetric for model in models) and _start(shape) is None:
+            raise ValueError(f"symmetric must be 0 but for generic(k) with k >= 2, got another with {shape.symmetry}")
         place = as_device(device)
         drawn = torch.stack([initial(shape, model) for model in models])
         self.parameters = drawn.to(as_dtype(dtype)).to(place)
@@ -449,18 +457,41 @@ def _rows(shape: Shape, state: torch.Tensor) -> torch.Tensor:
 def initial(shape: Shape, model: Model) -> torch.Tensor:
     """One model's parameters in a row, in float32: see `training.conventions` for their laws."""
     source = generator(model.seed, 0, torch.device("cpu"))
+    start = _start(shape) if model.symmetric else None
+    if start is None:
+        return torch.cat([part.flatten() for part in _drawn(shape, model.sigma_w, source)])
+    # of an equivariant network of this seed what it begins with, and where all is symmetric the same function
+    first, hidden, readout, bias = _drawn(start, model.sigma_w, source)
+    hidden = math.sqrt(model.symmetric) * as_generic(start.group, hidden)
+    if model.symmetric < 1.0:
+        std = math.sqrt(1.0 - model.symmetric) * model.sigma_w * weight_std(shape.group, shape.width)
+        hidden += std * torch.randn(hidden.shape, generator=source, dtype=torch.float32)
+    if start.group.family == "U(1)":  # from all real parts and all imaginary parts to capsule by capsule
+        first = first.unflatten(0, (2, -1)).transpose(0, 1)
+        readout = readout.unflatten(1, (2, -1)).transpose(1, 2)
+    return torch.cat([part.flatten() for part in (first, hidden, readout, bias)])
+
+
+def _start(shape: Shape) -> Shape | None:
+    """Layers with the symmetry that generic ones can begin with; None for others."""
     k = shape.group.capsule_dimension
+    if shape.group.family != "generic" or k == 1:
+        return None
+    return replace(shape, symmetry="U(1)" if k == 2 else f"O({k})")
+
+
+def _drawn(shape: Shape, sigma_w: float, source: torch.Generator) -> list[torch.Tensor]:
+    """V, W, R and b."""
     stds = (
-        math.sqrt(D0 / (k * shape.features)),
-        model.sigma_w * weight_std(shape.group, shape.width),
+        math.sqrt(D0 / (shape.group.capsule_dimension * shape.features)),
+        sigma_w * weight_std(shape.group, shape.width),
         1.0 / math.sqrt(shape.components),
         0.0,
     )
-    drawn = [
+    return [
         std * torch.randn(part, generator=source, dtype=torch.float32)
         for std, part in zip(stds, shape.parts, strict=True)
     ]
-    return torch.cat([part.flatten() for part in drawn])
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

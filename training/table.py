@@ -21,7 +21,6 @@ import xarray as xr
 
 from meanfield.files import atomic_path, require_writable
 
-from .conventions import ADAM_EPS
 from .job import Row
 from .recurrent.rows import Row as RecurrentRow
 
@@ -50,11 +49,12 @@ LONG_NAMES = {
     "quantity": "what was measured",
     "value": "its value",
     "epsilon": "Adam's epsilon",
+    "symmetric": "share of the initial weights' variance with a symmetry that the layers lack",
 }
 
 
 COLUMNS = (Row._fields, RecurrentRow._fields)
-FLOATS = ("sigma_w", "learning_rate", "epoch", "value", "epsilon")
+FLOATS = ("sigma_w", "learning_rate", "epoch", "value", "epsilon", "symmetric")
 TEXTS = {"symmetry", "task", "model", "kind", "recurrent", "encoder", "activation", "quantity"}
 
 
@@ -137,8 +137,9 @@ def read(path: str | Path) -> xr.Dataset:
     wanted, beside = attributes.pop("sha256", None), attributes.pop("weights_sha256", None)
     if wanted is not None and _sha256(rest.replace("\r\n", "\n").encode()) != wanted:
         raise ValueError(f"{path} must be a result as it was written, got one with other numbers")
-    if tuple(table.columns) == Row._fields[:-1]:  # older than the last column
-        table["epsilon"] = ADAM_EPS
+    known = len(table.columns)
+    if tuple(table.columns) == Row._fields[:known] and set(Row._fields[known:]) <= set(Row._field_defaults):
+        table = table.assign(**{name: Row._field_defaults[name] for name in Row._fields[known:]})  # older than these
     _check(path, table, attributes.pop("rows", len(table)))  # results may be older than their count
     return _labelled(table, attributes, _weights_beside(Path(path), beside))
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from meanfield import as_symmetry
-from simulate.layers import linear, weight_shape, weight_std
+from simulate.layers import as_generic, linear, weight_shape, weight_std
 
 N_IN, N_OUT, COLUMNS = 5, 4, 3
 
@@ -50,3 +50,15 @@ def test_generic_weights_are_a_dense_matrix():
 def test_shape_and_variance(name, shape, variance):
     assert weight_shape(as_symmetry(name), N_OUT, N_IN) == shape
     assert weight_std(as_symmetry(name), N_IN) ** 2 == pytest.approx(variance, rel=1e-15)
+
+
+@pytest.mark.parametrize("name", ["U(1)", "O(1)", "O(3)", "generic(2)"])
+def test_every_layer_is_a_generic_one(name):
+    symmetry = as_symmetry(name)
+    k = symmetry.capsule_dimension
+    weights = torch.randn(4, *weight_shape(symmetry, 5, 3), dtype=torch.float64)
+    state = torch.randn(4, 3, k, 2, dtype=torch.float64)
+    matrix = as_generic(symmetry, weights)
+    assert matrix.shape == (4, 5 * k, 3 * k)
+    expected = linear(as_symmetry(f"generic({k})"), matrix, state)
+    torch.testing.assert_close(linear(symmetry, weights, state), expected, rtol=1e-14, atol=1e-14)

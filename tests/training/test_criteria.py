@@ -272,6 +272,27 @@ def test_learning_rate():
     assert verdicts("learning_rate", other) == ["contradicts", "contradicts", "undecided"]
 
 
+def test_symmetric_start():
+    def of(accuracy):
+        kinds = [("U(1)", 0.0), ("generic(2)", 0.0), ("generic(2)", 0.9), ("generic(2)", 1.0)]
+        parts = [
+            table(lambda s, *_, r=rate, q=share: accuracy(s, r, q), (symmetry,), sigma_w=(1.06, 1.5)).assign(
+                learning_rate=rate, symmetric=share
+            )
+            for rate in (1e-3, 1e-4)
+            for symmetry, share in kinds
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    # what other rates and shares do is not asked
+    claimed = of(lambda s, rate, share: 0.8 if s == "U(1)" or rate == 1e-4 or share == 0.9 else 0.1)
+    checks = criteria.symmetric_start(claimed)
+    assert [check.verdict for check in checks] == ["agrees"] * 2
+    assert [check.mean for check in checks] == pytest.approx([0.7, 0.0])
+    other = of(lambda s, rate, share: 0.8 if s == "U(1)" or share == 1.0 else 0.1)
+    assert verdicts("symmetric_start", other) == ["contradicts"] * 2
+
+
 def by_rate(accuracy, symmetries, rates=(1e-3, 1e-4), grid=(1.2, 2.2)):
     """Rows of three seeds: `accuracy` has (symmetry, sigma_w, rate)."""
     parts = [

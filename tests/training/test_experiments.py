@@ -47,13 +47,14 @@ SIZES = {
     "rotation": {"width": 4, "depths": (3,)},
     "learning_rate": {"width": 4, "depths": (3,)},
     "own_rate": {"width": 4, "depths": (3,)},
+    "symmetric_start": {"width": 4, "depths": (3,), "steps": (0, 2)},
     "collapse": {"width": 4, "depths": (3,), "switch": (1, 1e-4), "steps": (0, 1)},
     "jacobian": {"width": 4, "depths": (3,), "switch": (1, 1e-4), "steps": (0, 1)},
 }
 
 
 HEAD = ",".join(Row._fields)
-LINE = "U(1),4,3,1.5,0,0.001,2,1.0,-1,accuracy,0.25,1e-08"
+LINE = "U(1),4,3,1.5,0,0.001,2,1.0,-1,accuracy,0.25,1e-08,0.0"
 TOLD = {"claim": "…", "criterion": "…", "settings": {}, "device": "cpu"}
 
 
@@ -110,6 +111,19 @@ def test_cpu_presets_keep_width_depth_and_the_whole_test_set():
         kept = ("data", "symmetries", "width", "components", "batch", "test", "measures", "order_networks")
         assert [getattr(cpu, key) for key in kept] == [getattr(paper, key) for key in kept]
         assert set(cpu.depths) <= set(paper.depths)
+
+
+def test_symmetric_shares_are_those_of_generic_models():
+    """Equivariant ones have the whole symmetry in any case: there is one of them for each seed."""
+    size = PRESETS["symmetric_start"]["cpu"]
+    models = [
+        (job.shape.symmetry, model) for job in replace(size, data="digits").jobs(None, "cpu") for model in job.models
+    ]
+    assert len(models) == size.networks == 2 * 2 * 5 * (1 + 4)
+    shares = {symmetry: {model.symmetric for own, model in models if own == symmetry} for symmetry in size.symmetries}
+    assert shares == {"U(1)": {0.0}, "generic(2)": {0.0, 0.9, 0.99, 1.0}}
+    assert {model.seed for _, model in models} == set(range(10, 15))
+    assert "symmetric shares 0, 0.9, 0.99, 1 of generic initial weights, 5 seeds from 10 on" in describe(size.settings)
 
 
 def test_a_preset_s_switch_reaches_its_jobs():
@@ -370,10 +384,11 @@ def test_a_criterion_that_has_changed_is_told(monkeypatch, capsys, tmp_path):
     assert told in capsys.readouterr().out
 
 
-def test_tables_that_are_older_than_a_column(tmp_path):
+@pytest.mark.parametrize("older", [["symmetric"], ["epsilon", "symmetric"]])
+def test_tables_that_are_older_than_a_column(older, tmp_path):
     result = run_experiment("figure4")
-    table.write(result.drop_vars("epsilon"), tmp_path / "old.csv")
-    assert "epsilon" not in (tmp_path / "old.csv").read_text().splitlines()[1]
+    table.write(result.drop_vars(older), tmp_path / "old.csv")
+    assert not set(older) & set((tmp_path / "old.csv").read_text().splitlines()[1].split(","))
     assert rows(table.read(tmp_path / "old.csv")) == rows(result)
 
 

@@ -9,7 +9,7 @@ from simulate import sample_networks
 from simulate.activations import radial
 from simulate.layers import linear
 from simulate.tangents import generators
-from training.measure import effective_rank, evaluate, jacobian, rank_at_readout, ranks
+from training.measure import asymmetry, effective_rank, evaluate, jacobian, rank_at_readout, ranks
 from training.order import order_parameter
 from training.stack import HIDDEN, INPUT, Model, Shape, Stack
 
@@ -159,3 +159,31 @@ def test_effective_rank_of_complex_numbers():
     p = values / values.sum()
     found = effective_rank(torch.from_numpy(np.diag(values * phases)))
     assert float(found) == pytest.approx(np.exp(-(p * np.log(p)).sum()), rel=1e-14)
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_asymmetry_of_initial_weights(k, share):
+    """That of the law they were drawn from, within five standard errors of a mean over 3 (64 k)^2 squares."""
+    found = asymmetry(Stack(Shape(f"generic({k})", 64, 3, 7), [Model(1.5, 1, symmetric=1.0 - share)])).item()
+    assert found == pytest.approx(share, abs=5 * 2.0 / np.sqrt(3 * 64**2) if share else 1e-12)
+
+
+def test_asymmetry_of_what_was_written_down():
+    """Multiplication by i, conjugation, and a layer of both; and layers that have no asymmetry."""
+    written = Stack(Shape("generic(2)", 1, 3, 7), [Model(1.5)], "float64")
+    turn, mirror = torch.tensor([[0.0, -1.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, -1.0]])
+    written.views(written.parameters)[HIDDEN][0] = torch.stack([turn, mirror, turn + mirror])
+    assert asymmetry(written).item() == pytest.approx((0.0 + 2.0 + 1.0) / 3)
+    for symmetry in ("U(1)", "O(3)", "generic(1)"):
+        assert asymmetry(Stack(Shape(symmetry, 4, 2, 7), [Model(1.5)])).tolist() == [0.0]
+
+
+def test_asymmetry_is_what_a_layer_does_to_two_inputs():
+    """Gaussian capsules with an imaginary covariance: what is left of it behind a layer, relative to a real one."""
+    drawn = Stack(Shape("generic(2)", 6, 1, 7), [Model(1.5, 2, symmetric=0.5)], "float64")
+    weights = drawn.views(drawn.parameters)[HIDDEN][0, 0]
+    turn = np.kron(np.eye(6), [[0.0, -1.0], [1.0, 0.0]])
+    passed = weights.numpy() @ weights.numpy().T, weights.numpy() @ turn @ weights.numpy().T
+    kept = np.trace(turn.T @ passed[1]) / np.trace(passed[0])
+    assert asymmetry(drawn).item() == pytest.approx(1.0 - kept, rel=1e-12)

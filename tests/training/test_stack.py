@@ -144,6 +144,24 @@ def test_the_law_of_the_initial_weights(symmetry):
     assert not b.any()
 
 
+@pytest.mark.parametrize(("generic", "symmetry"), [("generic(2)", "U(1)"), ("generic(3)", "O(3)")])
+def test_generic_layers_can_begin_as_equivariant_ones(generic, symmetry):
+    """The same function as the equivariant network of that seed; other shares are in between, of the same variance."""
+    images = torch.randn(1, 7, 5, dtype=torch.float64)
+    found, expected = (
+        Stack(Shape(name, 6, 4, 7), [Model(1.5, 3, symmetric=share)], "float64").logits(images)
+        for name, share in ((generic, 1.0), (symmetry, 0.0))
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    wide = Shape(generic, 64, 3, 7)
+    for share in (0.0, 0.25, 1.0):
+        weights = Stack(wide, [Model(1.5, 3, symmetric=share)])
+        hidden = weights.views(weights.parameters)[1]
+        variance = 1.5**2 / wide.components
+        # entries come in k^2 of a block that are one number, or none
+        assert hidden.square().mean().item() == pytest.approx(variance, rel=0.08)
+
+
 def test_states_are_what_the_layers_hand_on():
     stack = Stack(shape("U(1)"), MODELS, dtype="float64")
     images, _ = batch(3)
@@ -191,6 +209,10 @@ def test_cross_entropy_by_hand():
         (lambda: Model(1.0, learning_rate=math.nan), "learning_rate must be finite"),
         (lambda: Model(1.0, clip=0.0), "clip must be > 0, got 0"),
         (lambda: Model(1.0, epsilon=0.0), "epsilon must be > 0, got 0"),
+        (lambda: Model(1.0, symmetric=-0.5), "symmetric must be >= 0, got -0.5"),
+        (lambda: Model(1.0, symmetric=1.5), "symmetric must be a share of at most 1, got 1.5"),
+        (lambda: Stack(shape("O(3)"), [Model(1.0, symmetric=0.5)]), "symmetric must be 0 but for generic"),
+        (lambda: Stack(shape("generic(1)"), [Model(1.0, symmetric=0.5)]), "symmetric must be 0 but for generic"),
         (lambda: Model(1.0, learning_rate=[1.0, 2.0]), "learning_rate must be one number"),
         (lambda: Stack(shape("U(1)"), []), r"models must name at least one Model and nothing else, got \[\]"),
         (lambda: Stack(shape("U(1)"), [1.0]), r"models must name at least one Model and nothing else, got \[1.0\]"),
