@@ -195,6 +195,6 @@ def _gram_factor(symmetry: Symmetry, alive: np.ndarray, chi_c: np.ndarray, one_m
 def depth_scale(chi: np.ndarray, one_minus_chi: np.ndarray) -> np.ndarray:
     """xi = -1/log|chi|, from whichever of chi and 1 - chi is the smaller; 0 at chi = 0, infinite at chi = 1."""
     chi, one_minus_chi = np.asarray(chi, float), np.asarray(one_minus_chi, float)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         log_chi = np.where(chi < 0.5, np.log(np.abs(chi)), np.log1p(-np.minimum(one_minus_chi, 1.0)))
         return (-1.0 / log_chi + 0.0)[()]

@@ -18,7 +18,8 @@ external field. With b = sigma_b^2/s, their share of the power of pre-activation
 field has a random direction in every capsule, its square adds to c.
 
 **Two inputs.** Identical ones are stable where chi_jacobian = 1 - b + (sigma_w^2/D) <(f/r - f')^2> <= 1: biases make an
-ordered region of what without them is chaotic at every sigma_w > 1. Beyond this edge of chaos Delta* < c*.
+ordered region of what without them is chaotic at every sigma_w > 1 (not with f = 1 and D <= 2, where chi_jacobian is
+infinite). Beyond this edge of chaos Delta* < c*.
 
 **The angle.** Small ones decay by the factor, with rho* the correlation of pre-activations (1 in the ordered region),
 
@@ -38,9 +39,9 @@ from scipy.optimize.elementwise import find_root
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, table
-from .checks import LARGEST_S, SMALLEST_S, asymmetry_array, preactivation_power, real_array, shortest
+from .checks import LARGEST_S, asymmetry_array, real_array, shortest
 from .depth_scales import depth_scale, depth_scales
-from .fixed_points import CONVERGED, NO_FIXED_POINT, NOT_CONVERGED, ConvergenceWarning, far_out
+from .fixed_points import CONVERGED, NO_FIXED_POINT, NOT_CONVERGED, TOLERANCES, ConvergenceWarning, far_out
 from .maps import warn_if_inaccurate
 from .moments import bending, derivative_error, gain_error, layer_moments, power_gain, saturation
 from .overlap import Overlaps
@@ -66,8 +67,10 @@ LONG_NAMES = {
     "status": "whether there is a result",
 }
 
+_SMALLEST, _LARGEST = 1e-150, 1e100  # scales whose squares are normal numbers, and their sums and products
 _GRID = 0.25  # spacing in log s of the table that brackets the fixed points
-_LOWEST = -690.0  # log of the smallest 1 - rho that is looked for
+_LARGEST_ODDS = 230.0  # log of the largest rho/(1 - rho) that is looked for, and of the smallest
+_FAR = 1e4  # instead of an infinite logarithm
 _UNKNOWN = 0.08  # estimated relative error beyond which c* is not known
 
 
@@ -98,7 +101,7 @@ def explicit_breaking(
     Returns
     -------
     xarray.Dataset
-        Over ``sigma_w``, ``sigma_b`` and ``asymmetry`` where they are sequences:
+        Over ``sigma_w`` and ``sigma_b``, and `chi_phi` and `xi_phi` also over ``asymmetry``, where they are sequences:
 
         - `c_star` and `d_star` (s); `delta_star`, `rho_star` = Delta*/c* and `one_minus_rho_star`, to which the overlap
           of any two inputs tends;
@@ -106,11 +109,12 @@ def explicit_breaking(
           of the k(k-1)/2 of O(k); 0 for generic(k), NaN for k = 1) and `chi_jacobian`, per layer, and in layers;
         - `ordered`, whether identical inputs are stable;
         - `status`, ``"converged"``, ``"no fixed point"`` or ``"not converged"``; NaN without the first, and a
-          :class:`meanfield.ConvergenceWarning` counts such points. `rho_star` is NaN also where c* = 0: all overlaps
-          stay.
+          :class:`meanfield.ConvergenceWarning` counts such points. `rho_star` and `one_minus_rho_star` are NaN also
+          where c* = 0: all overlaps stay.
 
-        Relative error below 1e-12 for the named activations, with sigma_b > 0 below 1e-12/(1 - chi_delta) for what has
-        to do with two inputs. A user's activation adds `error_estimate`; of several fixed points the largest is taken.
+        Relative error below 1e-12 for the named activations, with sigma_b > 0 below 1e-12/|1 - chi_delta| for what has
+        to do with two inputs, and nothing is known of 1 - chi_delta below about 1e-12. A user's activation adds
+        `error_estimate`; of several fixed points the largest is taken.
 
     Raises
     ------
@@ -126,20 +130,31 @@ def explicit_breaking(
     array([ inf, 22.4, 18.8,  5.5])
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
-    scale, bias = sigma_w_axis(sigma_w, activation), _bias_axis(sigma_b)
+    scale, bias = sigma_w_axis(sigma_w, activation), axis("sigma_b", real_array("sigma_b", sigma_b, minimum=0.0))
     share = axis("asymmetry", asymmetry_array(asymmetry, symmetry))
-    preactivation_power(scale.values.max(), np.ones(()), bias.values.max())  # must not be too large
+    _require_range(scale.values, bias.values)
     points, biases = xr.broadcast(scale, bias)
+    if not points.ndim and bias == 0.0:
+        depth_scales(scale.values, symmetry, activation)  # raises where there is no result
     found = _solved(symmetry, activation, points.values.ravel(), biases.values.ravel())
     _report(activation, points, biases, found["status"].reshape(points.shape))
-    table_of = {name: points.copy(data=value.reshape(points.shape)) for name, value in found.items()}
-    kept, pull = _angle(symmetry, share, table_of.pop("kept"), table_of.pop("pull"))
-    table_of |= {"chi_phi": kept, "xi_phi": kept.copy(data=depth_scale(kept.values, pull.values))}
+    variables = {name: points.copy(data=value.reshape(points.shape)) for name, value in found.items()}
+    kept, lost = _angle(symmetry, share, variables.pop("kept"), variables.pop("lost"))
+    variables |= {"chi_phi": kept, "xi_phi": kept.copy(data=depth_scale(kept.values, lost.values))}
     if activation.guaranteed:
-        del table_of["error_estimate"]
+        del variables["error_estimate"]
     else:
-        warn_if_inaccurate(activation, table_of["error_estimate"].values)
-    return table(table_of, (scale, bias, share), symmetry, activation, LONG_NAMES)
+        warn_if_inaccurate(activation, found["error_estimate"][found["status"] == CONVERGED])
+    return table(variables, (scale, bias, share), symmetry, activation, LONG_NAMES)
+
+
+def _require_range(sigma_w: np.ndarray, sigma_b: np.ndarray) -> None:
+    for name, values in (("sigma_w", sigma_w), ("sigma_b", sigma_b)):
+        if values.max() > _LARGEST:
+            raise ValueError(f"{name} must be at most {_LARGEST:g}, got {values.max():.6g}")
+    small = (sigma_b > 0.0) & (sigma_b < _SMALLEST)
+    if small.any():
+        raise ValueError(f"sigma_b must be 0 or at least {_SMALLEST:g}, got {sigma_b[small].flat[0]:.6g}")
 
 
 def _report(activation: Activation, sigma_w: xr.DataArray, sigma_b: xr.DataArray, status: np.ndarray) -> None:
@@ -152,18 +167,10 @@ def _report(activation: Activation, sigma_w: xr.DataArray, sigma_b: xr.DataArray
         warn(f"{int(failed.sum())} of {failed.size} points have no result: see status", ConvergenceWarning)
 
 
-def _bias_axis(sigma_b) -> xr.DataArray:
-    array = real_array("sigma_b", sigma_b, minimum=0.0)
-    small = (array > 0.0) & (array < np.sqrt(SMALLEST_S))
-    if small.any():
-        raise ValueError(f"sigma_b must be 0 or at least {np.sqrt(SMALLEST_S):g}, got {array[small].flat[0]:.6g}")
-    return axis("sigma_b", array)
-
-
-def _angle(symmetry: Symmetry, share: xr.DataArray, kept: xr.DataArray, pull: xr.DataArray):
-    """chi_phi and 1 - chi_phi, each without cancellation; `kept` and `pull` are what they are without asymmetry."""
+def _angle(symmetry: Symmetry, share: xr.DataArray, kept: xr.DataArray, lost: xr.DataArray):
+    """chi_phi and 1 - chi_phi, each without cancellation; `kept` and `lost` are what they are without asymmetry."""
     if symmetry.conserves_angles:
-        return xr.broadcast((1.0 - share) * kept, share + (1.0 - share) * pull)
+        return xr.broadcast((1.0 - share) * kept, share + (1.0 - share) * lost)
     none = xr.where(kept.notnull() & (symmetry.capsule_dimension > 1), 0.0, np.nan) + 0.0 * share
     return none, 1.0 - none
 
@@ -173,7 +180,7 @@ def _solved(
 ) -> dict[str, np.ndarray]:
     """All that does not depend on the asymmetry, for flat arrays of points; NaN where there is no fixed point."""
     numbers = [name for name in LONG_NAMES if name not in ("status", "ordered", "chi_phi", "xi_phi")]
-    out = {name: np.full(sigma_w.shape, np.nan) for name in (*numbers, "kept", "pull")}
+    out = {name: np.full(sigma_w.shape, np.nan) for name in (*numbers, "kept", "lost")}
     out |= {"status": np.full(sigma_w.shape, NO_FIXED_POINT, dtype="<U14"), "ordered": np.zeros(sigma_w.shape, bool)}
     plain = sigma_b == 0.0
     for which, part in ((plain, _without_bias), (~plain, _with_bias)):
@@ -198,7 +205,7 @@ def _without_bias(symmetry: Symmetry, activation: Activation, sigma_w: np.ndarra
         "chi_delta": scales.chi_delta,
         "xi_delta": scales.xi_delta,
         "kept": 1.0 + 0.0 * point.c,
-        "pull": 0.0 * point.c,
+        "lost": 0.0 * point.c,
         "chi_jacobian": scales.chi_jacobian,
         "ordered": scales.chi_jacobian_minus_one <= 0.0,
         "status": point.status,
@@ -210,23 +217,23 @@ def _with_bias(
     symmetry: Symmetry, activation: Activation, sigma_w: np.ndarray, sigma_b: np.ndarray
 ) -> dict[str, np.ndarray]:
     dimension = symmetry.capsule_dimension
-    s, status = _state(activation, dimension, sigma_w, sigma_b)
+    s, status = _power(activation, dimension, sigma_w, sigma_b)
     good = np.flatnonzero(status == CONVERGED)
     out = {"status": status}
     if good.size:
-        found = _at_state(activation, dimension, s[good], sigma_w[good], sigma_b[good])
-        known = found.pop("c_error") < _UNKNOWN
-        status[good[~known]] = NOT_CONVERGED
+        found = _at_power(activation, dimension, s[good], sigma_w[good], sigma_b[good])
+        status[good] = found.pop("status")
+        kept = status[good] == CONVERGED
         for name, values in found.items():
             out[name] = np.full(s.shape, False if name == "ordered" else np.nan)
-            out[name][good[known]] = values[known]
+            out[name][good[kept]] = values[kept]
     return out
 
 
 # ---- one input ------------------------------------------------------------------------------------------------------
 
 
-def _state(activation: Activation, dimension: int, sigma_w, sigma_b) -> tuple[np.ndarray, np.ndarray]:
+def _power(activation: Activation, dimension: int, sigma_w, sigma_b) -> tuple[np.ndarray, np.ndarray]:
     """s = sigma_w^2 c* + sigma_b^2, the largest, and its status: where sigma_w^2 <f^2> + sigma_b^2 comes down to s."""
     if np.isinf(activation.slope):
         return sigma_w**2 + sigma_b**2, np.full(sigma_w.shape, CONVERGED)
@@ -234,7 +241,7 @@ def _state(activation: Activation, dimension: int, sigma_w, sigma_b) -> tuple[np
     low, high = log_b - 1.0, _upper_end(activation, dimension, sigma_w, log_b)
     grid = np.arange(low.min(), np.nanmax(high, initial=low.min() + 1.0) + _GRID, _GRID)
     own = (grid[1:] >= low[:, None]) & (grid[1:] <= high[:, None] + _GRID)
-    level = _level(activation, dimension, grid, log_b[:, None], sigma_w[:, None])
+    level = _growth(activation, dimension, grid, log_b[:, None], sigma_w[:, None])
     crossing = own & (level[:, :-1] > 0.0) & (level[:, 1:] <= 0.0)
     exists = crossing.any(axis=1) & np.isfinite(high)
     index = np.flatnonzero(exists)
@@ -242,10 +249,10 @@ def _state(activation: Activation, dimension: int, sigma_w, sigma_b) -> tuple[np
     s, status = np.full(sigma_w.shape, np.nan), np.where(exists, CONVERGED, NO_FIXED_POINT)
     if index.size:
         root = find_root(
-            lambda x, b, w: _level(activation, dimension, x, b, w),
+            lambda x, b, w: _growth(activation, dimension, x, b, w),
             (grid[cell], grid[cell + 1]),
             args=(log_b[index], sigma_w[index]),
-            tolerances={"xatol": 4e-16, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0},
+            tolerances=TOLERANCES,
         )
         s[index] = np.exp(root.x)
         status[index[~root.success]] = NOT_CONVERGED
@@ -260,86 +267,97 @@ def _upper_end(activation: Activation, dimension: int, sigma_w: np.ndarray, log_
     return np.where(growth < 1.0, np.minimum(np.maximum(end, settled), np.log(LARGEST_S)), np.nan)
 
 
-def _level(activation: Activation, dimension: int, log_s, log_b, sigma_w) -> np.ndarray:
-    """log of the factor by which a layer multiplies s, or what has its sign and keeps its digits next to 0.
-
-    For the named activations, with e = sigma_w^2 f'(0)^2 - 1, the factor is 1 + sigma_b^2/s + e - (1 + e) lost.
+def _growth(activation: Activation, dimension: int, log_s, log_b, sigma_w) -> np.ndarray:
+    """log of the factor sigma_b^2/s + sigma_w^2 <f^2>/s by which a layer multiplies s; or what has its sign, and keeps
+    its digits where f is nearly linear and the factor is 1 + sigma_b^2/s + e - (1 + e) lost, e = sigma_w^2 f'(0)^2 - 1.
     """
     s = np.exp(log_s)
-    added = np.exp(log_b - log_s)
+    with np.errstate(over="ignore"):  # of the weakest biases in a table next to the strongest
+        added = np.exp(log_b - log_s)
     if not activation.guaranteed:
         return np.log(added + sigma_w**2 * power_gain(activation, dimension, s))
-    excess = activation.excess(sigma_w)
-    lost = (1.0 + excess) * saturation(activation, dimension, s).lost
-    with np.errstate(divide="ignore"):  # a linear network loses nothing
-        return np.log(added + np.maximum(excess, 0.0)) - np.log(lost + np.maximum(-excess, 0.0))
+    excess, m = activation.excess(sigma_w), saturation(activation, dimension, s)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a linear network loses nothing
+        more = np.log(added + np.maximum(excess, 0.0))
+        less = np.log((1.0 + excess) * m.lost + np.maximum(-excess, 0.0))
+        return np.where(m.lost < 0.5, more - less, np.log(added + sigma_w**2 * m.gain))
 
 
 # ---- two inputs -----------------------------------------------------------------------------------------------------
 
 
-def _at_state(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> dict[str, np.ndarray]:
+def _at_power(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> dict[str, np.ndarray]:
     """All that follows from s."""
-    m = layer_moments(activation, dimension, s)
-    field, weights = sigma_b**2 / s, sigma_w**2 * m.gain  # they sum to 1
-    one_minus_chi_c = m.one_minus_chi + field * m.chi
-    excess = sigma_w**2 * bending(activation, dimension, s) / dimension - field  # chi_jacobian - 1
-    ordered = excess <= 0.0
-    (rho, decay), (missing, surplus), pull = np.ones((2, *s.shape)), np.zeros((2, *s.shape)), field.copy()
-    error = c_error = np.full(s.shape, 1e-12)
+    # f = 1 knows no scale: its averages are taken at s = 1, which does not under- or overflow
+    state = np.ones(s.shape) if np.isinf(activation.slope) else s
+    m, square = layer_moments(activation, dimension, state), sigma_w**2 / (s / state)
+    biases, weights = sigma_b**2 / s, square * m.gain  # their shares of s, which sum to 1
+    chi_c, one_minus_chi_c = weights * m.chi, m.one_minus_chi + biases * m.chi
+    excess = square * bending(activation, dimension, state) / dimension - biases  # chi_jacobian - 1
+    angular = (dimension - 1) * m.angular if dimension > 1 else 0.0  # avoids 0 times infinity for f = 1
+    chi_jacobian = np.where(np.isfinite(excess), square * (m.amplitude + angular) / dimension, np.inf)
+    c_error, slope_error, overlap_error = np.full(s.shape, 1e-12), *np.zeros((2, *s.shape))
     if not activation.guaranteed:
-        c_error = gain_error(activation, dimension, s) / np.maximum(np.abs(one_minus_chi_c), 1e-12)
-        error = c_error + derivative_error(activation, dimension, s)
-    chaotic = np.flatnonzero(~ordered)
+        c_error = gain_error(activation, dimension, state) / np.maximum(np.abs(one_minus_chi_c), 1e-12)
+        slope_error = derivative_error(activation, dimension, state)
+    # both inputs alike, as in the ordered region
+    rho, missing, decay = np.ones(s.shape), np.zeros(s.shape), np.ones(s.shape)
+    # with f = 1 and D = 2 strong biases leave 1 - rho ~ exp(-2/weights), and 1 - Delta' ~ (1 - rho) log(1/(1 - rho))/2
+    lost, one_minus_chi_delta = biases.copy(), np.where(np.isfinite(excess), np.abs(excess), weights / 2.0)
+    chaotic = np.flatnonzero(excess > 0.0)
     if chaotic.size:
-        state = s[chaotic], field[chaotic], weights[chaotic]
-        *found, more = _overlap(activation, dimension, *state)
-        for values, part in zip((rho, missing, pull, decay, surplus), found, strict=True):
-            values[chaotic] = part
-        error[chaotic] += more
-    kept = weights * decay
-    chi_delta = np.where(ordered, 1.0 + excess, kept * (1.0 + rho**2 * surplus))
-    one_minus_chi_delta = np.where(ordered, -excess, pull - kept * rho**2 * surplus)
+        found, told = _apart(activation, dimension, state[chaotic], biases[chaotic], weights[chaotic])
+        chaotic = chaotic[told]  # at the edge itself rounding does not tell the two apart
+        for values, part in zip((rho, missing, decay, lost, one_minus_chi_delta, overlap_error), found, strict=True):
+            values[chaotic] = part[told]
+    status = np.where(c_error < _UNKNOWN, CONVERGED, NOT_CONVERGED)
     return {
-        "c_star": s * m.gain,
+        "c_star": state * m.gain,
         "d_star": s,
-        "delta_star": s * m.gain * rho * decay,
+        "delta_star": state * m.gain * rho * decay,
         "rho_star": rho * decay,
         "one_minus_rho_star": np.divide(missing, weights, out=np.zeros(s.shape), where=weights > 0.0),
-        "chi_c": weights * m.chi,
-        "xi_c": depth_scale(weights * m.chi, one_minus_chi_c),
-        "chi_delta": chi_delta,
-        "xi_delta": depth_scale(chi_delta, one_minus_chi_delta),
-        "kept": kept,
-        "pull": pull,
-        "chi_jacobian": 1.0 + excess,
-        "ordered": ordered,
-        "error_estimate": error,
-        "c_error": c_error,
+        "chi_c": chi_c,
+        "xi_c": depth_scale(chi_c, one_minus_chi_c),
+        "chi_delta": np.where(excess <= 0.0, chi_jacobian, 1.0 - one_minus_chi_delta),
+        "xi_delta": depth_scale(1.0 - one_minus_chi_delta, one_minus_chi_delta),
+        "kept": weights * decay,
+        "lost": lost,
+        "chi_jacobian": chi_jacobian,
+        "ordered": excess <= 0.0,
+        "error_estimate": c_error + slope_error + overlap_error,
+        "status": np.where(chi_c > -1.0, status, NO_FIXED_POINT),  # below, c alternates
     }
 
 
-def _overlap(activation: Activation, dimension: int, s, field, weights) -> tuple[np.ndarray, ...]:
-    """Of pre-activations in the chaotic region the correlation rho*, 1 - rho* and b/rho*; what becomes of them, `decay`
-    and `surplus` of `meanfield.overlap_response`; and an estimate of the relative error.
+def _apart(activation: Activation, dimension: int, s, biases, weights) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """In the chaotic region the correlation rho* of pre-activations, 1 - rho*, the factor `decay` that a layer puts to
+    it, b/rho*, 1 - chi_delta, and an estimate of their relative error; and which points are told from the edge.
 
     In 1 - rho = weights (1 - Delta'/c') the right side is concave, since all coefficients of the correlation map are
-    positive, and starts with a slope above 1: there is one root.
+    positive, and starts with a slope above 1: there is one root, where weights times the steepening of the map is b.
     """
     overlaps = Overlaps(activation, dimension, s)
 
-    def level(log_missing, state):
-        state, missing = state.astype(int), np.exp(log_missing)
-        gap, _ = overlaps.gap(state, state, 1.0 - missing, missing)
-        return np.log(weights[state] * gap / overlaps.gain[state]) - log_missing
+    def pull(log_odds, state):
+        """b/rho by what the map does, at rho and 1 - rho of these odds."""
+        rho, missing = 1.0 / (1.0 + np.exp(-log_odds)), 1.0 / (1.0 + np.exp(log_odds))
+        return weights[state] * overlaps.steepening(state, rho, missing) / rho
 
-    ends = np.full(s.shape, _LOWEST), np.zeros(s.shape)
-    tolerances = {"xatol": 4e-16, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0}
-    missing = np.exp(find_root(level, ends, args=(np.arange(s.size),), tolerances=tolerances).x)
-    response, _ = overlap_response(activation, dimension, s, missing)
-    # a small rho has its digits in rho = weights rho decay + b, where decay depends on its square only
-    pull = np.where(missing > 0.5, 1.0 - weights * response.decay, field / (1.0 - missing))
-    rho = np.where(missing > 0.5, field / pull, 1.0 - missing)
-    missing = np.where(missing > 0.5, 1.0 - rho, missing)
+    def level(log_odds, state):
+        state = state.astype(int)
+        with np.errstate(divide="ignore"):  # next to enormous scales b or the weights' share may be no number
+            difference = np.log(pull(log_odds, state)) - np.logaddexp(0.0, -log_odds) - np.log(biases[state])
+        return np.clip(difference, -_FAR, _FAR)
+
+    every, ends = np.arange(s.size), (np.full(s.shape, -_LARGEST_ODDS), np.full(s.shape, _LARGEST_ODDS))
+    low, high = (level(end, every) for end in ends)
+    root = find_root(level, ends, args=(every,), tolerances=TOLERANCES)
+    none = low >= 0.0  # biases are too weak for any rho that is a number
+    told = none | ((high > 0.0) & root.success)
+    log_odds = np.where(none, -_LARGEST_ODDS, np.where(told, root.x, 0.0))
+    missing, lost = 1.0 / (1.0 + np.exp(log_odds)), pull(log_odds, every)
+    rho = np.where(none, biases / np.where(none, lost, 1.0), 1.0 / (1.0 + np.exp(-log_odds)))
     response, error = overlap_response(activation, dimension, s, missing)
-    return rho, missing, pull, response.decay, response.surplus, error
+    one_minus_chi = lost - weights * response.decay * rho**2 * response.surplus
+    return (rho, missing, response.decay, lost, one_minus_chi, error), told & (one_minus_chi > 0.0)

@@ -24,6 +24,8 @@ _STRIDE = 16.0  # in log s, of a search that goes on beyond the table
 _UNKNOWN = 0.08  # estimated relative error beyond which c* is not known
 _ROUNDING = 8.0 * np.finfo(float).eps  # of log <f^2>/s, a sum of positive terms
 
+TOLERANCES = {"xatol": 4e-16, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0}  # of roots, to the last digit
+
 CONVERGED = "converged"
 NO_FIXED_POINT = "no fixed point"
 NOT_CONVERGED = "not converged"
@@ -274,7 +276,7 @@ def _every_root(activation, dimension, sigma_w):
         lambda x, t: _level(activation, dimension, x) - t,
         (log_s[cell], log_s[cell + 1]),
         args=(wanted[index],),
-        tolerances={"xatol": 4e-16, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0},
+        tolerances=TOLERANCES,
     )
     # a node that is a root up to rounding may have the other sign when it is averaged again, and then brackets nothing
     at_end = np.abs([below[index, cell], above[index, cell]])

@@ -185,6 +185,31 @@ class Overlaps:
         """(Delta'(1) - Delta'(|rho|))/sqrt(s_1 s_2) and an estimate of its relative error."""
         return self._evaluate(first, second, np.abs(rho), one_minus_rho, want_gap=True)
 
+    def steepening(self, state, rho, one_minus_rho) -> np.ndarray:
+        """(1 - Delta'/c')/(1 - rho) - 1 >= 0 at equal norms, 0 < rho < 1: how much faster than linear ones inputs part.
+
+        Where it is small it is a sum of positive terms.
+        """
+        out, todo = self._steep_series(state, rho, one_minus_rho)
+        for which, want_gap in ((todo & (rho < 0.5), False), (todo & (rho >= 0.5), True)):
+            own, near = np.where(which)[0], (rho[which], one_minus_rho[which])
+            of = state[own]
+            found, _ = (self.gap if want_gap else self.value)(of, of, *near)
+            scaled = found / self.gain[of]
+            out[own] = scaled / near[1] - 1.0 if want_gap else (near[0] - scaled) / near[1]
+        return out
+
+    def _steep_series(self, state, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
+        """The same by the series, and where that leaves too much out."""
+        if self._saturated:
+            return np.empty(rho.shape), np.ones(rho.shape, bool)
+        series, spread = self._series, one_minus_rho * (2.0 - one_minus_rho)
+        last = len(series.lengths) - 1
+        total = _polynomial(series.tails[state, 1:], rho * rho)
+        left_out = rho ** (2 * series.lengths[last]) * series.sure_rest(last, slope=True)[state]
+        left_out = left_out + series.sure_rest(last)[state] * np.minimum(1.0 / spread, series.lengths[last])
+        return rho * (2.0 - one_minus_rho) * total / self.gain[state], left_out > 1e-14 * total
+
     def _evaluate(self, first, second, rho, one_minus_rho, want_gap):
         if rho.size == 0:
             return np.empty(0), np.empty(0)

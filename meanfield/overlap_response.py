@@ -46,6 +46,7 @@ from . import laguerre
 from .activations import Activation
 from .mixture import MixtureState, mixture_state
 from .moments import power_gain
+from .saturated import saturated_surplus
 
 _CHUNK = 300_000  # numbers per temporary array
 OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall elsewhere between its points
@@ -83,8 +84,14 @@ def overlap_response(
 ) -> tuple[OverlapResponse, np.ndarray]:
     """See :class:`OverlapResponse`; flat arrays, s > 0 and 0 < 1 - rho <= 1, and an estimate of the relative error.
 
-    Relative error below 1e-12 for the named activations.
+    Relative error below 1e-12 for the named activations (for f = 1, whose derivatives at D <= 2 have no limit as rho ->
+    1, of the first three for every rho, of the others for 1 - rho > 1e-12).
     """
+    if np.isinf(activation.slope):
+        surplus = saturated_surplus(dimension, 1.0 - one_minus_rho, one_minus_rho)
+        own = -(1.0 + (1.0 - one_minus_rho) ** 2 * surplus) / 2.0  # G is a function of rho alone
+        found = _by_mixture(activation, dimension, s, one_minus_rho)
+        return found._replace(own=own, surplus=surplus), np.zeros(s.shape)
     if activation.guaranteed:
         return _by_mixture(activation, dimension, s, one_minus_rho), np.zeros(s.shape)
     (found, rest), (other, _) = (

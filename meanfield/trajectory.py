@@ -69,7 +69,8 @@ def trajectory(
     activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
     sigma_b, asymmetry : array_like, >= 0, and in [0, 1]
         What breaks the symmetry explicitly, see :func:`meanfield.explicit_breaking`: biases, and the part of the
-        weights that ignores it. Either turns the phase towards 0, and shrinks the part of Delta across.
+        weights that ignores it. Biases turn the phase towards 0; asymmetry shrinks its tangent, so that beyond a right
+        angle it goes to pi.
 
     All arrays broadcast. A single one-dimensional array gives its name to the extra dimension; xarray.DataArrays keep
     theirs; otherwise the dimensions are ``input_0, input_1, ...``.
@@ -80,8 +81,9 @@ def trajectory(
         Over ``layer`` 0..depth: `c` and `log_c` (or `c_1, c_2, log_c_1, log_c_2`), and for two inputs `delta`, `rho`,
         `one_minus_rho` and `phi`. Where c underflows, `log_c`, `rho` and `one_minus_rho` go on; `rho` is never NaN.
         `one_minus_rho` keeps its relative accuracy however small it is, and 0 stays exactly 0 (for unequal norms as far
-        as the floats c_1 and c_2 of a layer tell how unequal they are). With sigma_b, `rho` of U(1) and generic(k) is
-        positive from layer 1 on, and `phi` in (-pi, pi] has the sign; `rho` of O(k) can change its own.
+        as the floats c_1 and c_2 of a layer tell how unequal they are).
+        With sigma_b or asymmetry `phi` is in [-pi, pi] from layer 1 on. With sigma_b, `rho` of U(1) and generic(k),
+        k >= 2, is positive there, as `phi` has the sign; that of O(k) and generic(1) can change its own.
         A user's activation adds `error_estimate`, the relative error that each layer adds to c and the overlap.
 
     Raises
@@ -263,8 +265,8 @@ class _Norms:
 
     @classmethod
     def iterate(cls, activation: Activation, dimension: int, depth: int, start: _Start) -> _Norms:
-        each = (np.stack([start.sigma_w, c, start.sigma_b]).reshape(3, -1) for c in (start.c_1, start.c_2))
-        distinct, index = np.unique(np.concatenate(list(each), axis=1).T, axis=0, return_inverse=True)
+        each = [np.stack([start.sigma_w, c, start.sigma_b]).reshape(3, -1) for c in (start.c_1, start.c_2)]
+        distinct, index = np.unique(np.concatenate(each, axis=1).T, axis=0, return_inverse=True)
         first, second = np.split(index.ravel(), 2)
         if np.array_equal(first, second):
             second = first
@@ -278,8 +280,9 @@ class _Norms:
             for layer in range(depth):
                 gain = power_gain(activation, dimension, _state(activation, sigma_w, c[layer], sigma_b))
                 c[layer + 1] = layer_power(activation, sigma_w, c[layer], sigma_b) * gain
-                growth = 2.0 * np.log(sigma_w) + np.log(gain)  # also where c underflows, as with a bias it does not
-                growth = np.where(sigma_b > 0.0, np.log(c[layer + 1]) - log_c[layer], growth)
+                growth = 2.0 * np.log(sigma_w) + np.log(gain)  # where c under- or overflows, too
+                biased = (np.square(sigma_b) > 0.0) & (c[layer + 1] < np.inf)
+                growth = np.where(biased, np.log(c[layer + 1]) - log_c[layer], growth)
                 log_c[layer + 1] = log_c[layer] + growth
                 # settled, or hopping between two floats (the second condition is for c that underflow; log c goes on)
                 seen = any(np.array_equal(c[layer + 1], c[k]) for k in (layer, layer - 1) if k >= 0)
@@ -299,7 +302,8 @@ class _Norms:
 
     def stretch(self, layer: int) -> np.ndarray:
         """|log(s_2/s_1)|/2, of the ratio of the two radii."""
-        return np.log1p(self._excess(layer) * np.minimum(*self.weight_share(layer))) / 2.0
+        weights, _ = self.shares(layer)
+        return np.log1p(self._excess(layer) * np.minimum(*weights)) / 2.0
 
     def _excess(self, layer: int) -> np.ndarray:
         """By what the larger c exceeds the smaller one, over that."""
@@ -310,13 +314,16 @@ class _Norms:
         with np.errstate(over="ignore"):
             return np.minimum(difference / np.where(normal, low, 1.0), np.finfo(float).max)
 
-    def weight_share(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
-        """sigma_w^2 c/s of both inputs: what the weights, and not the biases, contribute to their pre-activations."""
-        square = np.square(self.sigma_b)
-        power = times_square(self.sigma_w, self.c[layer])
-        with np.errstate(over="ignore", invalid="ignore"):
-            share = np.where(square > 0.0, np.minimum(power, LARGEST_S) / (power + square), 1.0)
-        return share[self.first], share[self.second]
+    def shares(self, layer: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """sigma_w^2 c/s of both inputs, and sigma_b^2/s: what weights and biases contribute to their pre-activations.
+
+        Either may be small, so each is formed by itself.
+        """
+        square, power = np.square(self.sigma_b), times_square(self.sigma_w, self.c[layer])
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            odds = np.where(square > 0.0, square / power, 0.0)
+            weights, biases = 1.0 / (1.0 + odds), 1.0 / (1.0 + 1.0 / odds)
+        return (weights[self.first], weights[self.second]), (biases[self.first], biases[self.second])
 
 
 def _state(activation: Activation, sigma_w: np.ndarray, c: np.ndarray, sigma_b: np.ndarray) -> np.ndarray:
@@ -359,7 +366,10 @@ def _overlap_variables(
     for layer in range(depth):
         enter = _Covariance(rho[layer], missing[layer], along, across)
         if turning.any():
-            enter = enter.through_weights(asymmetry).with_bias(*norms.weight_share(layer), norms.log_ratio(layer))
+            enter = enter.through_weights(asymmetry)
+        if biased.any():
+            enter = enter.with_bias(*norms.shares(layer), norms.log_ratio(layer))
+        if turning.any():
             along, across = enter.along, enter.across
         stretch = norms.stretch(layer)
         rho[layer + 1], missing[layer + 1], error[layer + 1] = _step(
@@ -396,19 +406,22 @@ class _Covariance:
         lost = self.missing * (2.0 - self.missing) + (self.rho * self.across) ** 2 * asymmetry * (2.0 - asymmetry)
         return _Covariance.of(self.rho * self.along, self.rho * self.across * (1.0 - asymmetry), lost)
 
-    def with_bias(self, first: np.ndarray, second: np.ndarray, log_ratio: np.ndarray) -> _Covariance:
+    def with_bias(
+        self,
+        weights: tuple[np.ndarray, np.ndarray],
+        biases: tuple[np.ndarray, np.ndarray],
+        log_ratio: np.ndarray,
+    ) -> _Covariance:
         """Add what biases give both inputs alike.
 
-        Weights contribute the shares `first` and `second` of the powers s_1 and s_2; `log_ratio` is that of c.
+        `weights` and `biases` contribute these shares of the powers s_1 and s_2; `log_ratio` is that of c.
         """
-        weights = np.sqrt(first) * np.sqrt(second)
-        biases = np.sqrt(1.0 - first) * np.sqrt(1.0 - second)
+        kept, added = (np.sqrt(first) * np.sqrt(second) for first, second in (weights, biases))
         one_minus_along = np.where(self.along > 0.0, self.across**2 / (1.0 + np.abs(self.along)), 1.0 - self.along)
         unequal = 2.0 * np.sinh(log_ratio / 4.0) ** 2  # (sqrt(c_1) - sqrt(c_2))^2/(2 sqrt(c_1 c_2))
-        lost = weights**2 * self.missing * (2.0 - self.missing)
-        lost = lost + 2.0 * weights * biases * (self.missing + self.rho * one_minus_along + unequal)
-        along = weights * self.rho * self.along + biases
-        return _Covariance.of(along, weights * self.rho * self.across, np.minimum(lost, 1.0))
+        lost = kept**2 * self.missing * (2.0 - self.missing)
+        lost = lost + 2.0 * kept * added * (self.missing + self.rho * one_minus_along + unequal)
+        return _Covariance.of(kept * self.rho * self.along + added, kept * self.rho * self.across, lost)
 
     @classmethod
     def of(cls, along: np.ndarray, across: np.ndarray, lost: np.ndarray) -> _Covariance:

@@ -64,7 +64,9 @@ def test_layers_against_integrals(symmetry, activation, sigma_w, sigma_b, share,
             assert abs(mpf(one.one_minus_rho.item()) / missing - 1) < 1e-12
 
 
-@pytest.mark.parametrize(("sigma_b", "share", "angle"), [(0.5, 0.25, 2**-20), (1e-3, 0.0, 2**-40), (0.0, 2**-30, 0.5)])
+@pytest.mark.parametrize(
+    ("sigma_b", "share", "angle"), [(0.5, 0.25, 2**-20), (1e-3, 0.0, 2**-40), (0.0, 2**-30, 0.5), (0.5, 0.0, 3e-7)]
+)
 @pytest.mark.parametrize("c", [(0.5, 0.5), (0.5, 0.5 * (1 - 2**-24))])
 def test_nearly_identical_inputs_keep_their_digits(sigma_b, share, angle, c):
     """1 - rho of what enters the layer, with 40 digits, times the slope of the gap, which the integrals give."""
@@ -131,6 +133,8 @@ def test_the_linear_fixed_point():
         ("U(1)", "algebraic", 0.75, 0.25),
         ("O(2)", "tanh", 1.0, 2.0**-10),
         ("U(1)", "saturated", 1.0, 0.5),
+        ("U(1)", "saturated", 1.0, 1.5),
+        ("U(1)", "tanh", 0.99, 100.0),
         ("O(3)", "tanh", 1.25, 2.0**-30),
     ],
 )
@@ -150,7 +154,7 @@ def test_fixed_points_and_factors(symmetry, activation, sigma_w, sigma_b):
         slope = (length(c * (1 + step)) - length(c * (1 - step))) / (2 * step * c)
         assert abs(length(c) / c - 1) < 1e-13 * max(1 - slope, mpf("1e-3"))
         assert abs(found.chi_c.item() - slope) < 2e-13
-        if found.ordered:
+        if found.one_minus_rho_star == 0.0:
             assert found.one_minus_rho_star == 0.0
             below = (overlap(c) - overlap(c * (1 - step))) / (step * c)
             assert abs(found.chi_delta.item() - below) < 1e-9
@@ -164,6 +168,9 @@ def test_fixed_points_and_factors(symmetry, activation, sigma_w, sigma_b):
         kept = mpf(3) / 4 * delta / (delta + field)
         assert abs(found.chi_phi.item() / kept - 1) < 1e-12
         assert found.xi_phi.item() == pytest.approx(float(-1 / mp.log(kept)), rel=1e-11)
+        for name in ("c", "delta"):
+            xi, chi = found[f"xi_{name}"].item(), found[f"chi_{name}"].item()
+            assert xi == pytest.approx(-1.0 / np.log(chi) if chi else 0.0, rel=1e-10)
 
 
 @pytest.mark.parametrize("symmetry", ["U(1)", "O(4)"])
@@ -294,6 +301,74 @@ def test_the_largest_of_several_fixed_points():
         explicit_breaking(2.0, 0.5, activation=lambda r: np.where(r > 1.0, 1.0, 0.3 * r))
 
 
+@pytest.mark.parametrize("sigma_b", [1e-3, 1e-5, 1e-8, 1e-20])
+def test_weak_biases_add_what_they_are(sigma_b):
+    """In a layer that turns a small angle they act by b/rho, and in the end Delta is what they sustain."""
+    scales = depth_scales(1.5)
+    c = float(scales.c_star)
+    odds = (sigma_b / 1.5) ** 2 / (0.5 * c)
+    found = trajectory(1, 1.5, c=c, delta=0.5 * c, phi=[1e-3, 3e-7], sigma_b=sigma_b)
+    turned = np.arctan2(np.sin([1e-3, 3e-7]), np.cos([1e-3, 3e-7]) + odds)
+    np.testing.assert_allclose(found.phi[1], turned, rtol=1e-14)
+    after = trajectory(2600, 1.5, c=c, delta=0.3 * c, sigma_b=sigma_b)
+    assert after.delta[-1].item() == pytest.approx(explicit_breaking(1.5, sigma_b).delta_star.item(), rel=1e-10)
+
+
+def test_inputs_of_very_different_size_share_what_biases_add():
+    """Of a small input all is bias, of a large one little: against the exact correlation of two known powers."""
+    c_1, c_2, square = 1e-12, 1e6, 1e-12
+    found = trajectory(1, 1.5, c=(c_1, c_2), one_minus_rho=0.0, sigma_b=1e-6)
+    s_1, s_2 = 2.25 * c_1 + square, 2.25 * c_2 + square
+    entering = (2.25 * np.sqrt(c_1 * c_2) + square) / np.sqrt(s_1 * s_2)
+    expected = correlation_map(entering * np.sqrt(s_1 * s_2), (s_1, s_2), 1.0)
+    assert found.delta[1].item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_networks_that_explode_forget_their_biases():
+    found = trajectory(400, 10.0, c=1.0, delta=0.1, phi=1.0, activation="linear", sigma_b=1.0)
+    np.testing.assert_allclose(found.rho[5:], found.rho[5], rtol=1e-3)
+    np.testing.assert_allclose(found.rho[200:], found.rho[200], rtol=1e-12)
+    np.testing.assert_allclose(found.phi[200:], found.phi[200], rtol=1e-12)
+    np.testing.assert_allclose(found.log_c.diff("layer")[5:], 2.0 * np.log(10.0), rtol=1e-6)
+    dying, plain = (trajectory(1300, 0.5, c=1.0, sigma_b=scale) for scale in (1e-200, 0.0))  # no number when squared
+    np.testing.assert_array_equal(dying.log_c, plain.log_c)
+
+
+def test_at_the_edge_of_chaos_nothing_is_negative():
+    """xi_delta has a pole there, of the same strength from both sides."""
+    low, high = 0.3, 0.5
+    for _ in range(200):
+        middle = (low + high) / 2.0
+        low, high = (low, middle) if explicit_breaking(1.5, middle).ordered else (middle, high)
+    edge = low * (1.0 + np.array([-1e-3, -1e-6, -1e-10, -1e-14, 0.0, 1e-15, 1e-10, 1e-6, 1e-3]))
+    found = explicit_breaking(1.5, edge)
+    assert (found.xi_delta > 0.0).all()
+    assert (found.chi_delta <= 1.0).all()
+    np.testing.assert_allclose(found.xi_delta[[0, 1]], found.xi_delta[[-1, -2]], rtol=3e-3)
+    assert (found.one_minus_rho_star[[0, 1, 2]] > 0.0).all()
+    assert (found.one_minus_rho_star[[3, 4]] < 1e-10).all()
+    # 1 - rho* grows from 0 in proportion to the distance
+    assert (found.one_minus_rho_star[1] / found.one_minus_rho_star[2]).item() == pytest.approx(1e4, rel=1e-3)
+
+
+def test_fixed_points_that_a_layer_overshoots_are_none():
+    def bump(r):
+        return 2.0 * r * np.exp(-r * r / 2.0)
+
+    with pytest.raises(ValueError, match="no fixed point"):
+        explicit_breaking(8.0, 0.05, symmetry="O(3)", activation=bump)
+    with pytest.warns(ConvergenceWarning, match="1 of 2 points"):
+        found = explicit_breaking([1.2, 8.0], 0.05, symmetry="O(3)", activation=bump)
+    settled = trajectory(200, 1.2, c=0.5, symmetry="O(3)", activation=bump, sigma_b=0.05)
+    assert found.c_star[0].item() == pytest.approx(settled.c[-1].item(), rel=1e-9)
+    assert np.isnan(found.xi_c[1])
+
+
+def test_a_single_point_without_biases_and_result_is_an_error():
+    with pytest.raises(ValueError, match="linear has no stable fixed point"):
+        explicit_breaking(2.0, 0.0, activation="linear")
+
+
 def test_one_input():
     found = trajectory(60, [0.5, 1.5], c=0.5, sigma_b=0.3)
     np.testing.assert_allclose(found.c[-1], explicit_breaking([0.5, 1.5], 0.3).c_star, rtol=1e-13)
@@ -347,7 +422,6 @@ def test_labels():
     [
         ({"sigma_b": -0.1}, "sigma_b must be >= 0"),
         ({"sigma_b": np.nan}, "sigma_b must be finite"),
-        ({"sigma_b": 1e160}, r"sigma_w\^2 c \+ sigma_b\^2 must be at most"),
         ({"asymmetry": 1.5}, r"asymmetry must be in \[0, 1\], got 1.5"),
         ({"asymmetry": -0.5}, "asymmetry must be >= 0"),
         ({"asymmetry": 0.1, "symmetry": "generic(2)"}, "asymmetry must be 0 but for"),
@@ -363,11 +437,42 @@ def test_bad_arguments(arguments, message):
         Ensemble(**arguments).explicit_breaking()
 
 
-def test_shapes_that_are_no_axes():
+def test_scales_out_of_range():
     with pytest.raises(ValueError, match="sigma_b must be a number or one-dimensional"):
         explicit_breaking(1.5, [[0.1]])
     with pytest.raises(ValueError, match="sigma_b must be 0 or at least 1e-150"):
         explicit_breaking(1.5, 1e-160)
+    for arguments in ((1.5, 1e145), (1e145, 0.1)):
+        with pytest.raises(ValueError, match=r"sigma_. must be at most 1e\+100, got 1e\+145"):
+            explicit_breaking(*arguments)
+    with pytest.raises(ValueError, match=r"sigma_w\^2 c \+ sigma_b\^2 must be at most"):
+        trajectory(3, 1.5, c=0.5, delta=0.1, sigma_b=1e160)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "erf", "algebraic", "saturated", "linear"])
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(1)", "O(48)", "generic(3)"])
+def test_every_scale_has_a_result_or_says_that_it_has_none(activation, symmetry):
+    scales = [1e-3, 1.0, 1.0 + 1e-12, 1.5, 1e3]
+    biases = [1e-150, 1e-9, 1e-8, 3e-8, 1e-3, 1.0, 20.0, 1e100]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = explicit_breaking(scales, biases, symmetry=symmetry, activation=activation)
+    converged = found.status == "converged"
+    assert converged.all() == (activation != "linear")
+    names = ["c_star", "d_star", "delta_star", "rho_star", "one_minus_rho_star", "chi_c", "xi_c", "chi_delta"]
+    for name in (*names, "xi_delta", "chi_jacobian", *(["chi_phi", "xi_phi"] if symmetry != "O(1)" else [])):
+        np.testing.assert_array_equal(found[name].notnull(), converged, err_msg=name)
+    found = found.where(converged)
+    assert (found.xi_delta.fillna(0.0) >= 0.0).all()
+    assert (found.chi_delta.fillna(0.0) >= 0.0).all()
+    assert ((found.rho_star.fillna(0.0) >= 0.0) & (found.rho_star.fillna(0.0) <= 1.0)).all()
+    condensate = (found.sigma_w**2 * found.delta_star + found.sigma_b**2) / found.d_star
+    if symmetry in ("U(1)", "O(48)"):
+        told = (1.0 - found.chi_phi) * condensate
+        field = (found.sigma_b**2 / found.d_star).transpose(*told.dims)
+        large = (field > 1e-3).values
+        np.testing.assert_allclose(told.values[large], field.values[large], rtol=1e-11)
 
 
 def test_an_ensemble_says_what_it_cannot_answer():

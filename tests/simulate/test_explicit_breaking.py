@@ -125,11 +125,11 @@ def test_an_exact_ensemble_draws_what_it_always_drew():
         assert not np.array_equal(run.gram[:, :, 1], exact.gram[:, :, 1])
 
 
-@pytest.mark.parametrize("scale", [1e-20, 1e20])
-def test_biases_of_every_size(scale):
+@pytest.mark.parametrize(("sigma_w", "sigma_b"), [(1e-20, 1e-20), (1e20, 1e20), (1e-30, 1.0), (1.0, 1e-30)])
+def test_biases_of_every_size(sigma_w, sigma_b):
     """States are kept as multiples of a scale, which a bias far above or below them must move with."""
     run = sample_networks(
-        Ensemble("U(1)", "linear", scale, sigma_b=scale),
+        Ensemble("U(1)", "linear", sigma_w, sigma_b=sigma_b),
         INPUTS[:1],
         width=64,
         depth=1,
@@ -137,8 +137,8 @@ def test_biases_of_every_size(scale):
         dtype="float32",
         device="cpu",
     )
-    found = Estimate.from_samples(run.d.values[:, 0, 1, 0] / scale**2)
-    assert abs(found.value - 2.0) < 5 * found.standard_error
+    found = Estimate.from_samples(run.d.values[:, 0, 1, 0] / (sigma_w**2 + sigma_b**2))
+    assert abs(found.value - 1.0) < 5 * found.standard_error
 
 
 def test_jacobians_know_of_biases():
