@@ -89,10 +89,12 @@ def asymmetry(stack: Stack) -> torch.Tensor:
         return torch.zeros(len(stack.models), dtype=torch.float64)
     hidden = stack.views(stack.parameters)[HIDDEN].double()
     blocks = hidden.unflatten(3, (width, k)).unflatten(2, (width, k)).transpose(3, 4)  # (..., N, N, k, k)
-    kept, dimensions = torch.einsum("...aa->...", blocks).square() / k, 1
+    identity = torch.eye(k).to(blocks)
+    kept, dimensions = torch.einsum("...aa->...", blocks)[..., None, None] / k * identity, 1
     if k == 2:  # multiplication by i commutes with U(1), too
-        kept, dimensions = kept + (blocks[..., 1, 0] - blocks[..., 0, 1]).square() / 2.0, 2
-    left = 1.0 - kept.sum((2, 3)) / hidden.square().sum((2, 3))
+        turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]]).to(blocks)
+        kept, dimensions = kept + (blocks[..., 1, 0] - blocks[..., 0, 1])[..., None, None] / 2.0 * turn, 2
+    left = (blocks - kept).square().sum((2, 3, 4, 5)) / hidden.square().sum((2, 3))
     return left.mean(1) / (1.0 - dimensions / k**2)
 
 

@@ -142,9 +142,10 @@ def plot_symmetric_start(result: xr.Dataset, ax: Axes, sigma_w: float, learning_
     Dotted is 1/L: where theory has the phase of two inputs lost within the network's L layers.
     """
     rows = frame(result).query("sigma_w == @sigma_w and learning_rate == @learning_rate and symmetry == 'generic(2)'")
-    for color, (share, own) in enumerate(rows[rows.quantity == "asymmetry"].groupby("symmetric")):
+    rows = rows[(rows.quantity == "asymmetry") & (rows.value > 1e-12)]  # less is rounding
+    for color, (share, own) in enumerate(rows.groupby("symmetric")):
         ax.loglog(own.step + 1, own.value, "o", mfc="none", ms=3.0, alpha=0.6, color=f"C{color}")
-        mean = own[own.value > 0.0].groupby("step").value.mean()
+        mean = own.groupby("step").value.mean()
         ax.loglog(mean.index + 1, mean, color=f"C{color}", label=rf"begin with $\eta = {1.0 - share:.2g}$")
     ax.axhline(1.0 / rows.depth.iloc[0], color="0.6", ls=":", lw=0.8)
     ax.set_xlabel("1 + steps")
