@@ -36,7 +36,7 @@ def measure(
     ----------
     layers : modules or functions
         Each maps the pre-activations z^l of a layer to those of the next, as z^{l+1} = W^l phi(z^l), Eq. (4). Biases
-        are the user's affair: the theory has none.
+        break the symmetry: for them theory is :func:`meanfield.explicit_breaking`.
     x : tensor (inputs, N, D), or (inputs, N)
         z^0.
     symmetry : decides how capsules and phases are read
