@@ -295,7 +295,8 @@ def _at_power(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> di
     chi_c, one_minus_chi_c = weights * m.chi, m.one_minus_chi + biases * m.chi
     excess = square * bending(activation, dimension, state) / dimension - biases  # chi_jacobian - 1
     angular = (dimension - 1) * m.angular if dimension > 1 else 0.0  # avoids 0 times infinity for f = 1
-    chi_jacobian = np.where(np.isfinite(excess), square * (m.amplitude + angular) / dimension, np.inf)
+    far = square * (m.amplitude + angular) / dimension
+    chi_jacobian = np.where((excess < -0.5) & np.isfinite(excess), far, 1.0 + excess)  # near 1 on the side of `excess`
     c_error, slope_error, overlap_error = np.full(s.shape, 1e-12), *np.zeros((2, *s.shape))
     if not activation.guaranteed:
         c_error = gain_error(activation, dimension, state) / np.maximum(np.abs(one_minus_chi_c), 1e-12)
@@ -360,4 +361,4 @@ def _apart(activation: Activation, dimension: int, s, biases, weights) -> tuple[
     rho = np.where(none, biases / np.where(none, lost, 1.0), 1.0 / (1.0 + np.exp(-log_odds)))
     response, error = overlap_response(activation, dimension, s, missing)
     one_minus_chi = lost - weights * response.decay * rho**2 * response.surplus
-    return (rho, missing, response.decay, lost, one_minus_chi, error), told & (one_minus_chi > 0.0)
+    return (rho, missing, response.decay, lost, one_minus_chi, error), told

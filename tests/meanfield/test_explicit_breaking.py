@@ -117,6 +117,8 @@ def test_the_linear_fixed_point():
     assert found.chi_c.item() == pytest.approx(0.25, rel=1e-14)
     assert found.chi_delta.item() == pytest.approx(0.25, rel=1e-14)
     assert found.chi_phi.item() == pytest.approx(0.8 * 0.25, rel=1e-14)
+    close = explicit_breaking(0.999, 100.0, activation="linear")
+    assert close.c_star.item() == pytest.approx(1e4 / (1.0 - 0.999**2), rel=1e-12)
     with pytest.warns(ConvergenceWarning, match="2 of 3 points have no result"):
         found = explicit_breaking([0.5, 1.0, 2.0], 0.3, activation="linear")
     assert found.status.values.tolist() == ["converged", "no fixed point", "no fixed point"]
@@ -334,12 +336,30 @@ def test_networks_that_explode_forget_their_biases():
     np.testing.assert_array_equal(dying.log_c, plain.log_c)
 
 
+def edge_of_chaos(sigma_w, symmetry="U(1)", activation="tanh") -> float:
+    """The largest sigma_b of the chaotic region, to the last digit."""
+    low, high = 1e-3, 3.0
+    for _ in range(70):
+        middle = (low + high) / 2.0
+        ordered = explicit_breaking(sigma_w, middle, 0.0, symmetry, activation).ordered
+        low, high = (low, middle) if ordered else (middle, high)
+    return low
+
+
+@pytest.mark.parametrize(("sigma_w", "symmetry", "activation"), [(1.3, "O(48)", "tanh"), (1.2, "O(1)", "algebraic")])
+def test_next_to_the_edge_both_signs_agree(sigma_w, symmetry, activation):
+    edge = edge_of_chaos(sigma_w, symmetry, activation)
+    for step in (1e-16, 1e-14, 1e-11):
+        found = explicit_breaking(sigma_w, edge * (1.0 + step * np.arange(-99.0, 100.0)), 0.0, symmetry, activation)
+        assert ((found.chi_jacobian <= 1.0) | ~found.ordered).all()
+        assert ((found.chi_jacobian >= 1.0) | found.ordered).all()
+        assert (found.xi_delta > 0.0).all()
+        assert (found.chi_delta <= 1.0).all()
+
+
 def test_at_the_edge_of_chaos_nothing_is_negative():
     """xi_delta has a pole there, of the same strength from both sides."""
-    low, high = 0.3, 0.5
-    for _ in range(200):
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if explicit_breaking(1.5, middle).ordered else (middle, high)
+    low = edge_of_chaos(1.5)
     edge = low * (1.0 + np.array([-1e-3, -1e-6, -1e-10, -1e-14, 0.0, 1e-15, 1e-10, 1e-6, 1e-3]))
     found = explicit_breaking(1.5, edge)
     assert (found.xi_delta > 0.0).all()
@@ -347,6 +367,10 @@ def test_at_the_edge_of_chaos_nothing_is_negative():
     np.testing.assert_allclose(found.xi_delta[[0, 1]], found.xi_delta[[-1, -2]], rtol=3e-3)
     assert (found.one_minus_rho_star[[0, 1, 2]] > 0.0).all()
     assert (found.one_minus_rho_star[[3, 4]] < 1e-10).all()
+    for distance in (1e-15, 1e-13):
+        fine = explicit_breaking(1.5, low * (1.0 - distance * np.arange(100.0)))
+        assert (fine.xi_delta > 0.0).all()
+        assert (fine.chi_delta <= 1.0).all()
     # 1 - rho* grows from 0 in proportion to the distance
     assert (found.one_minus_rho_star[1] / found.one_minus_rho_star[2]).item() == pytest.approx(1e4, rel=1e-3)
 
@@ -403,6 +427,12 @@ def test_saturated_networks_know_their_biases():
     found = trajectory(1, 2.0, c=1.0, delta=0.0, activation="saturated", sigma_b=2.0).isel(layer=1)
     assert found.c == 1.0
     assert found.rho.item() == pytest.approx(correlation_map(0.5, 1.0, 1.0, activation="saturated"), rel=1e-14)
+
+
+def test_a_phase_that_nothing_turns_stays_the_number_it_was():
+    found = trajectory(3, 1.5, c=0.5, delta=0.3, phi=5.0, sigma_b=[0.0, 0.1])
+    assert found.phi.isel(sigma_b_0=0).values.tolist() == [5.0] * 4
+    assert (found.phi.isel(sigma_b_0=1)[1:] < 0.0).all()  # in [-pi, pi]
 
 
 def test_labels():
