@@ -105,9 +105,10 @@ from simulate.sampling import Networks
 from simulate.setup import Setup
 def peak():  # of this program; ru_maxrss would count the process that started it
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
-def sampler(width, depth, points, dtype):
+def sampler(width, depth, points, dtype, asymmetry=0.0):
     sizes = {"width": int(width), "depth": int(depth), "sigma_w": [1.0] * int(points), "dtype": dtype}
-    setup = Setup.create(Ensemble(sys.argv[1]), [[1.0, 0.0], [1.0, 1.0]], **sizes)
+    ensemble = Ensemble(sys.argv[1], asymmetry=float(asymmetry))
+    setup = Setup.create(ensemble, [[1.0, 0.0], [1.0, 1.0]], **sizes)
     return Networks(setup) if sys.argv[2] == "states" else Jacobians(setup, 0, False)
 sampler(2, 1, 1, "float64")(range(1))
 before = peak()
@@ -126,6 +127,7 @@ print((peak() - before) * 1024 / big.block_bytes)
         "O(4) states 4 500 40 float32",
         "O(4) jacobians 1200 2 1 float64",
         "U(1) jacobians 1000 2 1 float32",
+        "O(2) states 700 1 1 float64 0.5",
     ],
 )
 def test_the_estimate_holds_and_is_not_far_above_the_truth(case):
