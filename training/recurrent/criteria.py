@@ -9,6 +9,7 @@ make such an interval too wide.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from .training import SOLVED
 
 STEPS = 1_000_000  # batches of the paper's copy tasks
 STRETCH = 3.0  # powers of ten, far from any that a readout could make up for
+LITTLE = 0.15  # powers of ten: a factor of 1.4
 BURST = 10.0  # of a mean over an epoch; guessing costs log 10 = 2.3
 DIVERGED = np.finfo(float).max  # a loss that is no longer a number
 # Figure 6, Table 2: each U(1) model and its ordinary counterparts, of which the larger has more parameters
@@ -61,6 +63,21 @@ def controls(table: pd.DataFrame) -> list[Check]:
         for worse, better in pairs:
             if worse in loss and better in loss:
                 checks.append(_log_gain(task, loss, worse, better))
+    return checks
+
+
+def blank_rule(table: pd.DataFrame) -> list[Check]:
+    """Appendix D.2.2: what it does to hold the blank token's weights at zero, to equivariant and to ordinary models."""
+    checks = []
+    for task in table.task.unique():
+        loss = _final(table, task, "test_loss")
+        for name in loss:
+            if (trained := f"{name}, blank trained") not in loss:
+                continue
+            check = _log_gain(task, loss, trained, name)
+            equivariant = name.startswith("U(1)")
+            sides: tuple[tuple[Side, float], ...] = ((">", 0.0),) if equivariant else (("<", LITTLE), (">", -LITTLE))
+            checks += [replace(check, side=side, bound=bound) for side, bound in sides]
     return checks
 
 

@@ -39,6 +39,8 @@ class Setting:
         That of the paper's equations by default: a GRU's candidate has a ReLU, Eq. (57), all others tanh.
     update_bias : b_z at the start; None is the model's own, uniform for ``"GRU"`` and 2 for equivariant ones
     frozen_blank : whether the encoder's column of the blank token is held at zero
+        None is the encoder's own, which is not. False is as None, and the name says it: of a model that stands beside
+        one which keeps the paper's rule.
     biases : ``"equations"``, as the paper's equations have them, or ``"tables"``
         What its parameter counts need: two vectors for ordinary models, one on the encoder of O(k). See `tables`.
     channels : of a grid
@@ -52,7 +54,7 @@ class Setting:
     encoder: str = "standard"
     activation: str = ""
     update_bias: float | None = None
-    frozen_blank: bool = False
+    frozen_blank: bool | None = None
     biases: str = "equations"
     channels: int = 16
 
@@ -88,7 +90,8 @@ class Setting:
         """The model as tables and legends have it; initialisations, learning rates and seeds do not count."""
         size = f"{self.channels} x {self.hidden_size}" if self.kind == GRID else f"{self.hidden_size}"
         bias = "" if self.update_bias is None else f", b_z = {self.update_bias:g}"
-        return f"{self.kind} {size}{bias}"
+        blank = ", blank trained" if self.frozen_blank is False else ""
+        return f"{self.kind} {size}{bias}{blank}"
 
     def build(self, inputs: int, *, every_step: bool) -> SequenceModel:
         """The model with initial weights drawn from its seed alone, whatever else draws meanwhile."""

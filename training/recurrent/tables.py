@@ -72,7 +72,7 @@ class Row:
             self.encoder,
             "relu" if self.activation == "relu" else "tanh",
             # the blank rule comes with the low variance, on the copy task
-            frozen_blank=self.task == COPY and self.encoder != "standard",
+            frozen_blank=(self.task == COPY and self.encoder != "standard") or None,
             biases=self.biases,
         )
 

@@ -9,6 +9,7 @@ from training.recurrent import Setting
 from training.recurrent.criteria import (
     accurate_by_symmetry,
     as_large,
+    blank_rule,
     bursts,
     controls,
     lasting_pairs,
@@ -144,6 +145,27 @@ def test_accurate_by_symmetry():
     ]
     assert [check.mean for check in checks] == pytest.approx([0.1, -0.1])
     assert verdicts(checks) == ["agrees", "contradicts"]
+
+
+def test_blank_rule():
+    """It must help U(1) models, and within a factor of 1.4 do nothing to ordinary ones."""
+    losses = {
+        ("U(1) RNN", True): 0.1, ("U(1) RNN", False): 0.2, ("RNN", True): 0.1, ("RNN", False): 0.1 * 10**0.14,
+        ("U(1) GRU", True): 0.1, ("U(1) GRU", False): 0.09, ("GRU", True): 0.1, ("GRU", False): 0.1 * 10**-0.16,
+        ("generic(2) RNN", True): 1.0,
+    }  # fmt: skip
+    rows = [
+        row("a task", Setting(kind, 32, seed, frozen_blank=frozen), 9, 100, quantity, value * (1.0 + 1e-4 * seed))
+        for (kind, frozen), value in losses.items()
+        for seed in range(3)
+        for quantity in ("validation_loss", "test_loss")
+    ]
+    checks = blank_rule(pd.DataFrame(rows, columns=list(Row._fields)))
+    text = "a task: log10 loss, {0}, blank trained minus {0}"
+    names = ("U(1) RNN 32", "RNN 32", "RNN 32", "U(1) GRU 32", "GRU 32", "GRU 32")
+    assert [check.text for check in checks] == [text.format(name) for name in names]
+    assert [check.mean for check in checks] == pytest.approx([math.log10(2), 0.14, 0.14, math.log10(0.9), -0.16, -0.16])
+    assert verdicts(checks) == ["agrees", "agrees", "agrees", "contradicts", "agrees", "contradicts"]
 
 
 def test_as_large():

@@ -14,7 +14,7 @@ from training import run_experiment, runner, table
 from training.commands import Report
 from training.experiments import EXPERIMENTS
 from training.recurrent import CopyTask, Setting
-from training.recurrent.copy_task import TOKENS
+from training.recurrent.copy_task import BLANK, TOKENS
 from training.recurrent.experiments import RECURRENT
 from training.recurrent.job import DROP_AFTER, EPOCHS, Job
 from training.recurrent.presets import AS_LARGE, PRESETS, Size, best, controls, describe, sweep
@@ -162,9 +162,9 @@ def test_sweeps_have_the_paper_s_sizes():
     both = sweep("copy", "RNN", 32)
     assert len(set(both)) == 72
     assert len(set(sweep("copy", "U(1) GRU", 32))) == 36
-    assert {setting.frozen_blank for setting in both if setting.encoder == "standard"} == {False}
+    assert {setting.frozen_blank for setting in both if setting.encoder == "standard"} == {None}
     assert {setting.frozen_blank for setting in both if setting.encoder != "standard"} == {True}
-    assert {setting.frozen_blank for setting in sweep("psMNIST", "RNN", 32)} == {False}
+    assert {setting.frozen_blank for setting in sweep("psMNIST", "RNN", 32)} == {None}
 
 
 @pytest.mark.parametrize(("name", "task"), [("figure6", "copy"), ("copy200", "copy"), ("figure7", "psMNIST")])
@@ -215,6 +215,25 @@ def test_controls():
     start = (ours.recurrent, ours.encoder, ours.frozen_blank)
     assert {(s.recurrent, s.encoder, s.frozen_blank) for s in extra[-4:]} == {start}
     assert len(set(extra)) == len(extra)
+
+
+def test_models_with_and_without_the_blank_rule_differ_in_the_blank_alone():
+    """In pairs of one seed; the blank's weights are zero for one, and are drawn for the other."""
+    for part in PRESETS["blank"]["cpu"].parts:
+        held = {(s.kind, s.seed): s for s in part.settings if s.frozen_blank}
+        trained = {(s.kind, s.seed): s for s in part.settings if not s.frozen_blank}
+        assert len(held) == len(trained) == len(part.settings) // 2
+        assert {key: replace(s, frozen_blank=True) for key, s in trained.items()} == held
+    assert (held["GRU", 21].name, trained["GRU", 21].name) == ("GRU 32", "GRU 32, blank trained")
+    for key in (("GRU", 21), ("U(1) GRU", 22)):
+        with_rule, without = (each[key].build(TOKENS, every_step=True).state_dict() for each in (held, trained))
+        assert parameter_count(held[key].build(TOKENS, every_step=True)) == parameter_count(
+            trained[key].build(TOKENS, every_step=True)
+        )
+        without["layer.encoder_mask"][:, BLANK] = 0.0
+        assert without["layer.encoder"][:, BLANK].abs().min() > 0.0
+        without["layer.encoder"][:, BLANK] = 0.0
+        assert all(torch.equal(value, without[name]) for name, value in with_rule.items())
 
 
 def test_ordinary_models_as_large_as_the_equivariant_ones():
