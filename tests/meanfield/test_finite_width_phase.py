@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from scipy import special
+from scipy import optimize, special
 
 from meanfield import as_activation, depth_scales, fixed_point, trajectory
 from meanfield.phase_diffusion import phase_diffusion, readable_depth
@@ -212,6 +212,27 @@ def test_readable_depth_of_wide_networks():
     assert float(found.depth) == pytest.approx(float(found.asymptotic), abs=1.0)
 
 
+def test_a_phase_that_the_first_layer_ends_is_readable_for_less_than_a_layer():
+    """Not for one layer: depth is 1/variance there, and goes to 0 with the overlap."""
+    c = fixed_point(1.5).c
+
+    def first(width, rho):
+        return phase_diffusion(1, width, 1.5, c=c, delta=rho * c).variance.values[1]
+
+    for width, rho in ((256, 1e-3), (256, 0.02), (16, 0.1)):
+        assert first(width, rho) > 1.0
+        assert readable_depth(width, 1.5, rho).depth.item() == pytest.approx(1.0 / first(width, rho), rel=1e-9)
+    edge = optimize.brentq(lambda rho: first(16, rho) - 1.0, 0.1, 0.5)
+    above, below = readable_depth(16, 1.5, edge * (1.0 + np.array([1e-6, -1e-6]))).depth.values
+    assert below < 1.0 < above < below + 1e-4
+
+
+def test_phase_diffusion_says_which_networks_are_wide_enough():
+    widths = [64, 100, 1000]
+    both = phase_diffusion(2, widths, [1.3, 1.5], c=0.4, delta=0.3).wide, readable_depth(widths, [1.3, 1.5], 0.9).wide
+    assert both[0].values.tolist() == both[1].values.tolist() == [[False, False, True], [False, True, True]]
+
+
 def test_readable_depth_of_next_to_no_overlap():
     """1/(2 N rho^2), which the first layer adds, is beyond floats for the first of these: there is no second one."""
     found = readable_depth(256, 1.5, [1e-160, 1e-100])
@@ -220,7 +241,7 @@ def test_readable_depth_of_next_to_no_overlap():
 
 def test_readable_depth_says_which_networks_are_wide_enough():
     xi = [depth_scales(sigma_w).xi_delta for sigma_w in (1.1, 2.0)]
-    found = readable_depth([3.9 * xi[1], 4.1 * xi[1], 4.1 * xi[0]], [1.1, 2.0], 0.9)
+    found = readable_depth(np.ceil([3.9 * xi[1], 4.1 * xi[1], 4.1 * xi[0]]), [1.1, 2.0], 0.9)
     np.testing.assert_array_equal(found.wide.transpose("sigma_w", "width"), [[False, False, True], [False, True, True]])
     found = readable_depth([255.0, 257.0], 3.0, 0.9, "O(16)")  # a depth scale of less than 60 layers
     assert float(found.xi_delta) < 60
