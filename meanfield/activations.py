@@ -28,6 +28,8 @@ from scipy.differentiate import derivative as differentiate
 RadialFunction = Callable[[np.ndarray], np.ndarray]
 
 _SAME_SLOPE = 1e-3  # how far f(1e-8)/1e-8 may be from f'(0): f may bend on scales down to 1e-5
+_JUMP = 1e-5  # of what f has reached: float32 has steps of 1e-7, and f does not rise by that in the last digits of r
+_PROBE = np.concatenate([[0.0], np.geomspace(1e-8, 1e4, 97)])
 _TINY = 2.0**-332  # about 1e-100: f(r)/r is f'(0) there to every digit, and a power of two divides without rounding
 
 
@@ -59,6 +61,7 @@ class Activation:
         1e-32), so that the distance of a float sigma_w to it is known to full relative precision. It is the transition
         unless f(r)/r exceeds f'(0) somewhere: c* of tanh(r + 2 r^3) jumps from 0 below it.
     mixture : the Gaussian mixture of f(r)/r, or None for a user's function.
+    jump : a radius where a user's function jumps, where one was found; None otherwise.
     guaranteed : True for the named activations, for which the accuracy statements of this package hold.
     """
 
@@ -70,6 +73,7 @@ class Activation:
     deficit: RadialFunction = field(repr=False)
     critical: tuple[float, float] = field(repr=False)
     mixture: GaussianMixture | None = field(default=None, repr=False)
+    jump: float | None = field(default=None, repr=False)
 
     def __reduce__(self):
         # by name or by the user's functions, so that an ensemble can be sent to another process
@@ -252,6 +256,11 @@ def as_activation(activation) -> Activation:
     shape, finite, with f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be
     left out: it is then found by `scipy.differentiate.derivative`; a given one is compared with that.
 
+    What f does on a scale of about a hundredth of the radii or finer need not be seen, nor warned of. It may have
+    kinks, at the price of digits, which warnings estimate. Where it jumps, its mean squared Jacobian is infinite and
+    1 - rho of nearly identical inputs grows to order sqrt(1 - rho) in one layer: that is not followed, and warnings say
+    so.
+
     Raises
     ------
     ValueError
@@ -336,7 +345,7 @@ def _finite(values: np.ndarray, r: np.ndarray, what: str) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _from_callable(value: RadialFunction, derivative: RadialFunction | None = None) -> Activation:
     name = _name(value)
-    probe = np.concatenate([[0.0], np.geomspace(1e-8, 1e4, 97)])
+    probe = _PROBE
     at_probe = _evaluate(value, probe, f"activation {name}")
     if at_probe[0] != 0.0:
         raise ValueError(f"activation {name} must have f(0) = 0, got f(0) = {at_probe[0]:.6g}")
@@ -350,8 +359,8 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
     none = 1e-10 * np.abs(secants).max()  # what a numerical derivative makes of 0
     if abs(slope) <= none or (not smooth and abs(at_tiny) <= none):
         raise ValueError(
-            f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0; "
-            "leave out a factor that keeps from a division by zero, as r/(r + 1e-8) in Eq. (61)"
+            f"activation {name} must have f'(0) != 0 (it sets the transition sigma_w = 1/f'(0)), got f'(0) = 0"
+            + _why_flat(secants, at_probe)
         )
     if not smooth:
         raise ValueError(
@@ -377,7 +386,32 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
         one_minus_ratio=one_minus_ratio,
         deficit=lambda r: value(r) - r * derivative(r),
         critical=(1.0 / abs(slope), 0.0),
+        jump=_find_jump(value, probe),
     )
+
+
+def _why_flat(secants: np.ndarray, values: np.ndarray) -> str:
+    """What may have made f'(0) zero, from f(r)/r and f(r) at rising radii; f(0) first."""
+    zeros = int(np.argmax(values[1:] != 0.0)) if values.any() else 0
+    if zeros:
+        return f": f is 0 up to r = {_PROBE[zeros]:.1e}; has it too few digits, or a threshold?"
+    if abs(secants[0]) < 0.9 * abs(secants[24]) and abs(secants[24] / secants[36] - 1.0) < _SAME_SLOPE:  # 1e-5, 1e-3.5
+        return "; leave out a factor that keeps from a division by zero, as r/(r + 1e-8) in Eq. (61)"
+    return ""
+
+
+def _find_jump(value: RadialFunction, probe: np.ndarray) -> float | None:
+    """A radius at which f jumps, by bisection between the probed ones."""
+    low, high = probe[:-1], probe[1:]
+    for _ in range(48):  # to the last digits
+        middle = (low + high) / 2.0
+        with np.errstate(all="ignore"):
+            at_low, at_middle, at_high = (np.asarray(value(r.copy()), float) for r in (low, middle, high))
+        lower = np.abs(at_middle - at_low) > np.abs(at_high - at_middle)
+        low, high = np.where(lower, low, middle), np.where(lower, middle, high)
+    size = np.maximum.accumulate(np.abs(np.asarray(value(probe.copy()), float)))[1:]
+    jumps = np.abs(at_high - at_low) > _JUMP * size
+    return float(high[jumps][0]) if jumps.any() else None
 
 
 def _secant(value: RadialFunction, r: float) -> np.ndarray:

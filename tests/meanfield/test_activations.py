@@ -8,7 +8,7 @@ import pytest
 from mpmath import mp, mpf
 from scipy import special
 
-from meanfield import NAMED_ACTIVATIONS, Activation, as_activation
+from meanfield import NAMED_ACTIVATIONS, AccuracyWarning, Activation, as_activation, depth_scales
 from tests.meanfield.independent import MP_DERIVATIVES, MP_FUNCTIONS, own_tanh, relative
 
 SMOOTH = ("tanh", "erf", "algebraic")
@@ -171,3 +171,41 @@ def test_activations_can_be_sent_to_another_process(name):
     np.testing.assert_array_equal(again.value(r), activation.value(r))
     np.testing.assert_array_equal(again.derivative(r), activation.derivative(r))
     assert again.guaranteed == activation.guaranteed
+
+
+def test_jumps_are_found_and_nothing_else():
+    """By bisection, whatever the function does elsewhere; a jump makes the mean squared Jacobian infinite."""
+    jumps = {
+        1.0: lambda r: np.where(r < 1.0, r, 2.0),
+        0.7: lambda r: np.where(r < 0.7, r, 0.2),
+        1e-3: lambda r: np.where(r < 1e-3, r, 1e-3 * np.tanh(r)),
+        3.0: lambda r: np.tanh(r) + 0.01 * (r > 3.0),
+    }
+    for at, f in jumps.items():
+        assert as_activation(f).jump == pytest.approx(at, rel=1e-12)
+    smooth = (
+        lambda r: np.minimum(r, 1.0),
+        lambda r: np.tanh(1e4 * r),
+        lambda r: np.sin(200.0 * r),
+        lambda r: np.tanh(r).astype(np.float32),
+        lambda r: r / (1.0 + r),
+        lambda r: -np.tanh(r),
+    )
+    assert [as_activation(f).jump for f in (*smooth, "tanh", "saturated")] == [None] * 8
+    with pytest.warns(AccuracyWarning, match="1 - rho of nearly identical inputs by more, as f jumps at r = 1"):
+        scales = depth_scales([0.5, 1.2], "U(1)", jumps[1.0])
+    assert scales.chi_jacobian.tolist() == [0.25, np.inf]
+    assert scales.chi_jacobian_minus_one.tolist() == [-0.75, np.inf]
+
+
+def test_what_makes_a_slope_vanish():
+    """Too few digits or a threshold, a factor as in Eq. (61), or the function itself."""
+    told = {
+        "f is 0 up to r = 2.4e-08; has it too few digits, or a threshold": lambda r: np.tanh(r).astype(np.float16),
+        r"f is 0 up to r = 1.0e\+00; has it too few digits, or a threshold": lambda r: np.maximum(r - 1.0, 0.0),
+        "leave out a factor that keeps from a division by zero": lambda r: np.tanh(r) * r / (r + 1e-8),
+        r"got f'\(0\) = 0$": lambda r: np.tanh(r) ** 3,
+    }
+    for text, f in told.items():
+        with pytest.raises(ValueError, match=text):
+            as_activation(f)
