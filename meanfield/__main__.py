@@ -46,6 +46,8 @@ class Solve:
         if self.sigma_b or self.asymmetry:
             self._print_broken(Ensemble(self.symmetry, self.activation, self.sigma_w, self.sigma_b, self.asymmetry))
             return
+        if self.width is not None:
+            whole_number("width", self.width, 1)  # before anything is printed
         scales = depth_scales(self.sigma_w, self.symmetry, self.activation)
         point = scales.fixed_point
         at = shortest(self.sigma_w)

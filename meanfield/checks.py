@@ -28,8 +28,8 @@ def real_array(name: str, value, *, minimum: float | None = None, strict: bool =
     """
     try:
         array = np.asarray(value)
-        # numpy would drop imaginary parts and masks, read strings and dates, and make NaN of None
-        if array.dtype.kind not in "biufO" or np.ma.is_masked(value):
+        # numpy would drop imaginary parts and masks, read strings and dates, make NaN of None and 1 of True
+        if array.dtype.kind not in "iufO" or np.ma.is_masked(value):
             raise TypeError
         if array.dtype.kind == "O":
             array = np.reshape([x.__float__() for x in array.flat], array.shape)

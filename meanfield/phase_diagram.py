@@ -67,6 +67,8 @@ def phase_diagram(
     symmetries = [as_symmetry(s) for s in symmetry]
     if not symmetries:
         raise ValueError("symmetry must name at least one symmetry, got an empty sequence")
+    if len(set(symmetries)) < len(symmetries):
+        raise ValueError(f"symmetry must name each symmetry once, got {', '.join(map(str, symmetries))}")
     tables = [_table(depth_scales(sigma_w, s, activation)) for s in symmetries]
     return xr.concat(tables, xr.DataArray([str(s) for s in symmetries], dims="symmetry", name="symmetry"))
 

@@ -23,7 +23,7 @@ from typing import Literal
 from .checks import whole_number
 
 _LARGEST = 10**9  # the rules for averages grow as its square root
-_SPOKEN = re.compile(r"^\s*(U|SO|O|generic)\s*\(\s*(-?\d{1,99})\s*\)\s*$", re.IGNORECASE)
+_SPOKEN = re.compile(r"^\s*(U|SO|O|generic)\s*\(\s*(-?[0-9]{1,99})\s*\)\s*$", re.IGNORECASE)
 _WANTED = "'U(1)', 'O(k)' or 'generic(k)' with an integer k >= 1, for example 'O(4)'"
 
 

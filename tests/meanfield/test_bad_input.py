@@ -33,6 +33,12 @@ OF_SIGMA_W = {
     "matrix_gram_map": lambda s: mf.matrix_gram_map(BLOCK, s),
     "Ensemble": lambda s: mf.Ensemble(sigma_w=s),
 }
+OF_WIDTH = {
+    "fluctuations": lambda n: mf.fluctuations(n, 1.5),
+    "phase_diffusion": lambda n: mf.phase_diffusion(2, n, 1.5, c=0.5, delta=0.4),
+    "readable_depth": lambda n: mf.readable_depth(n, 1.5, 0.9),
+    "overlap_fluctuations": lambda n: mf.overlap_fluctuations(2, n, 1.5, c=0.5, delta=0.4),
+}
 OF_C = {
     "length_map": lambda c: mf.length_map(c, 1.5),
     "correlation_map": lambda c: mf.correlation_map(0.0, c, 1.5),
@@ -515,3 +521,24 @@ def test_no_fixed_point():
             "it does not saturate, a layer still multiplies c by 2.25 where sigma_w^2 c = "
         ):
             call(1.5, activation="linear")
+
+
+@pytest.mark.parametrize("name", OF_WIDTH)
+def test_width(name):
+    """As one who mixes it up with sigma_w finds out."""
+    for bad, told in ((1.5, "width must be a whole number, got 1.5"), ([64, 2.5], "a whole number, got 2.5")):
+        with raises(told):
+            OF_WIDTH[name](bad)
+
+
+@pytest.mark.parametrize("name", OF_SIGMA_W)
+def test_truth_is_no_number(name):
+    with raises("sigma_w must be a real number or an array of real numbers, got True"):
+        OF_SIGMA_W[name](True)
+
+
+def test_a_symmetry_is_listed_once():
+    with raises("symmetry must name each symmetry once, got U(1), O(4), U(1)"):
+        mf.phase_diagram(1.5, ["U(1)", "O(4)", "SO(2)"])
+    with raises("symmetry must be 'U(1)', 'O(k)' or 'generic(k)' with an integer k >= 1"):
+        mf.as_symmetry("O(\N{ARABIC-INDIC DIGIT THREE})")
