@@ -32,8 +32,7 @@ def plot_transition(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> 
     On a second axis is the order parameter of the first of them at initialisation: as measured, Eq. (6), with standard
     errors, and the fixed point of Eq. (8).
     """
-    _accuracy(result, ax, "sigma_w", symmetries)
-    ax.set_xlabel(SIGMA_LABEL)
+    _accuracy(result, ax, "sigma_w", symmetries, SIGMA_LABEL)
     rows = frame(result).query("symmetry == @symmetries[0]")
     c, error = (rows[rows.quantity == name].set_index("sigma_w").value for name in ("c", "c_se"))
     grid = np.linspace(c.index.min(), c.index.max(), 201)
@@ -65,15 +64,11 @@ def plot_epsilon(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
     """
     rows = last(frame(result).query("symmetry == @symmetry"), "accuracy")
     for color, (epsilon, own) in enumerate(rows.groupby("epsilon")):
-        mean = own.groupby("sigma_w").value.mean()
-        ax.plot(mean.index, mean, color=f"C{color}", label=rf"$\epsilon = 10^{{{np.log10(epsilon):.0f}}}$")
-        ax.plot(own.sigma_w, own.value, "o", mfc="none", ms=4.0, color=f"C{color}", alpha=0.8)
+        _means_and_seeds(own, "sigma_w", ax, color=f"C{color}", label=rf"$\epsilon = 10^{{{np.log10(epsilon):.0f}}}$")
         size = relative_gradient(own).groupby(own.sigma_w).first()
         crossing = np.interp(0.0, np.log(size), size.index, left=np.nan, right=np.nan)
         ax.axvline(crossing, color=f"C{color}", ls=":", lw=0.8)
-    ax.set_ylim(0.0, 1.0)
-    ax.set_xlabel(SIGMA_LABEL)
-    ax.set_ylabel("test accuracy")
+    _label_accuracy(ax, SIGMA_LABEL)
     ax.set_title(symmetry, fontsize="medium")
     ax.legend(frameon=False, fontsize="small")
     return ax
@@ -86,15 +81,12 @@ def plot_rates(result: xr.Dataset, ax: Axes, symmetry: str) -> Axes:
     """
     rows = last(frame(result).query("symmetry == @symmetry"), "accuracy")
     for color, (sigma_w, own) in enumerate(rows.groupby("sigma_w")):
-        mean = own.groupby("learning_rate").value.mean()
-        ax.semilogx(mean.index, mean, color=f"C{color}", label=rf"$\sigma_w = {sigma_w:g}$")
-        ax.semilogx(own.learning_rate, own.value, "o", mfc="none", ms=4.0, color=f"C{color}", alpha=0.8)
+        _means_and_seeds(own, "learning_rate", ax, color=f"C{color}", label=rf"$\sigma_w = {sigma_w:g}$")
         if symmetry == "U(1)":
             shape = Shape(symmetry, own.width.iloc[0], own.depth.iloc[0], features=1)
             ax.axvline(np.pi / float(reach(shape, sigma_w, 1.0)), color=f"C{color}", ls=":", lw=0.8)
-    ax.set_ylim(0.0, 1.0)
-    ax.set_xlabel("learning rate of Adam")
-    ax.set_ylabel("test accuracy")
+    ax.set_xscale("log")
+    _label_accuracy(ax, "learning rate of Adam")
     ax.set_title(symmetry, fontsize="medium")
     ax.legend(frameon=False, fontsize="small")
     return ax
@@ -107,13 +99,10 @@ def plot_collapse(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Ax
     """
     rows = last(frame(result).query("symmetry in @symmetries"), "accuracy")
     for (symmetry, rate), own in rows.groupby(["symmetry", "learning_rate"], sort=False):
-        mean, color = own.groupby("sigma_w").value.mean(), COLOURS[symmetry]
         style, marker, when = (":", "x", "first") if rate == rows.learning_rate.max() else ("-", "o", "throughout")
-        ax.plot(mean.index, mean, style, color=color, label=f"{symmetry}, {rate:g} {when}")
-        ax.plot(own.sigma_w, own.value, marker, mfc="none", ms=4.0, color=color, alpha=0.8)
-    ax.set_ylim(0.0, 1.0)
-    ax.set_xlabel(SIGMA_LABEL)
-    ax.set_ylabel("test accuracy")
+        label = f"{symmetry}, {rate:g} {when}"
+        _means_and_seeds(own, "sigma_w", ax, marker, ls=style, color=COLOURS[symmetry], label=label)
+    _label_accuracy(ax, SIGMA_LABEL)
     ax.legend(frameon=False, fontsize="small")
     return ax
 
@@ -175,20 +164,17 @@ def plot_own_rate(result: xr.Dataset, ax: Axes, symmetries: Sequence[str]) -> Ax
             at = sigma_w, top[sigma_w] + shift
             ax.annotate(f"{rate:g}", at, ha="center", fontsize="x-small", color=color)
     ax.margins(x=0.08)  # for the numbers at the ends
-    ax.set_ylim(0.0, 1.0)
-    ax.set_xlabel(SIGMA_LABEL)
-    ax.set_ylabel("test accuracy")
+    _label_accuracy(ax, SIGMA_LABEL)
     ax.legend(frameon=False, fontsize="small")
     return ax
 
 
 def plot_depth(result: xr.Dataset, ax: Axes) -> Axes:
     """Figure 4: test accuracy at the end against the number of layers; dotted, the depth scale xi_Delta in theory."""
-    _accuracy(result, ax, "depth", list(COLOURS))
+    _accuracy(result, ax, "depth", list(COLOURS), "equivariant layers $L$")
     for symmetry, own in frame(result).groupby("symmetry", sort=False):
         xi = float(depth_scales(own.sigma_w.iloc[0], symmetry=symmetry).xi_delta)
         ax.axvline(xi, color=COLOURS[symmetry], ls=":", lw=0.8)
-    ax.set_xlabel("equivariant layers $L$")
     ax.legend(frameon=False)
     return ax
 
@@ -241,14 +227,24 @@ def _jacobian_at_first(rows: pd.DataFrame) -> xr.Dataset:
     return jacobian_trajectory(int(first.depth), first.sigma_w, D0, first.symmetry).isel(layer=-1)
 
 
-def _accuracy(result: xr.Dataset, ax: Axes, axis: str, symmetries: Sequence[str]) -> None:
+def _accuracy(result: xr.Dataset, ax: Axes, axis: str, symmetries: Sequence[str], xlabel: str) -> None:
     """Means over seeds as lines (dashed: generic), each followed by its seeds as circles."""
     rows = last(frame(result), "accuracy")
     for symmetry, own in rows.groupby("symmetry", sort=False):
         if symmetry in symmetries:
-            mean = own.groupby(axis).value.mean()
             style = "--" if symmetry.startswith("generic") else "-"
-            ax.plot(mean.index, mean, style, color=COLOURS[symmetry], label=symmetry)
-            ax.plot(own[axis], own.value, "o", mfc="none", ms=4.0, color=COLOURS[symmetry], alpha=0.8)
+            _means_and_seeds(own, axis, ax, ls=style, color=COLOURS[symmetry], label=symmetry)
+    _label_accuracy(ax, xlabel)
+
+
+def _means_and_seeds(rows: pd.DataFrame, axis: str, ax: Axes, marker: str = "o", **line) -> None:
+    """Means over seeds as a line, and every seed as a marker of its colour."""
+    mean = rows.groupby(axis).value.mean()
+    ax.plot(mean.index, mean, **line)
+    ax.plot(rows[axis], rows.value, marker, mfc="none", ms=4.0, color=line["color"], alpha=0.8)
+
+
+def _label_accuracy(ax: Axes, xlabel: str) -> None:
     ax.set_ylim(0.0, 1.0)
+    ax.set_xlabel(xlabel)
     ax.set_ylabel("test accuracy")

@@ -8,7 +8,7 @@ make such an interval too wide.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from meanfield.symmetry import as_symmetry
 from ..criteria import Check, Side
 from .copy_task import MEMORY
 from .job import PIXELS
-from .rows import NOWHERE, by_model
+from .rows import NOWHERE, by_model, last
 from .selection import select
 from .training import SOLVED
 
@@ -27,21 +27,14 @@ STEPS = 1_000_000  # batches of the paper's copy tasks
 STRETCH = 3.0  # powers of ten, far from any that a readout could make up for
 LITTLE = 0.15  # powers of ten: a factor of 1.4
 BURST = 10.0  # of a mean over an epoch; guessing costs log 10 = 2.3
-DIVERGED = np.finfo(float).max  # a loss that is no longer a number
+WORST = np.finfo(float).max  # in place of a loss that is no longer a number
 # Figure 6, Table 2: each U(1) model and its ordinary counterparts, of which the larger has more parameters
 COUNTERPARTS = {"U(1) RNN 32": ("RNN 32", "RNN 64"), "U(1) GRU 32": ("GRU 32", "GRU 64")}
 
 
 def lower_loss(table: pd.DataFrame) -> list[Check]:
     """Figure 6."""
-    checks = []
-    for task in table.task.unique():
-        loss = _final(table, task, "test_loss")
-        for ours, others in COUNTERPARTS.items():
-            for other in others:
-                if ours in loss and other in loss:
-                    checks.append(_log_gain(task, loss, other, ours))
-    return checks
+    return _log_gains(table, [(other, ours) for ours, others in COUNTERPARTS.items() for other in others])
 
 
 def controls(table: pd.DataFrame) -> list[Check]:
@@ -57,12 +50,15 @@ def controls(table: pd.DataFrame) -> list[Check]:
         ("GRU 32", "GRU 32, b_z = 2"),
         ("GRU 32, b_z = 2", "U(1) GRU 32"),
     )
+    return _log_gains(table, pairs)
+
+
+def _log_gains(table: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> list[Check]:
+    """Of every task, the pairs (worse, better) of which it has both."""
     checks = []
     for task in table.task.unique():
         loss = _final(table, task, "test_loss")
-        for worse, better in pairs:
-            if worse in loss and better in loss:
-                checks.append(_log_gain(task, loss, worse, better))
+        checks += [_log_gain(task, loss, *pair) for pair in pairs if set(pair) <= set(loss)]
     return checks
 
 
@@ -162,8 +158,8 @@ def bursts(table: pd.DataFrame) -> list[Check]:
     """
     (task,) = table.task.unique()
     steps = PIXELS[task.split()[-1]]
-    losses = table[table.quantity == "train_loss"].assign(value=lambda rows: rows.value.fillna(DIVERGED))
-    worst = losses.groupby(["model", "activation", "seed"], sort=False).value.max().clip(upper=DIVERGED)
+    losses = table[table.quantity == "train_loss"].assign(value=lambda rows: rows.value.fillna(WORST))
+    worst = losses.groupby(["model", "activation", "seed"], sort=False).value.max().clip(upper=WORST)
     checks = []
     for name in losses.model.unique():
         relu, tanh = worst[name, "relu"], worst[name, "tanh"]
@@ -182,7 +178,7 @@ def bursts(table: pd.DataFrame) -> list[Check]:
 def lasting_pairs(table: pd.DataFrame) -> list[Check]:
     """Figures 12 and 13, beside the same grids before training; of a single one, as the paper's, its numbers count."""
     trained, untrained = (table[table.step == step] for step in (table.step.max(), table.step.min()))
-    loss = trained[trained.quantity == "test_loss"].set_index("seed").value.fillna(DIVERGED)
+    loss = trained[trained.quantity == "test_loss"].set_index("seed").value.fillna(WORST)
     decided = loss.mask((loss >= SOLVED) & _early(table))
     told, told_before = (each[each.quantity == "read_off"].set_index("seed").value for each in (trained, untrained))
     lasting, lasting_before = _lasting(trained), _lasting(untrained)
@@ -232,9 +228,7 @@ def _final(table: pd.DataFrame, task: str, quantity: str) -> dict[str, np.ndarra
     NaN for every seed of a model that has no setting in which all seeds trained: what is asked of it stays undecided.
     """
     every = by_model(table, task)
-    values = select(every)[quantity]
-    values = values.isel(step=-1) if "step" in values.dims else values
-    ordered, found = values.sortby("seed"), {}
+    ordered, found = last(select(every), quantity).sortby("seed"), {}
     for label in dict.fromkeys(every.label.values.tolist()):
         own = ordered.values[ordered.label.values == label]
         found[label] = own if own.size else np.full(len(set(every.seed.values[every.label.values == label])), np.nan)

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from meanfield.plots import plain_log_axis
 
 from .copy_task import BLANK, GO, TOKENS
+from .rows import last
 from .vortices import winding_numbers
 
 # colours of models where each is of another family
@@ -116,7 +117,7 @@ def seeds(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance: floa
     result : of one task, from :func:`training.recurrent.selection.select`
     chance : value of a model without memory, drawn as a dotted line
     """
-    values = result[name].isel(step=-1) if "step" in result[name].dims else result[name]
+    values = last(result, name)
     labels, logarithmic = result.label.values.tolist(), "loss" in name
     for place, label in enumerate(dict.fromkeys(labels)):
         own = values.values[result.label.values == label]
@@ -145,7 +146,7 @@ def versus_rate(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance
     result : of one task, from :func:`training.recurrent.rows.by_model`
     chance : value of a model without memory, drawn as a dotted line
     """
-    values = (result[name].isel(step=-1) if "step" in result[name].dims else result[name]).values
+    values = last(result, name).values
     labels, rates = result.label.values.tolist(), result.learning_rate.values
     models = list(dict.fromkeys(labels))
     for number, model in enumerate(models):

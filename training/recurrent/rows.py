@@ -46,6 +46,7 @@ LONG_NAMES = {
     "validation_accuracy": "validation accuracy",
     "test_accuracy": "test accuracy",
     "spectral_radius": "spectral radius",
+    "parameters": "trainable real parameters",
 }
 
 
@@ -107,6 +108,12 @@ def by_model(table: pd.DataFrame, task: str) -> xr.Dataset:
         )
     described = {("label" if key == "model" else key): ("model", models[key].to_numpy()) for key in MODEL}
     found = xr.Dataset(data).assign_coords(described)
-    found.parameters.attrs["long_name"] = "trainable real parameters"
+    found.parameters.attrs["long_name"] = LONG_NAMES["parameters"]
     found.step.attrs["long_name"] = "batches"
     return found
+
+
+def last(results: xr.Dataset, name: str) -> xr.DataArray:
+    """A quantity of each model (model,) at the last step."""
+    values = results[name]
+    return values.isel(step=-1) if "step" in values.dims else values

@@ -9,12 +9,16 @@ import numpy as np
 import xarray as xr
 from scipy.stats import ttest_ind
 
+from .rows import LONG_NAMES, last
 from .training import SOLVED
 
-DIVERGED = 100.0  # a cross-entropy, or none at all, of a model that went astray: guessing costs log 10 = 2.3
+ASTRAY = 100.0  # a cross-entropy, or none at all, of a model that went astray: guessing costs log 10 = 2.3
 
 
-def select(results: xr.Dataset, swept: tuple[str, ...] = ("recurrent", "encoder", "activation", "learning_rate")):
+SWEPT = ("recurrent", "encoder", "activation", "learning_rate")  # what settings of one model differ in
+
+
+def select(results: xr.Dataset) -> xr.Dataset:
     """For each model the setting whose validation is best on average over seeds, at the last step.
 
     Accuracy decides where there is one, cross-entropy otherwise. A setting with a diverged seed is never chosen; where
@@ -24,7 +28,6 @@ def select(results: xr.Dataset, swept: tuple[str, ...] = ("recurrent", "encoder"
     Parameters
     ----------
     results : of one task, from :func:`training.recurrent.rows.by_model`
-    swept : coordinates that settings of one model differ in
 
     Returns
     -------
@@ -34,8 +37,8 @@ def select(results: xr.Dataset, swept: tuple[str, ...] = ("recurrent", "encoder"
     by_accuracy = "validation_accuracy" in results
     loss = results.validation_loss.isel(step=-1).values
     score = results.validation_accuracy.isel(step=-1).values if by_accuracy else -loss
-    score = np.where(loss < DIVERGED, score, np.nan)
-    settings = list(zip(*(results[key].values.tolist() for key in ("label", *swept)), strict=True))
+    score = np.where(loss < ASTRAY, score, np.nan)
+    settings = list(zip(*(results[key].values.tolist() for key in ("label", *SWEPT)), strict=True))
     chosen = []
     for name in dict.fromkeys(results.label.values.tolist()):
         means = {
@@ -68,7 +71,7 @@ def summarise(results: xr.Dataset) -> xr.Dataset:
         "std": ([v.std(ddof=1) if v.size > 1 else np.nan for v in finite], "standard deviation over seeds"),
         "seeds": (seeds, "trained models"),
         "solved": ([int((v < SOLVED).sum()) for v in loss], f"seeds with test cross-entropy below {SOLVED:g}"),
-        "parameters": ([values[0] for values in sizes], "trainable real parameters"),
+        "parameters": ([values[0] for values in sizes], LONG_NAMES["parameters"]),
         "diverged": (seeds - [len(v) for v in finite], "seeds that diverged"),
     }
     return xr.Dataset(
@@ -110,14 +113,9 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 def _groups(results: xr.Dataset, name: str | None = None) -> tuple[list[np.ndarray], list[str]]:
     """The last test of each model, accuracy where there is one, NaN if it diverged; or the variable `name`."""
-    values = _last(results, name or ("test_accuracy" if "test_accuracy" in results else "test_loss"))
+    values = last(results, name or ("test_accuracy" if "test_accuracy" in results else "test_loss")).values
     if name is None:
-        values = np.where(_last(results, "test_loss") < DIVERGED, values, np.nan)
+        values = np.where(last(results, "test_loss") < ASTRAY, values, np.nan)
     labels = results.label.values
     names = list(dict.fromkeys(labels.tolist()))
     return [values[labels == each] for each in names], names
-
-
-def _last(results: xr.Dataset, name: str) -> np.ndarray:
-    value = results[name]
-    return (value.isel(step=-1) if "step" in value.dims else value).values

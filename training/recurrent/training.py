@@ -29,6 +29,7 @@ from ..captured import Captured
 from .convolutional import exact_convolutions
 from .copy_task import TOKENS, CopyTask
 from .image_task import ImageSet, ImageTask
+from .rows import LONG_NAMES
 from .settings import Setting
 from .stability import spectral_radius
 from .stacked_adam import StackedAdam, clip_norms, clip_values
@@ -132,9 +133,6 @@ class Training:
             recurrent weights at the end; settings, and `parameters`, their number, as coordinates of `model`. Images
             are tested at the end only. A model that diverged has NaN.
         """
-        names = {"train_loss": "training cross-entropy", "validation_loss": "validation cross-entropy"}
-        names |= {"test_loss": "test cross-entropy", "validation_accuracy": "validation accuracy"}
-        names |= {"test_accuracy": "test accuracy", "spectral_radius": "spectral radius"}
         steps = np.array(self._records["step"], dtype=int).ravel()
         values = {}
         for name, rows in self._records.items():
@@ -142,11 +140,9 @@ class Training:
                 array = np.array(rows, dtype=float).reshape(-1, len(self.settings))
                 once = len(array) != len(steps)
                 dims = ("model",) if once else ("model", "step")
-                values[name] = (dims, array[-1] if once else array.T, {"long_name": names[name]})
+                values[name] = (dims, array[-1] if once else array.T, {"long_name": LONG_NAMES[name]})
         count = sum(parameter[0].numel() for parameter in self._parameters)
-        columns = {
-            "parameters": ("model", [count] * len(self.settings), {"long_name": "trainable real parameters"})
-        } | {
+        columns = {"parameters": ("model", [count] * len(self.settings), {"long_name": LONG_NAMES["parameters"]})} | {
             name: ("model", [np.nan if value is None else value for value in column])
             for name, column in self._columns()
         }
