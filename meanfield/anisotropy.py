@@ -23,7 +23,7 @@ from .checks import (
     check_positive,
     preactivation_power,
     real_array,
-    sigma_w_array,
+    sigma_w_number,
     times_square,
     whole_number,
 )
@@ -77,14 +77,12 @@ def anisotropy_trajectory(
     """
     symmetry, activation = _with_anisotropy(symmetry), as_named(activation, "an anisotropic capsule")
     depth, k = whole_number("depth", depth, 0), symmetry.capsule_dimension
-    sigma_w = sigma_w_array(sigma_w, activation)
-    if sigma_w.ndim:
-        raise ValueError(f"sigma_w must be one number here, got an array of shape {sigma_w.shape}")
+    sigma_w = sigma_w_number(sigma_w, activation)
     gram = _one_input_gram(gram, k)
     preactivation_power(sigma_w, np.trace(gram))  # must not be too large
     powers, axes = spectrum(gram)
-    scale, shape = _follow(depth, powers, float(sigma_w), activation)
-    return _dataset(scale, shape, axes, float(sigma_w), symmetry, activation)
+    scale, shape = _follow(depth, powers, sigma_w, activation)
+    return _dataset(scale, shape, axes, sigma_w, symmetry, activation)
 
 
 def _with_anisotropy(symmetry: str | Symmetry) -> Symmetry:

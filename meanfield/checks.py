@@ -93,6 +93,17 @@ def sigma_w_array(sigma_w, activation) -> np.ndarray:
     return array
 
 
+def sigma_w_number(sigma_w, activation) -> float:
+    """One number, as :func:`sigma_w_array` allows it.
+
+    Raises
+    ------
+    ValueError
+        For an array, or a number that :func:`sigma_w_array` refuses.
+    """
+    return float(sigma_w_array(real_number("sigma_w", sigma_w), activation))
+
+
 def times_square(sigma_w: np.ndarray | float, c: np.ndarray | float) -> np.ndarray:
     """sigma_w^2 c, of every size: where sigma_w^2 loses digits or underflows, the product need not."""
     square = np.square(sigma_w)
@@ -118,7 +129,9 @@ def asymmetry_array(asymmetry, symmetry) -> np.ndarray:
     return array
 
 
-def preactivation_power(sigma_w: np.ndarray, c: np.ndarray, sigma_b: np.ndarray | float = 0.0) -> np.ndarray:
+def preactivation_power(
+    sigma_w: np.ndarray | float, c: np.ndarray | float, sigma_b: np.ndarray | float = 0.0
+) -> np.ndarray:
     """s = sigma_w^2 c + sigma_b^2, which every average is a function of.
 
     Raises

@@ -11,7 +11,7 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .anisotropy import anisotropy_trajectory
-from .checks import asymmetry_array, real_number, shortest, sigma_w_array
+from .checks import asymmetry_array, real_number, shortest, sigma_w_number
 from .depth_scales import DepthScales, depth_scales
 from .explicit_breaking import explicit_breaking
 from .fixed_points import FixedPoint, fixed_point
@@ -79,10 +79,7 @@ class Ensemble:
     ) -> None:
         object.__setattr__(self, "symmetry", as_symmetry(symmetry))
         object.__setattr__(self, "activation", as_activation(activation))
-        value = sigma_w_array(sigma_w, self.activation)
-        if value.ndim:
-            raise ValueError(f"sigma_w must be one number here, got an array of shape {value.shape}")
-        object.__setattr__(self, "sigma_w", float(value))
+        object.__setattr__(self, "sigma_w", sigma_w_number(sigma_w, self.activation))
         object.__setattr__(self, "sigma_b", real_number("sigma_b", sigma_b, minimum=0.0))
         share = float(asymmetry_array(real_number("asymmetry", asymmetry), self.symmetry))
         object.__setattr__(self, "asymmetry", share)

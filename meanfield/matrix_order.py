@@ -24,7 +24,15 @@ import numpy as np
 from . import mixture
 from .activations import Activation, as_named
 from .anisotropy import eigenvalue_map, spectrum
-from .checks import broadcast, check_positive, preactivation_power, real_array, sigma_w_array, times_square
+from .checks import (
+    broadcast,
+    check_positive,
+    preactivation_power,
+    real_array,
+    sigma_w_array,
+    sigma_w_number,
+    times_square,
+)
 from .maps import length_map
 from .symmetry import Symmetry, as_symmetry
 
@@ -169,9 +177,7 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
     if symmetry.family == "U(1)":
         raise ValueError("symmetry must be 'O(k)' or 'generic(k)' here; for 'U(1)' use gram_map with a complex matrix")
     k = symmetry.capsule_dimension
-    sigma_w = sigma_w_array(sigma_w, activation)
-    if sigma_w.ndim:
-        raise ValueError(f"sigma_w must be one number here, got an array of shape {sigma_w.shape}")
+    sigma_w = sigma_w_number(sigma_w, activation)
     gram = real_array("gram", gram)
     if gram.ndim != 4 or gram.shape[0] != gram.shape[1] or gram.shape[2:] != (k, k):
         raise ValueError(f"gram must have shape (B, B, {k}, {k}), got {gram.shape}")

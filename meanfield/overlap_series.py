@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from .activations import as_activation
-from .checks import preactivation_power, real_number, sigma_w_array, whole_number
+from .checks import preactivation_power, real_number, sigma_w_number, whole_number
 from .maps import warn_if_inaccurate
 from .overlap import Overlaps
 from .symmetry import Symmetry, as_symmetry
@@ -41,7 +41,7 @@ def overlap_series(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="ta
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     terms = whole_number("terms", terms, 1)
     c = real_number("c", c, minimum=0.0, strict=True)
-    s = preactivation_power(sigma_w_array(real_number("sigma_w", sigma_w), activation), np.asarray(c))
+    s = preactivation_power(sigma_w_number(sigma_w, activation), c)
     if np.isinf(activation.slope):
         raise ValueError("activation must have coefficients that fall off geometrically, got 'saturated'")
     weight, after, error = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)

@@ -114,7 +114,7 @@ def test_sigma_w_in_arrays_and_without_a_slope():
         lambda s: mf.Ensemble(sigma_w=s),
         lambda s: mf.matrix_gram_map(BLOCK, s),
     ):
-        with raises("sigma_w must be one number here, got an array of shape (2,)"):
+        with raises("sigma_w must be one number, got shape (2,)"):
             call([0.5, 1.5])
 
 

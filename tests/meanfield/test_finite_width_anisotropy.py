@@ -156,7 +156,7 @@ def test_the_result():
         ({"gram": np.full((3, 3), np.nan)}, "gram must be finite"),
         ({"activation": own_tanh}, "activation must be one of the named ones"),
         ({"sigma_w": 1e150, "gram": np.eye(3)}, r"sigma_w\^2 c must be at most 1e\+300, got 3e\+300"),
-        ({"sigma_w": [1.0, 2.0]}, "sigma_w must be one number here"),
+        ({"sigma_w": [1.0, 2.0]}, r"sigma_w must be one number, got shape \(2,\)"),
         ({"depth": 1.5}, "depth must be an integer >= 0, got 1.5"),
     ],
 )
