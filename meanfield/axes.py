@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .activations import Activation
-from .checks import real_array, sigma_w_array
+from .checks import one_dimensional, real_array, sigma_w_array
 from .symmetry import Symmetry
 
 LABELS = {
@@ -32,8 +32,7 @@ def axis(name: str, value: np.ndarray, argument: str | None = None) -> xr.DataAr
     ValueError
         For an array of two or more dimensions.
     """
-    if value.ndim > 1:
-        raise ValueError(f"{argument or name} must be a number or one-dimensional, got shape {value.shape}")
+    one_dimensional(argument or name, value)
     dims = (name,) if value.ndim else ()
     return xr.DataArray(value, dims=dims, coords={name: (dims, value, {"long_name": LABELS[name]})}, name=name)
 

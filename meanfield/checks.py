@@ -66,6 +66,20 @@ def real_number(name: str, value, *, minimum: float | None = None, strict: bool 
     return float(array)
 
 
+def one_dimensional(name: str, value, *, minimum: float | None = None, strict: bool = False) -> np.ndarray:
+    """A finite number or sequence of numbers as a one-dimensional array, optionally >= minimum (> minimum when strict).
+
+    Raises
+    ------
+    ValueError
+        Naming the argument otherwise.
+    """
+    array = real_array(name, value, minimum=minimum, strict=strict)
+    if array.ndim > 1:
+        raise ValueError(f"{name} must be a number or one-dimensional, got shape {array.shape}")
+    return np.atleast_1d(array)
+
+
 def whole_number(name: str, value, minimum: int) -> int:
     """An integer >= minimum.
 

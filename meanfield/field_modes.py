@@ -34,7 +34,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from .checks import real_array, real_number, whole_number
+from .checks import one_dimensional, real_number, whole_number
 from .field import SUBSTEPS, equilibrium_radius, grid, half_trace, masses_squared, parameters
 
 _SEEN = 0.01  # of the largest wave: smaller ones may be of second order in it
@@ -70,7 +70,7 @@ def field_frequencies(k, r: float) -> xr.Dataset:
     ValueError
         For a bad argument.
     """
-    k = _wavenumbers(k)
+    k = one_dimensional("k", k)
     r, _ = parameters(r, 1.0)
     return _over_k(k, {name: np.sqrt(k**2 + m) for name, m in _masses(r).items()}, r)
 
@@ -208,13 +208,6 @@ def _turning(y: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _masses(r: float) -> dict[str, float]:
     return dict(zip(("amplitude", "phase"), masses_squared(r), strict=True))
-
-
-def _wavenumbers(k) -> np.ndarray:
-    k = np.atleast_1d(real_array("k", k))
-    if k.ndim > 1:
-        raise ValueError(f"k must be a number or one-dimensional, got shape {k.shape}")
-    return k
 
 
 def _over_k(k: np.ndarray, data: dict, r: float) -> xr.Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from .activations import as_activation
-from .checks import real_array
+from .checks import one_dimensional
 from .depth_scales import DepthScales, depth_scales
 from .symmetry import Symmetry, as_symmetry
 
@@ -59,9 +59,7 @@ def phase_diagram(
     array([0.    , 0.5887])
     """
     activation = as_activation(activation)
-    sigma_w = np.atleast_1d(real_array("sigma_w", sigma_w))
-    if sigma_w.ndim != 1:
-        raise ValueError(f"sigma_w must be a number or one-dimensional, got shape {sigma_w.shape}")
+    sigma_w = one_dimensional("sigma_w", sigma_w)
     if isinstance(symmetry, str | Symmetry) or not np.iterable(symmetry):
         return _table(depth_scales(sigma_w, symmetry, activation)).assign_attrs(symmetry=str(as_symmetry(symmetry)))
     symmetries = [as_symmetry(s) for s in symmetry]

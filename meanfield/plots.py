@@ -11,7 +11,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from .checks import real_array, real_number, shortest
+from .checks import one_dimensional, real_number, shortest
 from .maps import length_map
 from .phase_diagram import LONG_NAMES
 from .symmetry import Symmetry
@@ -122,9 +122,7 @@ def length_curve(
     ValueError
         For a bad argument.
     """
-    start = np.atleast_1d(real_array("c", c, minimum=0.0, strict=True))
-    if start.ndim != 1:
-        raise ValueError(f"c must be a number or one-dimensional, got shape {start.shape}")
+    start = one_dimensional("c", c, minimum=0.0, strict=True)
     sigma_w = real_number("sigma_w", sigma_w, minimum=0.0)
     paths = trajectory(layers, sigma_w, c=start, symmetry=symmetry, activation=activation).c.values
     ax = _ax(ax)

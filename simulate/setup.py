@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from meanfield import Ensemble
-from meanfield.checks import real_array, sigma_w_array, whole_number
+from meanfield.checks import one_dimensional, real_array, sigma_w_array, whole_number
 from meanfield.symmetry import Symmetry
 
 from .devices import as_device, as_dtype
@@ -82,8 +82,7 @@ class Setup:
         if not isinstance(ensemble, Ensemble):
             raise ValueError(f"ensemble must be a meanfield.Ensemble, got {ensemble!r}")
         sigma_w = sigma_w_array(ensemble.sigma_w if sigma_w is None else sigma_w, ensemble.activation)
-        if sigma_w.ndim > 1:
-            raise ValueError(f"sigma_w must be a number or one-dimensional, got shape {sigma_w.shape}")
+        sigma_w = one_dimensional("sigma_w", sigma_w)
         as_dtype(dtype)
         directions = _directions(inputs)
         if whole_number("seed", seed, 0) > LARGEST_SEED:
@@ -95,7 +94,7 @@ class Setup:
             width=whole_number("width", width, 1),
             depth=whole_number("depth", depth, 0),
             seed=int(seed),
-            sigma_w=np.atleast_1d(sigma_w),
+            sigma_w=sigma_w,
             d_0=_starts(d_0, len(directions)),
             dtype=dtype,
             device=str(as_device(device)),
