@@ -17,6 +17,7 @@ from .activations import Activation
 
 TERMS = 256
 PANELS = 32
+OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall elsewhere between its points
 _ORDER = 24  # Gauss-Legendre points a panel
 
 

@@ -96,6 +96,10 @@ class MixtureState:
     def weight(self) -> np.ndarray:
         return self.density * np.exp(self.power * self.log_beta)
 
+    def density_of(self, part: slice) -> np.ndarray:
+        """`density` of some of the states: one row if all share it."""
+        return self.density if self.density.shape[0] == 1 else self.density[part]
+
 
 def mixture_state(activation: Activation, dimension: int, s: np.ndarray) -> MixtureState:
     """The mixture for a flat array s, shape (m,)."""
@@ -145,7 +149,7 @@ def remainder(state: MixtureState, terms: int, slope: bool = False) -> np.ndarra
     log_factor = np.sum(np.log((power + n - 1.0) / n)) / 2.0
     total = np.empty(state.s.size)
     for i in range(0, state.s.size, _STATES):
-        log_beta, density = state.log_beta[i : i + _STATES], _rows(state.density, slice(i, i + _STATES))
+        log_beta, density = state.log_beta[i : i + _STATES], state.density_of(slice(i, i + _STATES))
         alpha = -np.expm1(log_beta)
         x = alpha * alpha
         log_rest = log_beta + np.log1p(alpha)  # of 1 - x
@@ -181,16 +185,12 @@ def pair_sums(
         part = slice(i, i + size)
         value[part], gap[part] = _pair_sums(
             first.power,
-            (_rows(first.density, part), first.log_beta[part]),
-            (_rows(second.density, part), second.log_beta[part]),
+            (first.density_of(part), first.log_beta[part]),
+            (second.density_of(part), second.log_beta[part]),
             rho[part],
             one_minus_rho[part],
         )
     return value, gap
-
-
-def _rows(array: np.ndarray, part: slice) -> np.ndarray:
-    return array if array.shape[0] == 1 else array[part]
 
 
 def _pair_sums(power, first, second, rho, one_minus_rho):

@@ -36,7 +36,6 @@ _FIRST, _LAST = 128, 384  # terms of the series: for every state, and where that
 _FEW = 128  # states that are all worth the longer series once one of them needs it
 _BLOCK = 16
 _EXPONENTS = np.arange(512.0)
-_OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall elsewhere between its points
 
 
 class Series:
@@ -153,7 +152,7 @@ class Overlaps:
         if not activation.guaranteed:
             a, self.gain, slope = laguerre.expansion(activation, dimension, s)
             self._series = Series(a, self.gain, slope)
-            self._check = Series(*laguerre.expansion(activation, dimension, s, _OTHER_PANELS))
+            self._check = Series(*laguerre.expansion(activation, dimension, s, laguerre.OTHER_PANELS))
             return
         self.gain, amplitude, angular = gain_and_jacobian(activation, dimension, s)
         self._slope = (amplitude + (dimension - 1) * angular) / dimension

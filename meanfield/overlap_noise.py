@@ -30,7 +30,7 @@ from . import laguerre
 from .activations import Activation
 from .mixture import MixtureState, mixture_state
 from .moments import power_gain
-from .overlap_response import OTHER_PANELS, pairs, relative_change
+from .overlap_response import pairs, relative_change
 from .quadrature import radial_rule, scale_bucket
 from .squared import squared_state
 from .transverse import transverse_noise
@@ -78,7 +78,7 @@ def _products(activation: Activation, dimension: int, s, rho, one_minus_rho):
     if activation.guaranteed:
         powers = _powers(squared_state(activation, dimension, s), dimension / 2.0, one_minus_rho)
         return powers, _power_overlap(activation, dimension, s, one_minus_rho), np.zeros(s.shape)
-    sums = [_by_series(activation, dimension, s, rho, panels) for panels in (laguerre.PANELS, OTHER_PANELS)]
+    sums = [_by_series(activation, dimension, s, rho, panels) for panels in (laguerre.PANELS, laguerre.OTHER_PANELS)]
     return *sums[0], relative_change(*sums)
 
 
@@ -113,7 +113,7 @@ def _power_overlap(activation: Activation, dimension: int, s: np.ndarray, one_mi
     for i in range(0, s.size, size):
         part = slice(i, i + size)
         missing = one_minus_rho[part][:, None]
-        density = state.density if state.density.shape[0] == 1 else state.density[part]
+        density = state.density_of(part)
         alpha, beta = -np.expm1(state.log_beta[part]), np.exp(state.log_beta[part])
         # b = 1 + (1 - rho^2) y, and rho^2 y/b
         b = 1.0 + missing * (2.0 - missing) * np.expm1(-state.log_beta[part])

@@ -49,7 +49,6 @@ from .moments import power_gain
 from .saturated import saturated_surplus
 
 _CHUNK = 300_000  # numbers per temporary array
-OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall elsewhere between its points
 
 
 class OverlapResponse(NamedTuple):
@@ -95,7 +94,8 @@ def overlap_response(
     if activation.guaranteed:
         return _by_mixture(activation, dimension, s, one_minus_rho), np.zeros(s.shape)
     (found, rest), (other, _) = (
-        _by_series(activation, dimension, s, one_minus_rho, panels) for panels in (laguerre.PANELS, OTHER_PANELS)
+        _by_series(activation, dimension, s, one_minus_rho, panels)
+        for panels in (laguerre.PANELS, laguerre.OTHER_PANELS)
     )
     return found, rest + relative_change(found, other)
 
@@ -125,7 +125,7 @@ def pairs(state: MixtureState, one_minus_rho: np.ndarray) -> Iterator[Pairs]:
     for i in range(0, one_minus_rho.size, size):
         part = slice(i, i + size)
         log_beta, missing = state.log_beta[part], one_minus_rho[part][:, None, None]
-        density = state.density if state.density.shape[0] == 1 else state.density[part]
+        density = state.density_of(part)
         y, alpha, beta = np.expm1(-log_beta), -np.expm1(log_beta), np.exp(log_beta)
         alpha_1, alpha_2 = alpha[:, :, None], alpha[:, None, :]
         spread = missing * (2.0 - missing)  # 1 - rho^2
