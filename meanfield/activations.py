@@ -83,6 +83,11 @@ class Activation:
     def guaranteed(self) -> bool:
         return self.mixture is not None
 
+    @property
+    def is_saturated(self) -> bool:
+        """Whether f = 1: the one activation without a slope at the origin, to which every s > 0 is the same."""
+        return bool(np.isinf(self.slope))
+
     def ratio(self, r: np.ndarray) -> np.ndarray:
         """f(r)/r, with its limit f'(0) at r = 0. A user's function is found out here where it is not finite."""
         r = np.asarray(r, float)
@@ -91,7 +96,7 @@ class Activation:
 
     def excess(self, sigma_w: np.ndarray) -> np.ndarray:
         """sigma_w^2 f'(0)^2 - 1, the distance from the transition, to full relative precision."""
-        if np.isinf(self.slope):
+        if self.is_saturated:
             return np.full(np.shape(sigma_w), np.inf)
         high, low = self.critical
         t = ((np.asarray(sigma_w, float) - high) - low) / high

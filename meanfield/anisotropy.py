@@ -123,12 +123,12 @@ def eigenvalue_map(power: np.ndarray, activation: Activation) -> np.ndarray:
 
 def _unit(largest: float, activation: Activation) -> float:
     """The unit of `_relative_map`: f = 1 forgets how large S was."""
-    return 1.0 if np.isinf(activation.slope) else largest
+    return 1.0 if activation.is_saturated else largest
 
 
 def _relative_map(shape: np.ndarray, largest: float, activation: Activation) -> np.ndarray:
     """Eigenvalues of G' over `_unit`, from those of S, `largest` times `shape`, whose own largest is 1."""
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return _saturated_map(shape)
     x, weight = _nodes(activation, largest)
     log_stretch = np.log1p(np.multiply.outer(x, shape))

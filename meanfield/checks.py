@@ -101,7 +101,7 @@ def sigma_w_array(sigma_w, activation) -> np.ndarray:
     ValueError
         For a bad array, or one whose square overflows.
     """
-    array = real_array("sigma_w", sigma_w, minimum=0.0, strict=bool(np.isinf(activation.slope)))
+    array = real_array("sigma_w", sigma_w, minimum=0.0, strict=activation.is_saturated)
     if array.max() > np.sqrt(LARGEST_S):
         raise ValueError(f"sigma_w must be at most {np.sqrt(LARGEST_S):g}, got {array.max():.6g}")
     return array
@@ -166,7 +166,7 @@ def layer_power(activation, sigma_w: np.ndarray, c: np.ndarray, sigma_b: np.ndar
 
     f = 1 knows no scale, so every s > 0 is the same to it. It is given 1, which does not under- or overflow.
     """
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return ((np.asarray(c) > 0.0) | (np.asarray(sigma_b) > 0.0)).astype(float)
     return times_square(sigma_w, c) + np.square(sigma_b)
 

@@ -140,7 +140,7 @@ def _at(point: FixedPoint) -> DepthScales:
     excess = activation.excess(point.sigma_w)
     alive = np.nan_to_num(point.c) > 0.0
     # Below the transition every capsule is linear: all factors are sigma_w^2 f'(0)^2.
-    finite_slope = activation.slope if np.isfinite(activation.slope) else 0.0
+    finite_slope = 0.0 if activation.is_saturated else activation.slope
     linear = np.where(point.converged, (finite_slope * point.sigma_w) ** 2, np.nan)
     one_minus = np.where(point.converged, 0.0 - excess, np.nan)
     out = {
@@ -167,7 +167,7 @@ def _at(point: FixedPoint) -> DepthScales:
         out["angular"][alive] = weight * (dimension - 1) / dimension * m.angular if dimension > 1 else 0.0
         out["chi_jacobian_minus_one"][alive] = weight * bending(activation, dimension, s) / dimension
     out["chi_gram"], out["one_minus_chi_gram"] = _gram_factor(symmetry, alive, out["chi_c"], out["one_minus_chi_c"])
-    if dimension == 1 and np.isinf(activation.slope):
+    if dimension == 1 and activation.is_saturated:
         out["amplitude"] = np.full(point.sigma_w.shape, np.inf)  # f jumps at 0
     if activation.jump is not None:
         out["amplitude"][alive] = out["chi_jacobian_minus_one"][alive] = np.inf

@@ -235,7 +235,7 @@ def _with_bias(
 
 def _power(activation: Activation, dimension: int, sigma_w, sigma_b) -> tuple[np.ndarray, np.ndarray]:
     """s = sigma_w^2 c* + sigma_b^2, the largest, and its status: where sigma_w^2 <f^2> + sigma_b^2 comes down to s."""
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return sigma_w**2 + sigma_b**2, np.full(sigma_w.shape, CONVERGED)
     log_b = 2.0 * np.log(sigma_b)
     low, high = log_b - 1.0, _upper_end(activation, dimension, sigma_w, log_b)
@@ -289,7 +289,7 @@ def _growth(activation: Activation, dimension: int, log_s, log_b, sigma_w) -> np
 def _at_power(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> dict[str, np.ndarray]:
     """All that follows from s."""
     # f = 1 knows no scale: its averages are taken at s = 1, which does not under- or overflow
-    state = np.ones(s.shape) if np.isinf(activation.slope) else s
+    state = np.ones(s.shape) if activation.is_saturated else s
     m, square = layer_moments(activation, dimension, state), sigma_w**2 / (s / state)
     biases, weights = sigma_b**2 / s, square * m.gain  # their shares of s, which sum to 1
     chi_c, one_minus_chi_c = weights * m.chi, m.one_minus_chi + biases * m.chi

@@ -141,7 +141,7 @@ def solve(sigma_w, symmetry: str | Symmetry, activation) -> FixedPoint:
     """:func:`fixed_point` for those who have more errors to add before they warn."""
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     sigma_w = sigma_w_array(sigma_w, activation)
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return _saturated(symmetry, activation, sigma_w)
     flat = sigma_w.ravel()
     find = _single_roots if activation.guaranteed else _every_root

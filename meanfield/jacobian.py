@@ -140,7 +140,7 @@ def _units(activation: Activation, sigma_w: np.ndarray, data: dict) -> tuple[np.
     """
     with np.errstate(divide="ignore"):
         log_weight = np.broadcast_to(2.0 * np.log(sigma_w), data["d"].shape)
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return np.ones(data["d"].shape), log_weight - data["log_d"]
     return data["d"], log_weight
 
@@ -151,7 +151,7 @@ def _parts(
     """chi_J/sigma_w^2 along the radius and at right angles to it, from <f'^2> and <(f/r)^2>."""
     if dimension > 1:
         return amplitude / dimension, (dimension - 1) / dimension * angular
-    if np.isinf(activation.slope):  # f = 1 jumps from -1 to 1 where a single component changes its sign
+    if activation.is_saturated:  # f = 1 jumps from -1 to 1 where a single component changes its sign
         amplitude = np.full(amplitude.shape, np.inf)
     return amplitude, np.zeros(angular.shape)
 

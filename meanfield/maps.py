@@ -64,7 +64,7 @@ def length_map(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh")
     activation, dimension = as_activation(activation), as_symmetry(symmetry).capsule_dimension
     c, sigma_w = broadcast(c=real_array("c", c, minimum=0.0), sigma_w=sigma_w_array(sigma_w, activation))
     s = preactivation_power(sigma_w, c)
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return np.where(c > 0.0, 1.0, 0.0)[()]
     gain = power_gain(activation, dimension, s)
     if not activation.guaranteed:
@@ -120,7 +120,7 @@ def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activa
     )
     rho, one_minus_rho = overlap_of(delta, c_1, c_2)
     first, second = (preactivation_power(sigma_w, norm).ravel() for norm in (c_1, c_2))
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return saturated_map(dimension, rho.ravel(), one_minus_rho.ravel())[0].reshape(delta.shape)[()]
     s, index = np.unique(np.concatenate([first, second]), return_inverse=True)
     one, two = np.split(index, 2)

@@ -79,7 +79,7 @@ def singular_value_map(singular, c, sigma_w, symmetry: str | Symmetry = "O(3)", 
     rho = _relative(singular, c, k)
     s = preactivation_power(sigma_w, c)
     # phi(0) = 0: a capsule at zero has no direction to overlap with, and f = 1 no mixture there
-    state = mixture.mixture_state(activation, k, np.where(s > 0.0, s, 1.0) if np.isinf(activation.slope) else s)
+    state = mixture.mixture_state(activation, k, np.where(s > 0.0, s, 1.0) if activation.is_saturated else s)
     new = (s / k)[:, None] * np.stack([_one_singular_map(state, i, row) for i, row in enumerate(rho)])
     identical = np.all(np.abs(rho) == 1.0, axis=1)
     # of the arguments as given, so that a caller finds the same to the last digit
@@ -279,6 +279,6 @@ def _sum_of_nodes(first, second, root: np.ndarray, slope: np.ndarray, noise: np.
 def _nodes(activation: Activation, k: int, largest: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes x = 2 v^2 largest and weights p(v) dv of the mixture, for variances up to `largest`."""
     # an anisotropic capsule of f = 1 can be all but one-dimensional: its nodes must reach as far as those of k = 1
-    dimension = 1 if np.isinf(activation.slope) else k
+    dimension = 1 if activation.is_saturated else k
     state = mixture.mixture_state(activation, dimension, np.array([largest * dimension]))
     return np.expm1(-state.log_beta[0]), state.density[0]

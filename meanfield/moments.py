@@ -28,7 +28,7 @@ def refinement(activation: Activation, refine: int = 1) -> int:
 
 def power_gain(activation: Activation, dimension: int, s, refine: int = 1) -> np.ndarray:
     """<f(r)^2>/s, the factor by which Eq. (8)/(35) multiplies s; f'(0)^2 at s = 0."""
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         with np.errstate(divide="ignore"):
             return 1.0 / np.asarray(s, float)
     steps = refinement(activation, refine)
@@ -114,9 +114,12 @@ def gain_and_jacobian(
         return [square * t, activation.derivative(r) ** 2, square]
 
     gain, amplitude, angular = radial_averages(dimension, s, integrands, refinement(activation, refine))
-    if np.isinf(activation.slope) and dimension <= 2:
-        angular = np.full(np.shape(s), np.inf)
-    return 2.0 / dimension * gain, amplitude, angular
+    return 2.0 / dimension * gain, amplitude, _over_square(activation, dimension, angular)
+
+
+def _over_square(activation: Activation, dimension: int, average: np.ndarray) -> np.ndarray:
+    """An average of f^2/r^2: infinite for f = 1 at D <= 2, where the radial rule finds some number."""
+    return np.full(average.shape, np.inf) if activation.is_saturated and dimension <= 2 else average
 
 
 def bending(activation: Activation, dimension: int, s) -> np.ndarray:
@@ -124,7 +127,7 @@ def bending(activation: Activation, dimension: int, s) -> np.ndarray:
     (square,) = radial_averages(
         dimension, s, lambda r, t: [over_r(activation.deficit(r), r) ** 2], refinement(activation)
     )
-    return np.full(np.shape(s), np.inf) if np.isinf(activation.slope) and dimension <= 2 else square
+    return _over_square(activation, dimension, square)
 
 
 class LayerMoments(NamedTuple):
@@ -159,8 +162,6 @@ def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) ->
     square, up, down, ratio_mean, missing_mean, amplitude, angular = radial_averages(
         dimension, s, integrands, refinement(activation, refine)
     )
-    if np.isinf(activation.slope) and dimension <= 2:
-        angular = np.full(np.shape(s), np.inf)
     distance = _distance_from_linear(activation, dimension, s, scale * ratio_mean, scale * missing_mean, refine)
     chi, one_minus_chi = up / square, down / square
     if not activation.guaranteed:
@@ -172,7 +173,7 @@ def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) ->
         linear=scale * ratio_mean**2 / square,
         one_minus_linear=distance / square,
         amplitude=amplitude,
-        angular=angular,
+        angular=_over_square(activation, dimension, angular),
     )
 
 
@@ -206,7 +207,7 @@ def norm_mismatch(activation: Activation, dimension: int, s_1, s_2, stretch: np.
     It is sin^2/(1 + cos) of the angle between f_1 and f_2, and the sine is what is left of f_2 - f_1 at right angles to
     f_1. The difference is formed without cancellation; where f is nearly linear, that of f(r)/r in its place.
     """
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return np.zeros(s_1.shape)
     out = np.empty(s_1.shape)
     linear = relaxation(activation, dimension, s_2)[0] > 0.5

@@ -145,8 +145,7 @@ class Overlaps:
 
     def __init__(self, activation: Activation, dimension: int, s: np.ndarray) -> None:
         self.activation, self.dimension, self.s = activation, dimension, s
-        self._saturated = bool(np.isinf(activation.slope))
-        if self._saturated:
+        if activation.is_saturated:
             self.gain = power_gain(activation, dimension, s)
             return
         if not activation.guaranteed:
@@ -200,7 +199,7 @@ class Overlaps:
 
     def _steep_series(self, state, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
         """The same by the series, and where that leaves too much out."""
-        if self._saturated:
+        if self.activation.is_saturated:
             return np.empty(rho.shape), np.ones(rho.shape, bool)
         series, spread = self._series, one_minus_rho * (2.0 - one_minus_rho)
         last = len(series.lengths) - 1
@@ -212,7 +211,7 @@ class Overlaps:
     def _evaluate(self, first, second, rho, one_minus_rho, want_gap):
         if rho.size == 0:
             return np.empty(0), np.empty(0)
-        if self._saturated:
+        if self.activation.is_saturated:
             both = saturated_map(self.dimension, rho, one_minus_rho)
             scale = np.sqrt(self.gain[first]) * np.sqrt(self.gain[second])
             return both[int(want_gap)] * scale, np.zeros(rho.size)

@@ -73,7 +73,7 @@ def overlap_noise(
 
 def _products(activation: Activation, dimension: int, s, rho, one_minus_rho):
     """Cov(c_1', c_2')/c'^2 and Cov(c_1', Delta')/(c' Delta'), with an estimate of their error."""
-    if np.isinf(activation.slope):  # f^2 is 1
+    if activation.is_saturated:  # f^2 is 1
         return np.zeros((3, s.size))
     if activation.guaranteed:
         powers = _powers(squared_state(activation, dimension, s), dimension / 2.0, one_minus_rho)

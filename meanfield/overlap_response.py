@@ -86,7 +86,7 @@ def overlap_response(
     Relative error below 1e-12 for the named activations (for f = 1, whose derivatives at D <= 2 have no limit as rho ->
     1, of the first three for every rho, of the others for 1 - rho > 1e-12).
     """
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         surplus = saturated_surplus(dimension, 1.0 - one_minus_rho, one_minus_rho)
         own = -(1.0 + (1.0 - one_minus_rho) ** 2 * surplus) / 2.0  # G is a function of rho alone
         found = _by_mixture(activation, dimension, s, one_minus_rho)

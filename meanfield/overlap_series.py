@@ -42,7 +42,7 @@ def overlap_series(c, sigma_w, symmetry: str | Symmetry = "U(1)", activation="ta
     terms = whole_number("terms", terms, 1)
     c = real_number("c", c, minimum=0.0, strict=True)
     s = preactivation_power(sigma_w_number(sigma_w, activation), c)
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         raise ValueError("activation must have coefficients that fall off geometrically, got 'saturated'")
     weight, after, error = Overlaps(activation, symmetry.capsule_dimension, s[None]).weights(terms)
     warn_if_inaccurate(activation, error)

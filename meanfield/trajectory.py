@@ -273,7 +273,7 @@ class _Norms:
         sigma_w, start_c, sigma_b = distinct.T
         c, log_c, error = np.zeros((3, depth + 1, sigma_w.size))
         c[0], log_c[0] = start_c, np.log(start_c)
-        if np.isinf(activation.slope):  # c = 1 behind every layer
+        if activation.is_saturated:  # c = 1 behind every layer
             c[1:] = 1.0
             return cls(sigma_w, sigma_b, c, log_c, error, first, second)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):

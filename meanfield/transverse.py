@@ -43,7 +43,7 @@ def transverse_noise(
     Relative error below 1e-12 for the named activations, every rho, s from 1e-6 to 1e6.
     """
     spread = one_minus_rho * (2.0 - one_minus_rho)  # 1 - rho^2
-    if np.isinf(activation.slope):
+    if activation.is_saturated:
         return _saturated(dimension, rho, spread), np.zeros(rho.size)
     states, index = np.unique(s, return_inverse=True)
     overlaps = SquaredOverlaps(activation, dimension, states)

@@ -60,6 +60,7 @@ def test_ratio_goes_to_the_slope_at_the_origin(name):
     expected = {"erf": 2 / np.sqrt(np.pi), "saturated": np.inf}.get(name, 1.0)
     assert activation.ratio(np.array([0.0]))[0] == expected
     assert activation.slope == expected
+    assert activation.is_saturated is (name == "saturated")
 
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "algebraic", "saturated"])
