@@ -10,7 +10,7 @@ import xarray as xr
 
 from meanfield import Ensemble
 
-from .observables import cross_block, in_frame, order_parameters, overlap, polar_factor, turn
+from .observables import cross_block, group_element, in_frame, order_parameters, overlap, turn
 from .statistics import Estimate, extrapolate, remainder
 
 Theory = Callable[[Ensemble], Ensemble]
@@ -107,7 +107,7 @@ def _layer_by_layer(samples: xr.Dataset, ensemble: Ensemble, theory_of: Theory) 
     c = _mean_c(samples)[:, 0]
     q = cross_block(samples)[:, 0]
     # every network is seen in the frame of its own layer 0; a generic one has no group element to keep
-    frame = np.eye(symmetry.capsule_dimension) if symmetry.family == "generic" else polar_factor(q[:, :1], symmetry)
+    frame = np.eye(symmetry.capsule_dimension) if symmetry.family == "generic" else group_element(q[:, :1], symmetry)
     aligned = in_frame(q, frame)
     delta = overlap(aligned)
     theory, response = _theory(told, depth, c[:, 0], delta[:, 0])

@@ -16,7 +16,7 @@ from meanfield.checks import whole_number
 
 from .blocks import BLOCK, Progress, run_blocks
 from .memory import blocks_at_once
-from .observables import averages, measurements, polar_factor
+from .observables import averages, group_element, measurements
 from .samplers import sampler_of
 from .samples import Sampler
 from .setup import Setup
@@ -142,4 +142,4 @@ def _frame(setup: Setup) -> np.ndarray | None:
     identity = np.eye(setup.symmetry.capsule_dimension)
     g, h = (identity, identity) if setup.group_elements is None else setup.group_elements[:2]
     sign = -1.0 if first @ second < 0 else 1.0
-    return polar_factor(sign * g @ h.T, setup.symmetry)
+    return group_element(sign * g @ h.T, setup.symmetry)

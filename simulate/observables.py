@@ -40,19 +40,24 @@ def turn(q: np.ndarray) -> np.ndarray:
     return q[..., 1, 0] - q[..., 0, 1]
 
 
-def polar_factor(q: np.ndarray, symmetry: Symmetry) -> np.ndarray:
+def group_element(q: np.ndarray, symmetry: Symmetry) -> np.ndarray:
     """The group element P that two inputs differ by, as far as the symmetry sees it; Delta = tr(P^T Q) >= 0 is left.
 
     U(1): the rotation by phi = arg C_ab, Eq. (10). O(k): U V^T of Q = U S V^T. generic: 1 or -1, the sign of tr Q.
     """
     if symmetry.family == "O":
-        u, _, vt = np.linalg.svd(q)
-        return u @ vt
+        return _polar_factor(q)
     identity = np.eye(symmetry.capsule_dimension)
     if symmetry.family == "generic":
         return np.where(overlap(q) < 0, -1.0, 1.0)[..., None, None] * identity
     phi = np.arctan2(turn(q), overlap(q))[..., None, None]
     return np.cos(phi) * identity + np.sin(phi) * np.array([[0.0, -1.0], [1.0, 0.0]])
+
+
+def _polar_factor(q: np.ndarray) -> np.ndarray:
+    """U V^T as in :func:`meanfield.polar_factor`; where Q is singular, one of those that fit."""
+    u, _, vt = np.linalg.svd(q)
+    return u @ vt
 
 
 def polar_angles(q: np.ndarray) -> np.ndarray:
@@ -69,8 +74,7 @@ def polar_angles(q: np.ndarray) -> np.ndarray:
     -------
     (..., D (D-1)/2)
     """
-    u, _, vt = np.linalg.svd(q)
-    factor = u @ vt
+    factor = _polar_factor(q)
     rows, columns = np.tril_indices(q.shape[-1], -1)
     return 0.5 * (factor[..., rows, columns] - factor[..., columns, rows])
 
@@ -104,7 +108,7 @@ def measurements(
     if frame is None:
         return out
     q = gram[..., :k, k : 2 * k]
-    factor = polar_factor(q, symmetry)
+    factor = group_element(q, symmetry)
     out["overlap"] = overlap(in_frame(q, frame))
     out["magnitude"] = np.abs(overlap(in_frame(q, factor)))
     alive = out["magnitude"] > 0.0
@@ -141,7 +145,7 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
     symmetry = _symmetry(samples)
     frame = None
     if samples.sizes["input"] > 1:
-        frame = polar_factor(cross_block(samples)[:, 0, 0].mean(axis=0), symmetry)
+        frame = group_element(cross_block(samples)[:, 0, 0].mean(axis=0), symmetry)
     values = measurements(samples.gram.values, samples.d.values, symmetry, frame)
     # what `measure` has seen of modules has no weight scale
     coordinates = {name: samples[name] for name in ("sigma_w", "layer") if name in samples.coords}
@@ -176,7 +180,7 @@ def _add_delta(out: xr.Dataset, symmetry: Symmetry, frame: np.ndarray) -> None:
     """Delta and phi of the mean C_12; their errors are those along and across the frame, to first order."""
     k, leading = symmetry.capsule_dimension, ("sigma_w", "layer")
     q = out.gram.values[..., :k, k : 2 * k]
-    delta = overlap(in_frame(q, polar_factor(q, symmetry)))
+    delta = overlap(in_frame(q, group_element(q, symmetry)))
     out["delta"] = (leading, delta, {"long_name": r"covariance $\Delta^l$ of two inputs"})
     out["delta_se"] = (leading, out.overlap_se.values, {"long_name": "standard error of Delta"})
     if symmetry.family == "U(1)":

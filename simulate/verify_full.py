@@ -24,7 +24,7 @@ from meanfield import (
 from .collective import sample_collective
 from .compare import Comparison, Quantity, Theory, complete, extrapolated
 from .jacobians import sample_jacobians
-from .observables import cross_block, in_frame, order_parameters, overlap, polar_angles, polar_factor, turn
+from .observables import cross_block, group_element, in_frame, order_parameters, overlap, polar_angles, turn
 
 JACOBIAN_LAYERS = (1, 2, 5, 10)
 PROBES = 8
@@ -188,7 +188,7 @@ def _overlap_bias(samples: xr.Dataset, told: Ensemble, d_0: float, delta: float)
 def _diffusion(samples: xr.Dataset, told: Ensemble, d_0: float, delta: float) -> Quantity:
     """N times the mean square of the angles by which the phase, or polar factor, has turned since layer 0."""
     q = cross_block(samples)[:, 0, : max(PHASE_LAYERS) + 1]
-    own = in_frame(q, polar_factor(q[:, :1], told.symmetry))
+    own = in_frame(q, group_element(q[:, :1], told.symmetry))
     if told.symmetry.family == "U(1)":
         square = np.arctan2(turn(own), overlap(own)) ** 2
     else:

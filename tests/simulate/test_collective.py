@@ -14,7 +14,7 @@ from simulate import collective, plane_rotation, sample_networks
 from simulate.blocks import BLOCK
 from simulate.collective import Collective, sample_collective
 from simulate.gaussian import cholesky_rows, triangular_factor
-from simulate.observables import cross_block, order_parameters, overlap, polar_factor, turn
+from simulate.observables import cross_block, group_element, order_parameters, overlap, turn
 from simulate.setup import Setup
 
 SYMMETRIES = ["U(1)", "O(1)", "O(3)", "generic(2)"]
@@ -53,7 +53,7 @@ def _numbers(samples):
             f"d_2 of layer {layer}": d[:, layer, 2],
             f"tr Q_01 of layer {layer}": overlap(first),
             f"last entry of Q_12 of layer {layer}": second[:, 0, -1],
-            f"|C_12| of layer {layer}": np.abs(overlap(np.swapaxes(polar_factor(second, symmetry), 1, 2) @ second)),
+            f"|C_12| of layer {layer}": np.abs(overlap(np.swapaxes(group_element(second, symmetry), 1, 2) @ second)),
             f"distance of inputs 0 and 2 at layer {layer}": c[:, layer, 0]
             + c[:, layer, 2]
             - 2 * overlap(cross_block(samples, 0, 2)[:, 0, layer]),

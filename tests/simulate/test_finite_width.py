@@ -15,7 +15,7 @@ from meanfield.overlap_fluctuations import overlap_fluctuations
 from meanfield.phase_diffusion import phase_diffusion
 from simulate import plane_rotation, sample_networks
 from simulate.collective import sample_collective
-from simulate.observables import cross_block, order_parameters, overlap, polar_factor, turn
+from simulate.observables import cross_block, group_element, order_parameters, overlap, turn
 from simulate.statistics import Estimate, extrapolate
 
 SAMPLERS = {"networks": sample_networks, "collective": sample_collective}
@@ -134,7 +134,7 @@ def test_phases_and_polar_factors_diffuse(sampler, symmetry, widths):
             group_elements=np.stack([turn, np.eye(k)]),
             **OPTIONS,
         )
-        factor = turn.T @ polar_factor(cross_block(samples)[:, 0], as_symmetry(symmetry))
+        factor = turn.T @ group_element(cross_block(samples)[:, 0], as_symmetry(symmetry))
         angles = 0.5 * (factor - np.swapaxes(factor, -1, -2))  # their sines, up to order 1/N
         squares.append(width * np.sum(angles**2, axis=(-1, -2)) / 2.0)
     assert deviation(*squares, theory.generators * theory.variance.values).max() < 5.0
@@ -238,7 +238,7 @@ def overlaps(sampler, symmetry, sigma_w, width, depth, n_networks, delta):
     options = {"width": width, "depth": depth, "n_networks": n_networks, "seed": width, **OPTIONS}
     samples = SAMPLERS[sampler](Ensemble(symmetry, "tanh", sigma_w), pair(delta), **options)
     q, c = cross_block(samples)[:, 0], order_parameters(samples)[:, 0]
-    own = overlap(np.swapaxes(polar_factor(q, symmetry), -1, -2) @ q)
+    own = overlap(np.swapaxes(group_element(q, symmetry), -1, -2) @ q)
     return overlap(q), np.abs(own), c
 
 

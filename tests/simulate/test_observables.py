@@ -6,7 +6,7 @@ from scipy.linalg import expm
 
 from meanfield import Ensemble, as_symmetry
 from simulate import plane_rotation, sample_networks, summary
-from simulate.observables import cross_block, in_frame, order_parameters, overlap, polar_angles, polar_factor, turn
+from simulate.observables import cross_block, group_element, in_frame, order_parameters, overlap, polar_angles, turn
 
 INPUTS = np.array([[1.0, 0.5, 0.0, 0.2], [0.8, 0.1, 0.6, 0.0]])
 
@@ -26,7 +26,7 @@ def complex_block(c):
 
 def test_the_phase_of_a_u1_block():
     q = complex_block(0.3 * np.exp(2.0j))
-    frame = polar_factor(q, as_symmetry("U(1)"))
+    frame = group_element(q, as_symmetry("U(1)"))
     np.testing.assert_allclose(frame, plane_rotation(2, 2.0), atol=1e-15)
     np.testing.assert_allclose(in_frame(q, frame), 0.15 * np.eye(2), atol=1e-16)
     assert overlap(in_frame(q, frame)) == pytest.approx(0.3)
@@ -36,7 +36,7 @@ def test_the_phase_of_a_u1_block():
 def test_the_polar_factor_of_an_orthogonal_block():
     g = plane_rotation(3, 1.1) @ np.diag([1.0, 1.0, -1.0])
     stretch = np.diag([0.3, 0.2, 0.1])
-    frame = polar_factor(g @ stretch, as_symmetry("O(3)"))
+    frame = group_element(g @ stretch, as_symmetry("O(3)"))
     np.testing.assert_allclose(frame, g, atol=1e-15)
     np.testing.assert_allclose(in_frame(g @ stretch, frame), stretch, atol=1e-15)
 
@@ -44,7 +44,7 @@ def test_the_polar_factor_of_an_orthogonal_block():
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_generic_networks_keep_a_sign(sign):
     q = sign * np.array([[0.3, 0.1], [0.0, 0.2]])
-    np.testing.assert_array_equal(polar_factor(q, as_symmetry("generic(2)")), sign * np.eye(2))
+    np.testing.assert_array_equal(group_element(q, as_symmetry("generic(2)")), sign * np.eye(2))
 
 
 @pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(2)"])
