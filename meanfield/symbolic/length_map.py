@@ -138,9 +138,9 @@ class _SmallSignal:
         products = (self._g[i] * self._g[m - i] * weight(i, m - i) for i in range(m + 1))
         return sum(products, self._domain.zero)
 
-    def _sum(self, coefficient) -> PolyElement:
-        """Sum of coefficient(m) < r^(2m) > through s^order."""
-        terms = (self._s**m * (coefficient(m) * self._moment(m)) for m in range(self.order + 1))
+    def _sum(self, coefficient, shift: int = 0) -> PolyElement:
+        """Sum of coefficient(m) < r^(2(m+shift)) >/s^shift through s^order."""
+        terms = (self._s**m * (coefficient(m) * self._moment(m + shift)) for m in range(self.order + 1))
         return sum(terms, self._ring.zero)
 
     def _mul(self, a: PolyElement, b: PolyElement) -> PolyElement:
@@ -181,13 +181,8 @@ class _SmallSignal:
     def chi_gram(self) -> PolyElement:
         """(s/G) D < g^2 r^2 >/((D+2) s^2)."""
         D_ = self._D
-        fourth = self._sum_shifted(lambda m: self._square(m) * D_ / (D_ + 2), 2)
+        fourth = self._sum(lambda m: self._square(m) * D_ / (D_ + 2), 2)
         return self._mul(self._s_over_length_map, fourth)
-
-    def _sum_shifted(self, coefficient, shift: int) -> PolyElement:
-        """Sum of coefficient(m) < r^(2(m+shift)) >/s^shift through s^order."""
-        terms = (self._s**m * (coefficient(m) * self._moment(m + shift)) for m in range(self.order + 1))
-        return sum(terms, self._ring.zero)
 
     def length_map_expression(self, order: int) -> Expr:
         """F(s) = f_1^2 G(s) as a sympy polynomial."""

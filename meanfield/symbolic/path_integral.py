@@ -58,6 +58,11 @@ _zhat = IndexedBase(r"\hat{z}^{l+1}", complex=True)
 _w = IndexedBase(r"W", complex=True)
 _phi_z = Function("phi")(IndexedBase(r"z^{l}", complex=True)[_j])
 
+# terms of the action that several steps have
+_SOURCE = I * Sum(conjugate(_zhat[_i]) * _z[_i] + _zhat[_i] * conjugate(_z[_i]), (_i, 1, N))
+_MEAN_SQUARE = Sum(Abs(_phi_z) ** 2, (_j, 1, N)) / N
+_CONSTRAINT = I * N * _CHAT * (c - _MEAN_SQUARE)
+
 
 @cache
 def path_integral() -> Derivation:
@@ -170,7 +175,7 @@ def _effective_action() -> Step:
         Eq(
             _ACTION,
             -N / sigma_w**2 * Sum(Abs(_w[_i, _j]) ** 2, (_i, 1, N), (_j, 1, N))
-            + I * Sum(conjugate(_zhat[_i]) * _z[_i] + _zhat[_i] * conjugate(_z[_i]), (_i, 1, N))
+            + _SOURCE
             - I
             * Sum(
                 conjugate(_zhat[_i]) * _w[_i, _j] * _phi_z + _zhat[_i] * conjugate(_w[_i, _j]) * conjugate(_phi_z),
@@ -253,8 +258,7 @@ def _all_weights_integrated() -> Step:
         "All weights integrated out",
         Eq(
             _ACTION,
-            I * Sum(conjugate(_zhat[_i]) * _z[_i] + _zhat[_i] * conjugate(_z[_i]), (_i, 1, N))
-            - sigma_w**2 / N * Sum(Abs(_zhat[_i]) ** 2 * Abs(_phi_z) ** 2, (_i, 1, N), (_j, 1, N)),
+            _SOURCE - sigma_w**2 / N * Sum(Abs(_zhat[_i]) ** 2 * Abs(_phi_z) ** 2, (_i, 1, N), (_j, 1, N)),
         ),
         "The product over all $N^2$ weights. Every unit now interacts with every other one, but only through the sum "
         "$\\sum_j |\\phi(z_j)|^2$: the structure that mean-field theory is made for.",
@@ -282,7 +286,7 @@ def _collective_field() -> Step:
     return Step(
         "30",
         "The collective field",
-        Eq(c, Sum(Abs(_phi_z) ** 2, (_j, 1, N)) / N),
+        Eq(c, _MEAN_SQUARE),
         "The mean squared activation of the layer, the order parameter of Eq. (6). As a sum of $N$ terms it hardly "
         "fluctuates when $N$ is large.",
         (),
@@ -305,14 +309,7 @@ def _insert_one() -> Step:
     return Step(
         "31",
         "A one inserted",
-        Eq(
-            1,
-            N
-            / (2 * pi)
-            * Integral(
-                exp(I * N * _CHAT * (c - Sum(Abs(_phi_z) ** 2, (_j, 1, N)) / N)), (c, -oo, oo), (_CHAT, -oo, oo)
-            ),
-        ),
+        Eq(1, N / (2 * pi) * Integral(exp(_CONSTRAINT), (c, -oo, oo), (_CHAT, -oo, oo))),
         "The $\\hat c$ integral is a delta function that sets $c$ to the value of Eq. (30), so inserting it changes "
         "nothing, but lets $c$ be treated as a variable of its own.",
         (
@@ -330,12 +327,7 @@ def _action_with_collective_field() -> Step:
     return Step(
         "32",
         "The action with the collective field",
-        Eq(
-            _ACTION,
-            I * Sum(conjugate(_zhat[_i]) * _z[_i] + _zhat[_i] * conjugate(_z[_i]), (_i, 1, N))
-            - sigma_w**2 * c * Sum(Abs(_zhat[_i]) ** 2, (_i, 1, N))
-            + I * N * _CHAT * (c - Sum(Abs(_phi_z) ** 2, (_j, 1, N)) / N),
-        ),
+        Eq(_ACTION, _SOURCE - sigma_w**2 * c * Sum(Abs(_zhat[_i]) ** 2, (_i, 1, N)) + _CONSTRAINT),
         "With $c$ in place of the sum the units no longer see each other: given $c$ and $\\hat c$ they are "
         "independent.",
         (),
@@ -362,9 +354,7 @@ def _response_field_integrated() -> Step:
         "The response field integrated out",
         Eq(
             _ACTION,
-            -Sum(Abs(_z[_i]) ** 2, (_i, 1, N)) / (sigma_w**2 * c)
-            - N * log(1 / determinant)
-            + I * N * _CHAT * (c - Sum(Abs(_phi_z) ** 2, (_j, 1, N)) / N),
+            -Sum(Abs(_z[_i]) ** 2, (_i, 1, N)) / (sigma_w**2 * c) - N * log(1 / determinant) + _CONSTRAINT,
         ),
         "One Gaussian integral per unit. The preactivations of layer $l+1$ are independent complex Gaussians with "
         "$\\mathbb{E}|z|^2 = \\sigma_w^2 c$, and the logarithm, from the determinant, is exactly their normalisation.",
