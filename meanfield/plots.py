@@ -1,4 +1,4 @@
-"""Figures of the theory. Every function draws on an `ax` that it is given (or makes) and returns it."""
+"""Figures of the theory. Every function but `overview` draws on the `ax` that it is given, and returns it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,7 @@ STYLE = {
 }
 
 
-def _ax(ax: Axes | None) -> Axes:
-    return plt.subplots(figsize=(5.2, 3.6), layout="constrained")[1] if ax is None else ax
-
-
-def phase_curve(diagram: xr.Dataset, quantity: str = "c_star", ax: Axes | None = None, log: bool = False) -> Axes:
+def phase_curve(diagram: xr.Dataset, quantity: str, ax: Axes, log: bool = False) -> Axes:
     """One quantity of a phase diagram against sigma_w, a line for each symmetry. Infinite and missing points are gaps.
 
     Raises
@@ -53,7 +49,6 @@ def phase_curve(diagram: xr.Dataset, quantity: str = "c_star", ax: Axes | None =
         raise ValueError("diagram must have a dimension sigma_w, got a single one")
     if quantity not in LONG_NAMES or quantity not in diagram:
         raise ValueError(f"quantity must be one of {', '.join(map(repr, LONG_NAMES))}, got {quantity!r}")
-    ax = _ax(ax)
     if "symmetry" not in diagram.coords:
         diagram = diagram.assign_coords(symmetry=diagram.attrs["symmetry"])
     values = diagram[quantity]
@@ -69,7 +64,7 @@ def phase_curve(diagram: xr.Dataset, quantity: str = "c_star", ax: Axes | None =
     return ax
 
 
-def points(means: xr.Dataset, quantity: str, ax: Axes | None = None, label: str | None = None, **marker) -> Axes:
+def points(means: xr.Dataset, quantity: str, ax: Axes, label: str | None = None, **marker) -> Axes:
     """Measured values with error bars: means[quantity] and its standard error means[quantity + "_se"], over the one
     dimension they have (others must have length one). Theory goes beside them as lines.
 
@@ -84,7 +79,6 @@ def points(means: xr.Dataset, quantity: str, ax: Axes | None = None, label: str 
     values = means[quantity].squeeze()
     if values.ndim != 1:
         raise ValueError(f"quantity must vary over one dimension here, {quantity!r} does over {values.dims}")
-    ax = _ax(ax)
     (dim,) = values.dims
     style: dict[str, Any] = {"fmt": "o", "mfc": "white", "lw": 1.0, "zorder": 3} | marker
     ax.errorbar(values[dim], values, means[f"{quantity}_se"].squeeze(), label=label, **style)
@@ -107,11 +101,11 @@ def plain_log_axis(ax: Axes) -> Axes:
 
 def length_curve(
     sigma_w: float,
+    ax: Axes,
     c=(0.05, 1.0),
     layers: int = 12,
     symmetry: str | Symmetry = "U(1)",
     activation="tanh",
-    ax: Axes | None = None,
 ) -> Axes:
     """The length map c -> c', the diagonal, and the staircases of inputs that start at each `c` through the layers.
 
@@ -125,7 +119,6 @@ def length_curve(
     start = one_dimensional("c", c, minimum=0.0, strict=True)
     sigma_w = real_number("sigma_w", sigma_w, minimum=0.0)
     paths = trajectory(layers, sigma_w, c=start, symmetry=symmetry, activation=activation).c.values
-    ax = _ax(ax)
     end = max(1.0, paths.max())
     grid = np.linspace(0.0, end, 201)
     ax.plot(grid, grid, color="0.7", lw=1)
@@ -150,11 +143,11 @@ def _staircase(path: np.ndarray, ax: Axes) -> None:
 
 def cobweb(
     sigma_w: float,
+    ax: Axes,
     rho: float = 0.9,
     layers: int = 12,
     symmetry: str | Symmetry = "U(1)",
     activation="tanh",
-    ax: Axes | None = None,
 ) -> Axes:
     """The correlation map rho -> rho' at c = c*, the diagonal, and the staircase of a pair of inputs through the
     layers.
@@ -179,7 +172,6 @@ def cobweb(
     grid = np.linspace(start, 1.0, 201)
     one_layer = trajectory(1, sigma_w, c=c, delta=c * grid, symmetry=symmetry, activation=activation)
     path = trajectory(layers, sigma_w, c=c, delta=c * rho, symmetry=symmetry, activation=activation).rho.values
-    ax = _ax(ax)
     ax.plot(grid, grid, color="0.7", lw=1)
     ax.plot(grid, one_layer.rho.values[1], label=rf"$\rho \to \rho'$, $\sigma_w = {shortest(sigma_w)}$")
     _staircase(path, ax)
@@ -192,7 +184,7 @@ def cobweb(
     return ax
 
 
-def decay(run: xr.Dataset, quantity: str = "rho", ax: Axes | None = None, label: str | None = None, **line) -> Axes:
+def decay(run: xr.Dataset, quantity: str, ax: Axes, label: str | None = None, **line) -> Axes:
     """A quantity of a trajectory against the layer: ``"c"``, ``"delta"``, ``"rho"``, ``"one_minus_rho"`` or ``"phi"``.
 
     Raises
@@ -209,7 +201,6 @@ def decay(run: xr.Dataset, quantity: str = "rho", ax: Axes | None = None, label:
     }
     if quantity not in labels or quantity not in run:
         raise ValueError(f"quantity must be one of {', '.join(map(repr, labels))} in the trajectory, got {quantity!r}")
-    ax = _ax(ax)
     ax.plot(run.layer, run[quantity].values.reshape(run.sizes["layer"], -1), label=label, **line)
     ax.set_xlabel(LAYER_LABEL)
     ax.set_ylabel(labels[quantity])

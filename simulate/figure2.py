@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -81,9 +80,8 @@ def figure2(
     return last.assign(theory).assign_coords(sigma_w_line=line).assign_attrs(depth=depth)
 
 
-def plot_figure2(result: xr.Dataset, ax: Axes | None = None) -> Axes:
+def plot_figure2(result: xr.Dataset, ax: Axes) -> Axes:
     """The fixed point as a line, sampled networks as points with their standard errors."""
-    ax = plt.subplots(figsize=(5.2, 3.6), layout="constrained")[1] if ax is None else ax
     ax.plot(result.sigma_w_line, result.c_star_line, label=r"theory, $N = \infty$")
     label = f"$N = {result.width}$, $L = {result.depth}$, {result.n_networks} networks"
     points(result, "c", ax, color="C1", label=label)

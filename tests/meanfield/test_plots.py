@@ -162,21 +162,23 @@ def test_labels_tell_the_transition_from_its_neighbours(ax):
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: plots.cobweb(1.5, rho="a"), "rho must be a real number or an array of real numbers, got 'a'"),
-        (lambda: plots.cobweb(1.5, rho=[0.1, 0.2]), "rho must be one number, got shape (2,)"),
-        (lambda: plots.cobweb(1.5, rho=-1.5), "rho must be in [-1, 1], got -1.5"),
-        (lambda: plots.cobweb([1.5, 2.0]), "sigma_w must be one number, got shape (2,)"),
-        (lambda: plots.length_curve(1.5, c="x"), "c must be a real number or an array of real numbers, got 'x'"),
-        (lambda: plots.length_curve(1.5, c=[[0.1], [0.2]]), "c must be a number or one-dimensional, got shape (2, 1)"),
-        (lambda: plots.length_curve("a"), "sigma_w must be a real number or an array of real numbers, got 'a'"),
-        (lambda: plots.phase_curve(phase_diagram([1.2, 1.5]), "sigma_w"), "quantity must be one of 'c_star', "),
+        (lambda ax: plots.cobweb(1.5, ax, rho="a"), "rho must be a real number or an array of real numbers, got 'a'"),
+        (lambda ax: plots.cobweb(1.5, ax, rho=[0.1, 0.2]), "rho must be one number, got shape (2,)"),
+        (lambda ax: plots.cobweb(1.5, ax, rho=-1.5), "rho must be in [-1, 1], got -1.5"),
+        (lambda ax: plots.cobweb([1.5, 2.0], ax), "sigma_w must be one number, got shape (2,)"),
+        (lambda ax: plots.length_curve(1.5, ax, c="x"), "c must be a real number or an array of real numbers, got 'x'"),
+        (
+            lambda ax: plots.length_curve(1.5, ax, c=[[0.1], [0.2]]),
+            "c must be a number or one-dimensional, got shape (2, 1)",
+        ),
+        (lambda ax: plots.length_curve("a", ax), "sigma_w must be a real number or an array of real numbers, got 'a'"),
+        (lambda ax: plots.phase_curve(phase_diagram([1.2, 1.5]), "sigma_w", ax), "quantity must be one of 'c_star', "),
     ],
 )
-def test_bad_arguments_are_named_before_anything_is_drawn(draw, message):
-    figures = plt.get_fignums()
+def test_bad_arguments_are_named_before_anything_is_drawn(ax, draw, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        draw()
-    assert plt.get_fignums() == figures
+        draw(ax)
+    assert not ax.has_data()
 
 
 def test_cobweb_needs_the_broken_phase(ax):
@@ -200,10 +202,10 @@ def test_phase_curve_has_a_line_for_each_symmetry_and_gaps_at_infinity(ax):
 
 def test_phase_curve_of_a_part_of_a_diagram(ax):
     diagram = phase_diagram([0.9, 1.5], ["U(1)", "O(3)"])
-    plots.phase_curve(diagram.isel(symmetry=1), ax=ax)
+    plots.phase_curve(diagram.isel(symmetry=1), "c_star", ax)
     np.testing.assert_array_equal(_curve(ax, "O(3)")[1], diagram.c_star[1])
     with pytest.raises(ValueError, match="diagram must have a dimension sigma_w, got a single one"):
-        plots.phase_curve(diagram.isel(sigma_w=0), ax=ax)
+        plots.phase_curve(diagram.isel(sigma_w=0), "c_star", ax)
 
 
 def test_length_curve_reaches_as_far_as_its_staircases(ax):
@@ -214,7 +216,7 @@ def test_length_curve_reaches_as_far_as_its_staircases(ax):
 
 
 def test_phase_curve_of_one_symmetry(ax):
-    plots.phase_curve(phase_diagram([0.9, 1.5], "O(3)"), ax=ax)
+    plots.phase_curve(phase_diagram([0.9, 1.5], "O(3)"), "c_star", ax)
     (line,) = ax.lines
     assert line.get_label() == "O(3)"
     np.testing.assert_allclose(line.get_ydata(), [0.0, fixed_point(1.5, "O(3)").c])
@@ -250,7 +252,5 @@ def test_decay_needs_a_quantity_of_the_trajectory(ax):
         plots.decay(trajectory(2, 0.5), "rho", ax)
 
 
-def test_a_figure_of_its_own():
-    ax = plots.decay(trajectory(2, 0.5), "c")
-    assert ax.figure.axes == [ax]
-    plt.close(ax.figure)
+def test_decay_without_a_label_has_no_legend(ax):
+    assert plots.decay(trajectory(2, 0.5), "c", ax).get_legend() is None

@@ -65,7 +65,7 @@ def test_a_stopped_run_writes_what_it_has_and_is_no_success(run, monkeypatch):
 
 def test_figure2_of_a_users_activation():
     result = figure2(np.ones((1, 1)), [1.4, 1.8], activation=lambda r: r / (1.0 + r), width=8, depth=4, n_networks=16)
-    ax = plot_figure2(result)
+    ax = plot_figure2(result, matplotlib.figure.Figure().subplots())
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), result.c_star_line)
     np.testing.assert_allclose(result.c_star_line[[0, -1]], result.c_star, rtol=1e-12)
 
