@@ -174,15 +174,6 @@ def test_the_reference_is_that_of_precise(case):
     assert found[1] == pytest.approx([float(x) for x in cross], rel=2e-16)
 
 
-def test_the_reference_is_iterated_by_precise():
-    """One layer by the gap, and one by the overlap, which has fallen below 1/2."""
-    c, cross, _ = precise.trajectory(2, 3.0, 1.0, 0.51, digits=16)
-    assert cross[1] / c[1] < 0.5
-    for layer, state in enumerate(reference.iterate(2, "U(1)", 3.0, 0.51)):
-        assert abs(state[0] / c[layer] - 1) < 1e-16
-        assert abs(state[1] / cross[layer] - 1) < 1e-16
-
-
 @pytest.mark.parametrize("case", reference.CASES)
 def test_whole_trajectories_agree_with_the_reference(case):
     symmetry, sigma_w, delta = case
