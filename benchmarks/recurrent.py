@@ -11,7 +11,17 @@ from functools import partial
 import torch
 from torch import nn
 
-from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, CopyTask, ElmanRNN, Recurrent, Setting, Training
+from training.recurrent import (
+    GRU,
+    CapsuleGRU,
+    CapsuleRNN,
+    CopyTask,
+    ElmanRNN,
+    Recurrent,
+    Setting,
+    Training,
+    equations,
+)
 
 from .record import Entry, Job, Scale, Target
 from .timing import measure
@@ -19,7 +29,7 @@ from .timing import measure
 INPUTS, BATCH, STEPS = 10, 128, 120
 STACKS = (1, 2, 4, 8, 16, 32)
 
-Loop = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+Loop = Callable[[equations.Parameters, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def jobs(scale: Scale) -> Iterator[Job]:
@@ -29,89 +39,24 @@ def jobs(scale: Scale) -> Iterator[Job]:
     torch.manual_seed(0)
     try:
         for size in (32, 64) if scale.full else (4,):
-            yield _layer(CapsuleRNN(INPUTS, size), u1_rnn, nn.RNN, 2 * size, "U(1) RNN", scale)
-            yield _layer(CapsuleGRU(INPUTS, size), u1_gru, nn.GRU, 2 * size, "U(1) GRU", scale)
+            yield _layer(CapsuleRNN(INPUTS, size), equations.u1_rnn, nn.RNN, 2 * size, "U(1) RNN", scale)
+            yield _layer(CapsuleGRU(INPUTS, size), equations.u1_gru, nn.GRU, 2 * size, "U(1) GRU", scale)
         k, n = (8, 16) if scale.full else (2, 3)
-        yield _layer(CapsuleRNN(INPUTS, n, f"O({k})"), o_rnn, nn.RNN, n * k, f"O({k}) RNN", scale)
-        yield _layer(ElmanRNN(INPUTS, n * k, biases=2), elman, nn.RNN, n * k, "RNN", scale)
-        yield _layer(GRU(INPUTS, n * k, biases=2), gru, nn.GRU, n * k, "GRU, ReLU", scale)
+        yield _layer(CapsuleRNN(INPUTS, n, f"O({k})"), equations.o_rnn, nn.RNN, n * k, f"O({k}) RNN", scale)
+        yield _layer(ElmanRNN(INPUTS, n * k, biases=2), equations.elman, nn.RNN, n * k, "RNN", scale)
+        yield _layer(GRU(INPUTS, n * k, biases=2), equations.gru, nn.GRU, n * k, "GRU, ReLU", scale)
         yield from _stacks("U(1) RNN", scale)
         yield from _stacks("U(1) GRU", scale)
     finally:
         torch.set_num_threads(threads)
 
 
-def phi(z: torch.Tensor) -> torch.Tensor:
-    """Eq. (61), (65) as they read, capsules (..., N, k) or complex numbers."""
-    r = z.abs() if z.is_complex() else z.square().sum(-1, keepdim=True).sqrt()
-    return torch.tanh(r) / (r + 1e-8) * z
-
-
-def u1_rnn(layer, x: torch.Tensor) -> torch.Tensor:
-    """Eq. (60) in complex arithmetic."""
-    encoder, weight = torch.complex(*layer.encoder.chunk(2)), torch.complex(*layer.recurrent)
-    h, states = torch.zeros(len(x), layer.hidden_size, dtype=encoder.dtype), []
-    for t in range(x.shape[1]):
-        h = phi(x[:, t].to(encoder.dtype) @ encoder.T + h @ weight.T)
-        states.append(h)
-    out = torch.stack(states, 1)
-    return torch.cat([out.real, out.imag], -1)
-
-
-def u1_gru(layer, x: torch.Tensor) -> torch.Tensor:
-    """Eq. (67) in complex arithmetic."""
-    encoder, weight = torch.complex(*layer.encoder.chunk(2)), torch.complex(*layer.recurrent)
-    (xr, xz), (hr, hz) = layer.gate_encoder.chunk(2), layer.gate_recurrent.chunk(2)
-    br, bz = layer.gate_bias.chunk(2)
-    h, states = torch.zeros(len(x), layer.hidden_size, dtype=encoder.dtype), []
-    for t in range(x.shape[1]):
-        r = torch.sigmoid(x[:, t] @ xr.T + h.abs() @ hr.T + br)
-        z = torch.sigmoid(x[:, t] @ xz.T + h.abs() @ hz.T + bz)
-        h = z * h + (1 - z) * phi(x[:, t].to(encoder.dtype) @ encoder.T + (r * h) @ weight.T)
-        states.append(h)
-    out = torch.stack(states, 1)
-    return torch.cat([out.real, out.imag], -1)
-
-
-def o_rnn(layer, x: torch.Tensor) -> torch.Tensor:
-    """Eq. (64)."""
-    k, n = layer.components, layer.hidden_size
-    h, states = torch.zeros(len(x), n, k), []
-    for t in range(x.shape[1]):
-        u = (x[:, t] @ layer.encoder.T).unflatten(1, (k, n)).mT
-        h = phi(u + torch.einsum("ij,bja->bia", layer.recurrent, h))
-        states.append(h)
-    return torch.stack(states, 1).mT.flatten(-2)
-
-
-def elman(layer, x: torch.Tensor) -> torch.Tensor:
-    """Eq. (56)."""
-    h, states = torch.zeros(len(x), layer.hidden_size), []
-    for t in range(x.shape[1]):
-        h = torch.tanh(x[:, t] @ layer.encoder.T + h @ layer.recurrent.T + layer.bias.sum(0))
-        states.append(h)
-    return torch.stack(states, 1)
-
-
-def gru(layer, x: torch.Tensor) -> torch.Tensor:
-    """Eq. (57)."""
-    (xr, xz), (hr, hz) = layer.gate_encoder.chunk(2), layer.gate_recurrent.chunk(2)
-    br, bz = layer.gate_bias.sum(0).chunk(2)
-    bxn, bhn = layer.bias
-    h, states = torch.zeros(len(x), layer.hidden_size), []
-    for t in range(x.shape[1]):
-        r = torch.sigmoid(x[:, t] @ xr.T + h @ hr.T + br)
-        z = torch.sigmoid(x[:, t] @ xz.T + h @ hz.T + bz)
-        h = z * h + (1 - z) * torch.relu(x[:, t] @ layer.encoder.T + bxn + r * (h @ layer.recurrent.T + bhn))
-        states.append(h)
-    return torch.stack(states, 1)
-
-
 def _layer(layer: Recurrent, loop: Loop, peer: type[nn.RNNBase], features: int, name: str, scale: Scale) -> Job:
     """A job of one layer; `features` real numbers in every state."""
     x = torch.randn((BATCH, STEPS, INPUTS) if scale.full else (3, 4, INPUTS))
-    exact = _exact(layer, loop, x)
-    parameters, probe = list(layer.parameters()), torch.randn_like(exact)
+    named, start = dict(layer.named_parameters()), torch.zeros(len(x), features)
+    exact = _exact(loop, named, x, start)
+    parameters, probe = list(named.values()), torch.randn_like(exact)
     other = peer(INPUTS, features, batch_first=True)
 
     def run(forward: Callable[[torch.Tensor], torch.Tensor], leaves: list[nn.Parameter]) -> torch.Tensor:
@@ -123,7 +68,7 @@ def _layer(layer: Recurrent, loop: Loop, peer: type[nn.RNNBase], features: int, 
         return float((out - exact).abs().max() / exact.abs().max())
 
     ours, timing = measure(partial(run, lambda x: layer(x)[0], parameters), scale.budget)
-    plain, plain_timing = measure(partial(run, partial(loop, layer), parameters), scale.budget)
+    plain, plain_timing = measure(partial(run, lambda x: loop(named, x, start), parameters), scale.budget)
     _, peer_timing = measure(partial(run, lambda x: other(x)[0], list(other.parameters())), scale.budget)
     peers = (
         Entry("loop over time, as the equations read", plain_timing, error(plain)),
@@ -135,17 +80,10 @@ def _layer(layer: Recurrent, loop: Loop, peer: type[nn.RNNBase], features: int, 
     return Job(what, "call", Entry("ours", timing, error(ours)), peers, target)
 
 
-def _exact(layer: Recurrent, loop: Loop, x: torch.Tensor) -> torch.Tensor:
+def _exact(loop: Loop, parameters: equations.Parameters, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     """The loop's states in float64."""
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        with torch.no_grad():
-            exact = loop(layer.double(), x.double())
-    finally:
-        torch.set_default_dtype(default)
-        layer.float()
-    return exact.float()
+    with torch.no_grad():
+        return loop({name: value.double() for name, value in parameters.items()}, x.double(), start.double()).float()
 
 
 def _stacks(kind: str, scale: Scale) -> Iterator[Job]:

@@ -1,24 +1,23 @@
-"""The recurrent equations written out step by step, and the parameter counts of the tables: checks of
-`training.checklist`."""
+"""Recurrent layers against the equations, and the parameter counts of the tables: checks of `training.checklist`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
 from .. import recurrent
-from ..recurrent import recurrence, tables
+from ..recurrent import equations, recurrence, tables
 from ..recurrent.layer import Recurrent
 from .outcome import Outcome, vanishes
 
 BATCH, STEPS, FEATURES, N, K = 2, 4, 3, 4, 3
 EXACT = 1e-13  # float64, a few steps
 Layer = TypeVar("Layer", bound=nn.Module)
-Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Equation = Callable[[equations.Parameters, torch.Tensor, torch.Tensor], torch.Tensor]
+STEP_BY_STEP = "against the equation, step by step"
 
 
 # ---- layers ----------------------------------------------------------------------------------------------------------
@@ -43,44 +42,23 @@ def block_rnn() -> Outcome:
 def equivariant_gru() -> Outcome:
     """Eq. (14), (67)."""
     layer = _made(lambda: recurrent.CapsuleGRU(FEATURES, N))
-    encoder, weight = _complex_parts(layer)
-    (xr, xz), (hr, hz), (br, bz) = (p.chunk(2) for p in (layer.gate_encoder, layer.gate_recurrent, layer.gate_bias))
-
-    def step(x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        r = torch.sigmoid(x @ xr.T + h.abs() @ hr.T + br)
-        z = torch.sigmoid(x @ xz.T + h.abs() @ hz.T + bz)
-        return z * h + (1.0 - z) * _phi(x.to(weight.dtype) @ encoder.T + (r * h) @ weight.T)
-
-    return vanishes(_difference(layer, step, complex_states=True), EXACT, "against the equation, step by step")
+    return vanishes(_difference(layer, equations.u1_gru), EXACT, STEP_BY_STEP)
 
 
 def elman() -> Outcome:
     """Eq. (56), with its readout."""
     layer = _made(lambda: recurrent.ElmanRNN(FEATURES, N))
     model = _made(lambda: recurrent.SequenceModel(layer, 10))
-    weights = layer.encoder, layer.recurrent, layer.bias.sum(0)
-
-    def step(x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(x @ weights[0].T + h @ weights[1].T + weights[2])
-
     x = _inputs()
     logits = model(x) - (layer(x)[0] @ model.readout_weight.T + model.readout_bias)
-    errors = _difference(layer, step), float(logits.abs().max())
+    errors = _difference(layer, equations.elman), float(logits.abs().max())
     return vanishes(errors, EXACT, "states against the equation, step by step, and the readout")
 
 
 def baseline_gru() -> Outcome:
     """Eq. (57)."""
     layer = _made(lambda: recurrent.GRU(FEATURES, N))
-    (xr, xz), (hr, hz) = layer.gate_encoder.chunk(2), layer.gate_recurrent.chunk(2)
-    (br, bz), (bxn, bhn) = layer.gate_bias.sum(0).chunk(2), layer.bias
-
-    def step(x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        r = torch.sigmoid(x @ xr.T + h @ hr.T + br)
-        z = torch.sigmoid(x @ xz.T + h @ hz.T + bz)
-        return z * h + (1.0 - z) * torch.relu(x @ layer.encoder.T + bxn + r * (h @ layer.recurrent.T + bhn))
-
-    return vanishes(_difference(layer, step), EXACT, "against the equation, step by step")
+    return vanishes(_difference(layer, equations.gru), EXACT, STEP_BY_STEP)
 
 
 def complex_embedding() -> Outcome:
@@ -88,7 +66,8 @@ def complex_embedding() -> Outcome:
     layer = _made(lambda: recurrent.CapsuleRNN(FEATURES, N))
     real, imaginary = layer.encoder[:N], layer.encoder[N:]
     x = _inputs()[:, :1]
-    return vanishes(_read(layer, layer(x)[0], True) - _phi(torch.complex(x @ real.T, x @ imaginary.T)), EXACT)
+    first = equations.phi(torch.complex(x @ real.T, x @ imaginary.T))
+    return vanishes(_complex_states(layer, x) - first, EXACT)
 
 
 def block_embedding() -> Outcome:
@@ -111,7 +90,7 @@ def complex_readout() -> Outcome:
     """Eq. (62)."""
     layer = _made(lambda: recurrent.CapsuleRNN(FEATURES, N))
     model, x = _made(lambda: recurrent.SequenceModel(layer, 10)), _inputs()
-    h = _read(layer, layer(x)[0], True)
+    h = _complex_states(layer, x)
     read = torch.cat([h.real, h.imag], -1) @ model.readout_weight.T + model.readout_bias
     return vanishes(model(x) - read, EXACT)
 
@@ -155,7 +134,7 @@ def rounded(count: int, printed: str) -> str:
     return f"{count / unit:.{len(printed[:-1].partition('.')[2])}f}{printed[-1]}"
 
 
-# ---- the equations ---------------------------------------------------------------------------------------------------
+# ---- what they share -------------------------------------------------------------------------------------------------
 
 
 def _made(make: Callable[[], Layer]) -> Layer:
@@ -173,47 +152,25 @@ def _inputs() -> torch.Tensor:
     return _normal(BATCH, STEPS, FEATURES)
 
 
-def _phi(z: torch.Tensor) -> torch.Tensor:
-    """Eq. (61) as printed."""
-    return torch.tanh(z.abs()) / (z.abs() + 1e-8) * z
-
-
 def _phi_blocks(v: torch.Tensor) -> torch.Tensor:
-    """Eq. (65) as printed, for (..., k, N)."""
-    r = v.norm(dim=-2, keepdim=True)
-    return torch.tanh(r) / (r + 1e-8) * v
-
-
-def _complex_parts(layer: recurrent.CapsuleRNN) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.complex(layer.encoder[:N], layer.encoder[N:]), torch.complex(*layer.recurrent)
+    """Eq. (65) for (..., k, N)."""
+    return equations.phi(v.mT).mT
 
 
 def _complex_rnn_error() -> float:
-    layer = _made(lambda: recurrent.CapsuleRNN(FEATURES, N))
-    encoder, weight = _complex_parts(layer)
-    return _difference(layer, lambda x, h: _phi(x.to(weight.dtype) @ encoder.T + h @ weight.T), complex_states=True)
+    return _difference(_made(lambda: recurrent.CapsuleRNN(FEATURES, N)), equations.u1_rnn)
 
 
 def _block_rnn_error() -> float:
-    layer = _made(lambda: recurrent.CapsuleRNN(FEATURES, N, f"O({K})"))
-
-    def step(x: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        h = h.unflatten(-1, (K, N))
-        u = (x @ layer.encoder.T).unflatten(-1, (K, N))
-        return _phi_blocks(u + torch.einsum("nm,...am->...an", layer.recurrent, h)).flatten(-2)
-
-    return _difference(layer, step)
+    return _difference(_made(lambda: recurrent.CapsuleRNN(FEATURES, N, f"O({K})")), equations.o_rnn)
 
 
-def _read(layer: Recurrent, states: torch.Tensor, complex_states: bool) -> torch.Tensor:
-    return torch.complex(*layer.capsules(states).unbind(-2)) if complex_states else states
+def _complex_states(layer: Recurrent, x: torch.Tensor) -> torch.Tensor:
+    """Those of a U(1) layer from h = 0."""
+    return torch.complex(*layer.capsules(layer(x)[0]).unbind(-2))
 
 
-def _difference(layer: Recurrent, step: Step, complex_states: bool = False) -> float:
+def _difference(layer: Recurrent, equation: Equation) -> float:
     """Largest one between a layer's states and those of an equation, from a random start."""
     x, start = _inputs(), _normal(1, BATCH, layer.features)
-    states, h, worst = layer(x, start)[0], _read(layer, start[0], complex_states), []
-    for t in range(STEPS):
-        h = step(x[:, t], h)
-        worst.append(float((_read(layer, states[:, t], complex_states) - h).abs().max()))
-    return float(np.max(worst))
+    return float((layer(x, start)[0] - equation(dict(layer.named_parameters()), x, start[0])).abs().max())

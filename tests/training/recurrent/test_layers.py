@@ -7,11 +7,9 @@ import torch
 from scipy.stats import ortho_group
 from torch import nn
 
-from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, SequenceModel, stack, unstack
+from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, SequenceModel, equations, stack, unstack
 from training.recurrent.convolutional import ConvolutionalRNN
 from training.recurrent.recurrence import radial_tanh
-
-from .equations import naive, phi
 
 LAYERS = {
     "U(1) RNN": lambda: CapsuleRNN(3, 4, "U(1)"),
@@ -54,6 +52,19 @@ def scrambled(layer):
     for parameter in layer.parameters():
         nn.init.normal_(parameter, 0.0, 0.7)
     return layer
+
+
+def naive(layer, x, start):
+    """The layer's output by the equations, start (1, batch, features)."""
+    arguments = dict(layer.named_parameters()), x, start[0]
+    if isinstance(layer, ElmanRNN | GRU):
+        equation = equations.elman if isinstance(layer, ElmanRNN) else equations.gru
+        return equation(*arguments, getattr(torch, layer.nonlinearity))
+    if layer.symmetry.family == "U(1)":
+        return (equations.u1_gru if isinstance(layer, CapsuleGRU) else equations.u1_rnn)(*arguments)
+    if layer.symmetry.family == "O":
+        return equations.o_rnn(*arguments)
+    return equations.generic_rnn(*arguments, layer.hidden_size)
 
 
 @every(LAYERS)
@@ -252,7 +263,7 @@ def test_radial_tanh_by_autograd():
     q.requires_grad_()
     value = radial_tanh(q)
     z = torch.complex(q[:, 0], q[:, 1])
-    torch.testing.assert_close(torch.complex(value[:, 0], value[:, 1]), phi(z))
+    torch.testing.assert_close(torch.complex(value[:, 0], value[:, 1]), equations.phi(z))
     assert torch.autograd.grad(value.sum(), q)[0][0, :, 0].abs().max() == 0.0
     torch.autograd.gradcheck(radial_tanh, torch.randn(2, 3, 2, requires_grad=True))
 

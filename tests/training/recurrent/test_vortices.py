@@ -14,6 +14,7 @@ from training import runner, table
 from training.experiments import run_experiment
 from training.recurrent import CopyTask, Setting, Training, stack, trained_vortices, unstack, vortex_memory
 from training.recurrent.convolutional import ConvolutionalRNN, exact_convolutions
+from training.recurrent.equations import phi
 from training.recurrent.job import Job
 from training.recurrent.plots import (
     animation,
@@ -29,8 +30,6 @@ from training.recurrent.presets import PRESETS, Size
 from training.recurrent.trained_vortices import counts, states, trained_model
 from training.recurrent.vortex_memory import TWISTS, after_twists, decode, field_of_angles, recall
 from training.recurrent.vortices import _lost_pairs, census, pair_distances, winding_numbers
-
-from .equations import phi
 
 
 def vortices_at(places, rows=9, columns=11):
