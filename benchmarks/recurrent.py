@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from simulate.devices import one_thread
 from training.recurrent import (
     GRU,
     CapsuleGRU,
@@ -34,10 +35,8 @@ Loop = Callable[[equations.Parameters, torch.Tensor, torch.Tensor], torch.Tensor
 
 def jobs(scale: Scale) -> Iterator[Job]:
     """One layer of each kind; then training steps of stacks, per model. One thread, whatever torch was set to."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    try:
+    with one_thread():
         for size in (32, 64) if scale.full else (4,):
             yield _layer(CapsuleRNN(INPUTS, size), equations.u1_rnn, nn.RNN, 2 * size, "U(1) RNN", scale)
             yield _layer(CapsuleGRU(INPUTS, size), equations.u1_gru, nn.GRU, 2 * size, "U(1) GRU", scale)
@@ -47,8 +46,6 @@ def jobs(scale: Scale) -> Iterator[Job]:
         yield _layer(GRU(INPUTS, n * k, biases=2), equations.gru, nn.GRU, n * k, "GRU, ReLU", scale)
         yield from _stacks("U(1) RNN", scale)
         yield from _stacks("U(1) GRU", scale)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _layer(layer: Recurrent, loop: Loop, peer: type[nn.RNNBase], features: int, name: str, scale: Scale) -> Job:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from simulate.devices import as_device
+from simulate.devices import as_device, one_thread
 from training.adam import Adam
 from training.conventions import LEARNING_RATE
 from training.stack import Model, Shape, Stack
@@ -77,14 +77,10 @@ def jobs(scale: Scale) -> Iterator[Job]:
     Errors are those of the (first) model's loss after a first step, relative to the stack's in float64.
     """
     shape = FULL if scale.full else QUICK
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         right = _second_loss(_stack_step(shape, "float64"))
         yield _one_model(shape, right, scale)
         yield from _stacks(shape, right, scale)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _one_model(shape: Shape, right: float, scale: Scale) -> Job:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 import xarray as xr
 from matplotlib import style
 from matplotlib.backend_bases import FigureCanvasBase
@@ -24,7 +23,7 @@ from meanfield.plots import STYLE
 
 from .blocks import Progress
 from .data import load_images
-from .devices import as_device, cores
+from .devices import one_thread, workers
 from .ensemble_statistics import ensemble_statistics
 from .figure2 import figure2, plot_figure2
 from .figure9 import FULL, QUICK, figure9, plot_figure9
@@ -42,19 +41,13 @@ STOPPED = 130
 @contextmanager
 def working(total: int, device: str) -> Iterator[tuple[Executor, Progress]]:
     """One thread for each core, or one for a GPU, and a progress bar over `total` networks."""
-    workers = cores() if as_device(device).type == "cpu" else 1
-    # one thread for each block of networks serves better than several for each of its small products
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        # shown after a second, so that what is refused at once leaves a message and no bar
-        with (
-            ThreadPoolExecutor(workers) as executor,
-            tqdm(total=total, unit="networks", leave=False, delay=1.0) as bar,
-        ):
-            yield executor, bar.update
-    finally:
-        torch.set_num_threads(threads)
+    # the bar is shown after a second, so that what is refused at once leaves a message and no bar
+    with (
+        one_thread(),
+        ThreadPoolExecutor(workers(device)) as executor,
+        tqdm(total=total, unit="networks", leave=False, delay=1.0) as bar,
+    ):
+        yield executor, bar.update
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Devices and precisions by name."""
+"""Devices and precisions by name, and how many threads work on them."""
 
 from __future__ import annotations
 
@@ -41,6 +41,25 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def workers(device: str) -> int:
+    """How many pieces of work to do at a time: one for each of the :func:`cores`, or one in all for a GPU."""
+    return cores() if as_device(device).type == "cpu" else 1
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of torch's inside the block, and as many as before after it.
+
+    Several for each small product do not help; what can be done side by side better has a thread of its own.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def as_dtype(dtype: str) -> torch.dtype:

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from tqdm.std import tqdm
 
 from meanfield.files import atomic_path
-from simulate.devices import as_device, cores
+from simulate.devices import workers
 
 from . import table
 from .experiment import counted
@@ -49,13 +49,13 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
     ValueError
         For another name.
     """
-    workers = cores() if as_device(device).type == "cpu" else 1
+    number = workers(device)
     if name == "threads":
-        with ThreadPoolExecutor(workers) as threads:
+        with ThreadPoolExecutor(number) as threads:
             yield threads
     elif name == "processes":
         # a fork would inherit locks that torch's threads hold
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_worker) as processes:
+        with ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _begin_worker) as processes:
             yield processes
     elif "://" in name:
         try:

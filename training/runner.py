@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from simulate.devices import as_device, matrix_products
+from simulate.devices import as_device, matrix_products, one_thread
 
 from .progress import INTERVAL, Note, board
 
@@ -224,14 +224,10 @@ def _settings(device: str) -> Iterator[None]:
     Below the transition states vanish, and a CPU is many times slower on subnormal numbers. Products are exact to
     float32, whatever the caller allows.
     """
-    threads = torch.get_num_threads()
-    if as_device(device).type == "cpu":
-        torch.set_num_threads(1)
     flushed = (torch.tensor(1e-40) * 1.0).item() == 0.0
     torch.set_flush_denormal(True)
     try:
-        with matrix_products(tf32=False):
+        with one_thread() if as_device(device).type == "cpu" else nullcontext(), matrix_products(tf32=False):
             yield
     finally:
         torch.set_flush_denormal(flushed)
-        torch.set_num_threads(threads)

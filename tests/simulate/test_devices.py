@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from simulate.devices import as_device, as_dtype, cores, lacks_memory, matrix_products
+from simulate.devices import as_device, as_dtype, cores, lacks_memory, matrix_products, workers
 
 
 def test_names():
@@ -46,7 +46,7 @@ def test_what_is_no_name(function, value):
 def test_cores_are_those_that_may_be_used(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 128)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 8}, raising=False)
-    assert cores() == 3
+    assert cores() == workers("cpu") == 3
     monkeypatch.delattr(os, "sched_getaffinity")
     assert cores() == 128
 
