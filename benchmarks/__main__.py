@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tyro
 
+from meanfield.command_line import finish
 from meanfield.files import atomic_path, require_writable
 
 from . import correlation_map, fixed_points, recurrent, samplers, training, trajectories
@@ -64,12 +65,7 @@ def _jobs(scale: Scale, environment: Path) -> Iterator[Job]:
 
 def main() -> int:
     """Run the command line; bad values end with a message and exit code 2."""
-    try:
-        tyro.cli(Bench, prog="python -m benchmarks").run()
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return finish(tyro.cli(Bench, prog="python -m benchmarks"))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import tyro
 from torch import nn
 
 from meanfield.checks import real_array, whole_number
+from meanfield.command_line import finish
 from meanfield.files import atomic_path, require_writable
 from simulate.devices import as_device, lacks_memory
 from simulate.provenance import gpu, provenance
@@ -237,12 +238,7 @@ def _found(rows: Iterator[R]) -> list[R]:
 
 def main() -> int:
     """Run the command line; bad values end with a message and exit code 2."""
-    try:
-        tyro.cli(Stacks, prog="python -m benchmarks.stacks").run()
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return finish(tyro.cli(Stacks, prog="python -m benchmarks.stacks"))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,15 @@ import tyro
 
 
 def run_command(commands: Mapping[str, Callable[..., Any]], prog: str) -> int:
-    """Read the arguments and run what they name; bad values, and missing extras, end with a message and exit code 2.
+    """Read the arguments and :func:`finish` what they name."""
+    return finish(tyro.extras.subcommand_cli_from_dict(dict(commands), prog=prog))
 
-    A command returns its exit code, or None for 0.
+
+def finish(command: Any) -> int:
+    """Run a command to its exit code; bad values, and missing extras, end with a message and exit code 2.
+
+    Its `run` returns the exit code, or None for 0.
     """
-    command = tyro.extras.subcommand_cli_from_dict(dict(commands), prog=prog)
     try:
         code = command.run()
         sys.stdout.flush()
