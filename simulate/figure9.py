@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from meanfield import Ensemble, Symmetry, as_symmetry
 from meanfield.checks import whole_number
@@ -16,10 +18,6 @@ from meanfield.jacobian import jacobian_trajectory
 from .blocks import Progress
 from .jacobians import sample_jacobians
 from .statistics import mean_and_error
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
 
 SIGMA_W = tuple(np.linspace(0.6, 2.6, 21).round(3).tolist())
 LINE_POINTS = 201
@@ -160,8 +158,6 @@ def plot_figure9(data: xr.Dataset, ax: Axes) -> Axes:
 
 def _keys(data: xr.Dataset) -> list[Line2D]:
     """What colours, lines and markers mean."""
-    from matplotlib.lines import Line2D  # only needed to draw
-
     equivariant, generic = data.model.values
     depths = [Line2D([], [], color=f"C{i}", label=f"$L = {layer}$") for i, layer in enumerate(data.layer.values)]
     return [
