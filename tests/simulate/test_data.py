@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 
 from simulate import Images, load_images, read_idx
+from tests.idx_files import idx
 
 PIXELS = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
 LABELS = np.array([7, 1, 7], dtype=np.uint8)
-
-
-def idx(array, magic=None):
-    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return (magic or 0x0800 + array.ndim).to_bytes(4, "big") + sizes + array.tobytes()
 
 
 def write(folder, pixels=PIXELS, labels=LABELS, prefix="train", pack=lambda raw: raw, ending=""):

@@ -8,10 +8,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
+from tests.idx_files import SIDE, idx, images, write
 from training import data
 from training.data import Source, checksum, find, load
-
-from .idx_files import SIDE, idx, images, write
 
 
 @pytest.fixture(autouse=True)

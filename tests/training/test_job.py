@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.idx_files import SIDE, write
 from training import job as jobs
 from training import runner
 from training.adam import Adam
@@ -15,7 +16,6 @@ from training.measure import evaluate
 from training.runner import Interrupted
 from training.stack import Model, Shape, Stack
 
-from .idx_files import SIDE, write
 from .killed import killed
 
 MODELS = (Model(1.5, 0), Model(0.7, 1), Model(1.5, 0, learning_rate=3e-3), Model(1.5, 0, clip=0.05))

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from simulate import load_images
+from tests.idx_files import idx
 from training.data import locate
 from training.recurrent import ImageTask, Setting, job
 
@@ -76,9 +77,8 @@ def test_an_epoch_has_each_image_once(digits):
     assert not torch.equal(both[1][0], both[1][1])
 
 
-def idx(path, array):
-    header = (0x0800 + array.ndim).to_bytes(4, "big") + b"".join(size.to_bytes(4, "big") for size in array.shape)
-    path.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes(), 1))
+def write(path, array):
+    path.write_bytes(gzip.compress(idx(array.astype(np.uint8)), 1))
 
 
 def test_a_folder_like_mnist(tmp_path):
@@ -87,8 +87,8 @@ def test_a_folder_like_mnist(tmp_path):
     for name, count in (("train", 3057), ("t10k", 40)):
         pixels = rng.integers(0, 256, (count, 4, 4))
         pixels[:, 0, 0], pixels[:, 0, 1] = np.divmod(np.arange(count), 256)
-        idx(tmp_path / f"{name}-images-idx3-ubyte.gz", pixels)
-        idx(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.arange(count) % 10)
+        write(tmp_path / f"{name}-images-idx3-ubyte.gz", pixels)
+        write(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.arange(count) % 10)
     task = ImageTask(tmp_path, permuted=False)
     assert [len(part) for part in (task.train, task.validation, task.test)] == [57, 3000, 40]
     parts = {"train": task.train, "validation": task.validation, "test": task.test}
@@ -101,12 +101,12 @@ def test_a_folder_like_mnist(tmp_path):
 
 def test_too_few_images(tmp_path):
     for name in ("train", "t10k"):
-        idx(tmp_path / f"{name}-images-idx3-ubyte.gz", np.zeros((20, 2, 2)))
-        idx(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.zeros(20))
+        write(tmp_path / f"{name}-images-idx3-ubyte.gz", np.zeros((20, 2, 2)))
+        write(tmp_path / f"{name}-labels-idx1-ubyte.gz", np.zeros(20))
     with pytest.raises(ValueError, match="data_dir must hold more than 3000 training images, got 20"):
         ImageTask(tmp_path)
-    idx(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((3000, 2, 2)))
-    idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(3000))
+    write(tmp_path / "train-images-idx3-ubyte.gz", np.zeros((3000, 2, 2)))
+    write(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(3000))
     with pytest.raises(ValueError, match="data_dir must hold more than 3000 training images, got 3000"):
         ImageTask(tmp_path)
 
@@ -123,17 +123,17 @@ def test_too_few_images(tmp_path):
 )
 def test_files_that_do_not_fit(tmp_path, name, array, message):
     for split, count in (("train", 3057), ("t10k", 40)):
-        idx(tmp_path / f"{split}-images-idx3-ubyte.gz", np.ones((count, 6, 6)))
-        idx(tmp_path / f"{split}-labels-idx1-ubyte.gz", np.zeros(count))
-    idx(tmp_path / f"{name}.gz", array)
+        write(tmp_path / f"{split}-images-idx3-ubyte.gz", np.ones((count, 6, 6)))
+        write(tmp_path / f"{split}-labels-idx1-ubyte.gz", np.zeros(count))
+    write(tmp_path / f"{name}.gz", array)
     with pytest.raises(ValueError, match=message):
         ImageTask(tmp_path)
 
 
 def test_a_run_reads_the_files_once(tmp_path, monkeypatch):
     for split, count in (("train", 3057), ("t10k", 40)):
-        idx(tmp_path / f"{split}-images-idx3-ubyte.gz", np.ones((count, 4, 4)))
-        idx(tmp_path / f"{split}-labels-idx1-ubyte.gz", np.zeros(count))
+        write(tmp_path / f"{split}-images-idx3-ubyte.gz", np.ones((count, 4, 4)))
+        write(tmp_path / f"{split}-labels-idx1-ubyte.gz", np.zeros(count))
     found = []
     monkeypatch.setattr(job, "locate", lambda *where: (found.append(where), locate(*where))[1])
     part = job.Job((Setting("RNN", 4), Setting("GRU", 4)), epochs=2, images="mnist", data_dir=str(tmp_path))

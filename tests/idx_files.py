@@ -8,9 +8,10 @@ import numpy as np
 SIDE = 6
 
 
-def idx(array):
+def idx(array, magic=None):
+    """Contents of a file; its magic number is that of bytes in so many dimensions, if left out."""
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return (0x0800 + array.ndim).to_bytes(4, "big") + sizes + array.tobytes()
+    return (magic or 0x0800 + array.ndim).to_bytes(4, "big") + sizes + array.tobytes()
 
 
 def images(count, seed, classes=10):
