@@ -11,6 +11,8 @@ from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, SequenceMo
 from training.recurrent.convolutional import ConvolutionalRNN
 from training.recurrent.recurrence import radial_tanh
 
+pytestmark = pytest.mark.usefixtures("_double")
+
 LAYERS = {
     "U(1) RNN": lambda: CapsuleRNN(3, 4, "U(1)"),
     "U(1) GRU": lambda: CapsuleGRU(3, 4, "U(1)"),
@@ -29,14 +31,6 @@ EQUIVARIANT = {
     "U(1) GRU": lambda: CapsuleGRU(3, 5, "U(1)"),
     "O(3) GRU": lambda: CapsuleGRU(3, 5, "O(3)"),
 }
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def every(layers):

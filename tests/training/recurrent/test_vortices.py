@@ -212,14 +212,6 @@ def complex_layer(layer, x, h):
     return torch.stack(states, 1)
 
 
-@pytest.fixture
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 @pytest.mark.usefixtures("_double")
 @pytest.mark.parametrize("padding", ["circular", "zeros"])
 def test_convolution_by_shifts(padding):
