@@ -22,6 +22,7 @@ from tests.meanfield.independent import (
     DIMENSIONS,
     MP_FUNCTIONS,
     arcsine,
+    clipped,
     clipped_length,
     own_tanh,
     radial_average,
@@ -169,10 +170,6 @@ def test_users_function_gives_what_its_named_twin_gives():
         np.testing.assert_allclose(
             length_map(c, 1.5, f"O({dimension})", own_tanh), length_map(c, 1.5, f"O({dimension})"), rtol=1e-13
         )
-
-
-def clipped(r):
-    return np.minimum(r, 1.0)
 
 
 def cut(r):

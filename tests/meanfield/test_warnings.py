@@ -7,11 +7,7 @@ import pytest
 
 import meanfield as mf
 from meanfield.maps import warn_if_inaccurate
-
-
-def clipped(r):
-    return np.minimum(r, 1.0)
-
+from tests.meanfield.independent import clipped
 
 GRAM = np.array([[1.0, 0.2], [0.2, 0.5]])
 CALLS = {
