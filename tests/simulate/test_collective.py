@@ -395,8 +395,10 @@ def test_a_sweep_shares_its_draws_with_single_runs(chunk, monkeypatch):
     np.testing.assert_allclose(sweep.gram, np.concatenate(alone, axis=1), rtol=1e-10, atol=1e-15)
 
 
-def test_float32_rounding_is_far_below_the_standard_error():
-    single, double = (sample(width=64, depth=12, n_networks=32, dtype=dtype) for dtype in ("float32", "float64"))
+@pytest.mark.parametrize("sampler", [sample_networks, sample_collective])
+def test_float32_rounding_is_far_below_the_standard_error(sampler):
+    ensemble, options = Ensemble("U(1)", "tanh", 1.5), {"width": 64, "depth": 12, "n_networks": 32, "device": "cpu"}
+    single, double = (sampler(ensemble, INPUTS, dtype=dtype, **options) for dtype in ("float32", "float64"))
     error = stats.sem(order_parameters(double), axis=0)
     shift = np.mean(order_parameters(single) - order_parameters(double), axis=0)
     assert np.max(np.abs(shift) / error) < 1e-3

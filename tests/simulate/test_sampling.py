@@ -227,14 +227,6 @@ def test_the_sweeps_values_are_kept_to_full_precision():
     np.testing.assert_array_equal(samples.sigma_w, [0.9, 1.3])
 
 
-def test_float32_rounding_is_far_below_the_standard_error():
-    single, double = (sample(width=64, depth=12, n_networks=32, dtype=dtype) for dtype in ("float32", "float64"))
-    error = stats.sem(order_parameters(double), axis=0)
-    shift = np.mean(order_parameters(single) - order_parameters(double), axis=0)
-    assert np.max(np.abs(shift) / error) < 1e-3
-    assert np.any(single.gram.values != double.gram.values)
-
-
 # ---- the result -----------------------------------------------------------------------------------------------------
 
 
