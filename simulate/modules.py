@@ -62,6 +62,8 @@ def measure(
     with torch.no_grad():
         for layer, state in enumerate(_states(given, x)):
             capsules = _capsules(state, symmetry, f"the state at layer {layer}")
+            if len(capsules) != len(x):
+                raise ValueError(f"the state at layer {layer} must be of all {len(x)} inputs, got {len(capsules)}")
             widths.append(capsules.shape[1])
             capsules = capsules.double().permute(1, 2, 0)[None, :, :, None]
             scale = power_of_two(capsules.abs().amax((1, 2)).cpu().numpy())
@@ -125,12 +127,16 @@ def equivariance_error(
         raise ValueError(f"network must be a module or a function, got {network!r}")
     capsules = _capsules(x, symmetry, "x")
     with torch.no_grad():
-        plain = _capsules(network(x.clone()), symmetry, "network(x)")
+        plain = _capsules(network(x.clone()), symmetry, "network(x)").double()
+        largest = plain.abs().amax((1, 2), keepdim=True)
+        unit = torch.where(largest > 0.0, largest, 1.0)  # squares of states may under- and overflow where these do not
+        plain = plain / unit
         size = plain.flatten(1).norm(dim=1)
         worst = torch.zeros_like(size)
         for g in _group_elements(symmetry, n_elements, seed):
-            element = torch.from_numpy(g).to(capsules)
-            turned = _capsules(network(_like(capsules @ element.T, x)), symmetry, "network(x)")
+            element = torch.from_numpy(g).to(x.device)
+            turned = network(_like(capsules @ element.to(capsules).T, x))
+            turned = _same_shape(_capsules(turned, symmetry, "network(x)"), plain).double() / unit
             worst = torch.maximum(worst, (turned - plain @ element.T).flatten(1).norm(dim=1))
     return float(torch.where(worst > 0, worst / size, worst).max())
 
@@ -153,6 +159,14 @@ def _capsules(state: torch.Tensor, symmetry: Symmetry, name: str) -> torch.Tenso
     if not capsules.isfinite().all():
         raise ValueError(f"{name} must be finite, got infinities or NaN in it")
     return capsules
+
+
+def _same_shape(turned: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:
+    if turned.shape != plain.shape:
+        raise ValueError(
+            f"network(x) must have one shape for all x, got {tuple(turned.shape)} and {tuple(plain.shape)}"
+        )
+    return turned
 
 
 def _like(capsules: torch.Tensor, state: torch.Tensor) -> torch.Tensor:

@@ -206,6 +206,23 @@ def test_a_network_that_gives_nothing_for_x_but_something_for_g_x():
     assert equivariance_error(sign, -torch.ones(1, 4, 1), "O(1)") == float("inf")
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-25, 1.0, 1e25, 1e30])
+def test_states_of_any_size_are_compared(size):
+    """Their squares need not be float32; |x_i| is no symmetry of the components."""
+    x = torch.randn(2, 8, 2)
+    assert equivariance_error(lambda z: size * z.abs(), x) == pytest.approx(
+        equivariance_error(lambda z: z.abs(), x), rel=1e-5
+    )
+    assert equivariance_error(lambda z: size * z, x) < 1e-6
+    assert equivariance_error(lambda z: size**10 * z, x.double()) < 1e-14
+
+
+def test_networks_that_answer_with_another_precision():
+    x = torch.randn(2, 8, 2)
+    assert 1e-9 < equivariance_error(lambda z: z.bfloat16(), x) < 1e-2
+    assert equivariance_error(lambda z: z.to(torch.complex64), torch.randn(2, 8, dtype=torch.complex128)) < 1e-6
+
+
 def test_zero_is_equivariant():
     assert equivariance_error(lambda x: 0.0 * x, torch.ones(1, 4, 2), "U(1)") == 0.0
 
@@ -226,6 +243,14 @@ def test_bad_states(x, symmetry, message):
         measure([], x, symmetry)
     with pytest.raises(ValueError, match=message):
         equivariance_error(lambda y: y, x, symmetry)
+
+
+def test_a_network_that_loses_inputs_or_changes_its_shape():
+    with pytest.raises(ValueError, match="the state at layer 1 must be of all 3 inputs, got 2"):
+        measure([lambda z: z[:2]], torch.ones(3, 8, 2))
+    shapes = iter(range(4, 9))
+    with pytest.raises(ValueError, match="one shape for all x, got \\(2, 5, 2\\) and \\(2, 4, 2\\)"):
+        equivariance_error(lambda z: z[:, : next(shapes)], torch.ones(2, 8, 2))
 
 
 def test_a_layer_that_breaks_names_itself():
