@@ -11,8 +11,9 @@ a stack's, which keeps its states), x may be of one sequence without a batch, a 
 `batch_first` is True unless it is said, the third argument is the symmetry or the nonlinearity (a GRU's candidate has a
 ReLU unless it is said), there is one layer in one direction, and there is no `bias`, `device` or `dtype` to give
 (``layer.to(...)`` moves it). There are no packed sequences, no gradients of gradients (asking for them is an error),
-and no `torch.func` (grad, vmap, jvp), forward-mode derivatives, batched gradients or `torch.export` through the loop
-over time, whose backward pass is written by hand. Under `torch.autocast` they compute in the type of their parameters.
+and no `torch.func` (grad, vmap, jvp), forward-mode derivatives, batched gradients, `torch.export` or `torch.jit`
+through the loop over time, whose backward pass is written by hand. Under `torch.autocast` they compute in the type of
+their parameters.
 `torch.compile` takes them; as one graph (``fullgraph=True``) gated ones after
 ``torch.compiler.allow_in_graph(training.recurrent.gated.capsule_gru_states)`` (an ordinary GRU: ``gru_states``).
 
@@ -102,6 +103,14 @@ class Recurrent(nn.Module, ABC):
         kinds = [getattr(self, name) for name in ("symmetry", "nonlinearity", "padding") if hasattr(self, name)]
         stacked = [] if self.n_models is None else [f"{self.n_models} models"]
         return ", ".join(map(str, [self.input_size, self.hidden_size, *kinds, *stacked]))
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
+        """As a module's own, but with the token that this layer freezes, or none: not that of the saved one."""
+        saved, (*_, errors) = state_dict.get(f"{prefix}encoder_mask"), rest
+        if saved is None or self.encoder_mask.is_meta or torch.equal(saved.to(self.encoder_mask), self.encoder_mask):
+            super()._load_from_state_dict(state_dict, prefix, *rest)
+            return
+        errors.append(f"state_dict must be of a layer with the same frozen_token, got another {prefix}encoder_mask")
 
     def capsules(self, states: torch.Tensor) -> torch.Tensor:
         """States (..., features) as (..., D, N)."""

@@ -501,3 +501,18 @@ def _hooked():
 def test_bad_input(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_frozen_token_is_not_loaded_away():
+    """Nor frozen by loading; between layers that agree weights are handed on, also into one on no device yet."""
+    free, frozen, other = (CapsuleRNN(3, 5, frozen_token=token) for token in (None, 1, 2))
+    for layer, foreign in ((frozen, free), (free, frozen), (frozen, other)):
+        with pytest.raises(RuntimeError, match="state_dict must be of a layer with the same frozen_token"):
+            layer.load_state_dict(foreign.state_dict())
+    again = CapsuleRNN(3, 5, frozen_token=1)
+    again.load_state_dict(frozen.state_dict())
+    assert torch.equal(again.encoder, frozen.encoder)
+    with torch.device("meta"):
+        empty = CapsuleRNN(3, 5, frozen_token=1)
+    empty.load_state_dict(frozen.state_dict(), assign=True)
+    assert torch.equal(empty.encoder, frozen.encoder)
