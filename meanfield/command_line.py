@@ -18,6 +18,8 @@ def run_command(commands: Mapping[str, Callable[..., Any]], prog: str) -> int:
 def finish(command: Any) -> int:
     """Run a command to its exit code; bad values, and missing extras, end with a message and exit code 2.
 
+    Ctrl-C ends with 130, as a shell reports it.
+
     Its `run` returns the exit code, or None for 0.
     """
     try:
@@ -29,6 +31,9 @@ def finish(command: Any) -> int:
             return 0
         print(f"error: {str(error) or type(error).__name__}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 def _reader_is_gone() -> bool:

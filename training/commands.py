@@ -26,7 +26,7 @@ from .experiment import counted
 from .experiments import EXPERIMENTS, run_experiment
 from .places import COMMITTED, MINE, find, read
 from .runner import Interrupted
-from .summary import summary
+from .summary import HEAD, summary
 
 if TYPE_CHECKING:
     Name = str
@@ -194,6 +194,8 @@ class Summarise:
         if not any(self.results.glob("*.csv")):
             raise FileNotFoundError(f"results must be a folder with tables of results, got {self.results}")
         out = self.results / "README.md"
+        if out.exists() and not out.read_text().startswith(HEAD.partition("\n")[0]):
+            raise ValueError(f"results must be a folder without a README.md of its own, got {self.results}")
         with atomic_path(out) as path:
             path.write_text(summary(self.results))
         print(f"wrote {out}")

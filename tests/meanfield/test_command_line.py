@@ -11,7 +11,7 @@ import xarray as xr
 
 import meanfield.__main__ as command_line
 from meanfield import finite_width_transition, overlap_depth_scale, readable_depth
-from meanfield.command_line import run_command
+from meanfield.command_line import finish, run_command
 
 
 @pytest.fixture
@@ -172,3 +172,18 @@ def test_other_broken_pipes_are_errors(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["prog", "one"])
     assert run_command({"one": Broken, "two": Broken}, prog="prog") == 2
     assert "error: no worker" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_a_word_and_the_exit_code_of_a_shell(capsys):
+    class Interrupted:
+        def run(self):
+            raise KeyboardInterrupt
+
+    assert finish(Interrupted()) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_width_is_looked_at_before_anything_is_printed(call):
+    code, printed = call("solve", "O(4)", 1.5, "--width", 0)
+    assert (code, printed.out) == (2, "")
+    assert "width must be an integer >= 1, got 0" in printed.err

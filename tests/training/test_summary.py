@@ -98,3 +98,23 @@ def test_a_bar_does_not_end_a_cell(tmp_path):
     path = tmp_path / "figure5b_quick.csv"
     path.write_text(path.read_text().replace("a claim", "|J|^2 collapses"))
     assert "| \\|J\\|^2 collapses |" in summary(tmp_path)
+
+
+def test_somebody_s_own_readme_is_left_alone(tmp_path):
+    (tmp_path / "figure5a_cpu.csv").write_bytes((COMMITTED / "figure5a_cpu.csv").read_bytes())
+    (tmp_path / "README.md").write_text("# My project")
+    with pytest.raises(ValueError, match=r"results must be a folder without a README\.md of its own"):
+        Summarise(tmp_path).run()
+    assert (tmp_path / "README.md").read_text() == "# My project"
+
+
+@pytest.mark.parametrize("path", sorted(COMMITTED.glob("*.csv")), ids=lambda path: path.stem)
+def test_no_number_of_a_committed_result_can_change_unseen(path, tmp_path):
+    """Each has a checksum: its last digit is made another one."""
+    content = path.read_bytes()
+    at = max(content.rfind(b"%d" % digit) for digit in range(10))
+    (tmp_path / path.name).write_bytes(
+        content[:at] + (b"2" if content[at:].startswith(b"1") else b"1") + content[at + 1 :]
+    )
+    with pytest.raises(ValueError, match="must be a result as it was written, got one with other numbers"):
+        table.read(tmp_path / path.name)

@@ -8,13 +8,14 @@ target    blank      blank        blank   the symbols     blank
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 
 from meanfield.checks import whole_number
+from simulate.setup import flag
 
 from .hashing import jump, mix
 
@@ -44,6 +45,7 @@ class CopyTask:
 
     def __post_init__(self) -> None:
         whole_number("max_delay", self.max_delay, 0)
+        flag("fixed", self.fixed)
 
     @property
     def steps(self) -> int:
@@ -68,9 +70,10 @@ class CopyTask:
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
         size = whole_number("size", size, 1)
+        seeds = seed_numbers(seeds)  # before the cache, to which 9.0 is 9
         stream = len(SPLITS) * whole_number("step", step, 0) + SPLITS.index(split)
         examples = torch.arange(1, size + 1, device=device)
-        starts = mix(jump(_keys(tuple(seeds), torch.device(device)), stream + 1))
+        starts = mix(jump(_keys(seeds, torch.device(device)), stream + 1))
         words = mix(jump(starts.unsqueeze(-1), examples)).unsqueeze(-1)  # 64 random bits for each example
         symbols = FIRST_SYMBOL + ((words >> 3 * torch.arange(MEMORY, device=device)) & (SYMBOLS - 1))
         # the upper 32 bits are a fraction of 2^32, and no symbol has them: the bias is below (T_max + 1)/2^32
@@ -106,8 +109,21 @@ class CopyTask:
         return one_hot.float(), targets
 
 
+def seed_numbers(seeds: Sequence[int]) -> tuple[int, ...]:
+    """The models' seeds.
+
+    Raises
+    ------
+    ValueError
+        Unless it is a sequence of integers >= 0, one at least.
+    """
+    if not isinstance(seeds, Iterable) or not (numbers := tuple(whole_number("seeds", each, 0) for each in seeds)):
+        raise ValueError(f"seeds must be a sequence of integers, one for each model, got {seeds!r}")
+    return numbers
+
+
 @lru_cache(maxsize=8)
 def _keys(seeds: tuple[int, ...], device: torch.device) -> torch.Tensor:
     """A hash of every seed, kept: moving seeds to a GPU at every step would make the host wait."""
-    numbers = [whole_number("seeds", seed, 0) % 2**63 for seed in seeds]
+    numbers = [seed % 2**63 for seed in seeds]
     return mix(jump(torch.tensor(numbers, dtype=torch.int64, device=device), 1))

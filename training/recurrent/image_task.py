@@ -13,8 +13,10 @@ import torch
 
 from meanfield.checks import whole_number
 from simulate.data import Images, load_images
+from simulate.setup import flag
 
 from ..data import check, digest
+from .copy_task import seed_numbers
 
 TASK_SEED = 0  # of the permutation and of the split: they belong to the task, not to a run
 VALIDATION = 3000  # of MNIST's 60,000 training images
@@ -78,7 +80,7 @@ class ImageTask:
     """
 
     def __init__(self, data_dir: str | Path | None = None, *, permuted: bool = True) -> None:
-        images, self.permuted = load_images(data_dir), permuted
+        images, self.permuted = load_images(data_dir), flag("permuted", permuted)
         pixels = images.pixels[0].size
         rng = np.random.default_rng(TASK_SEED)
         self.order = rng.permutation(pixels) if permuted else np.arange(pixels)
@@ -124,8 +126,8 @@ class ImageTask:
         x : float32 (models, size, steps, 1)
         labels : int64 (models, size)
         """
-        epoch, number = divmod(step, self.batches(size))
-        orders = _orders(tuple(seeds), epoch, len(self.train), self.train.labels.device)
+        epoch, number = divmod(whole_number("step", step, 0), self.batches(size))
+        orders = _orders(seed_numbers(seeds), epoch, len(self.train), self.train.labels.device)
         return self.train[orders[:, number * size : (number + 1) * size]]
 
     def batches(self, size: int) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from meanfield.checks import real_number, whole_number
 from meanfield.symmetry import as_symmetry
-from simulate.setup import LARGEST_SEED
+from simulate.setup import LARGEST_SEED, flag
 
 from ..data import CLASSES
 from .baselines import GRU, ElmanRNN
@@ -63,7 +63,10 @@ class Setting:
             raise ValueError(f"kind must be a string such as 'U(1) RNN', got {self.kind!r}")
         if whole_number("seed", self.seed, 0) > LARGEST_SEED:
             raise ValueError(f"seed must be at most 2^64 - 1, got {self.seed}")
-        whole_number("hidden_size", self.hidden_size, 1)
+        for name in ("hidden_size", "channels"):
+            whole_number(name, getattr(self, name), 1)
+        if self.frozen_blank is not None:
+            flag("frozen_blank", self.frozen_blank)
         real_number("learning_rate", self.learning_rate, minimum=0.0)
         if self.kind == GRID and math.isqrt(self.hidden_size) ** 2 != self.hidden_size:
             raise ValueError(f"hidden_size must be a square for a grid, got {self.hidden_size}")
@@ -76,14 +79,18 @@ class Setting:
 
     def _check_kind(self) -> None:
         symmetry, _, cell = self.kind.rpartition(" ")
-        if cell not in ("RNN", "GRU"):
+        if cell not in ("RNN", "GRU") or symmetry != symmetry.strip() or (self.kind != cell and not symmetry):
             raise ValueError(f"kind must be 'RNN', 'GRU' or a symmetry and one of these, got {self.kind!r}")
         if symmetry and self.kind != GRID:
             as_symmetry(symmetry)
         if self.activation not in (("tanh",) if symmetry else ("tanh", "relu")):
             raise ValueError(f"activation must be 'tanh', or 'relu' for ordinary models, got {self.activation!r}")
-        if self.update_bias is not None and cell != "GRU":
-            raise ValueError(f"update_bias must be None for {self.kind}, which has no gates, got {self.update_bias}")
+        if self.update_bias is not None:
+            real_number("update_bias", self.update_bias)
+            if cell != "GRU":
+                raise ValueError(
+                    f"update_bias must be None for {self.kind}, which has no gates, got {self.update_bias}"
+                )
 
     @property
     def name(self) -> str:
@@ -95,8 +102,12 @@ class Setting:
 
     def build(self, inputs: int, *, every_step: bool) -> SequenceModel:
         """The model with initial weights drawn from its seed alone, whatever else draws meanwhile."""
-        generator = torch.Generator().manual_seed(self.seed)
-        return SequenceModel(self._layer(inputs, generator), CLASSES, every_step=every_step, generator=generator)
+        generator, default = torch.Generator().manual_seed(self.seed), torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)  # in another type other numbers would be drawn
+        try:
+            return SequenceModel(self._layer(inputs, generator), CLASSES, every_step=every_step, generator=generator)
+        finally:
+            torch.set_default_dtype(default)
 
     def _layer(self, inputs: int, generator: torch.Generator) -> Recurrent:
         options: dict = {

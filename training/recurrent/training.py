@@ -20,7 +20,7 @@ import torch
 import xarray as xr
 from torch.func import functional_call
 
-from meanfield.checks import real_array, whole_number
+from meanfield.checks import real_number, whole_number
 from simulate.devices import as_device, matrix_products
 from simulate.provenance import provenance
 
@@ -84,6 +84,8 @@ class Training:
         if not isinstance(task, CopyTask | ImageTask):
             raise ValueError(f"task must be a CopyTask or an ImageTask, got {task!r}")
         copying = isinstance(task, CopyTask)
+        if not isinstance(settings, Sequence) or not all(isinstance(each, Setting) for each in settings):
+            raise ValueError(f"settings must be a sequence of Setting, got {settings!r}")
         self.settings, self.device = tuple(settings), as_device(device)
         self.task = task.to(self.device) if isinstance(task, ImageTask) else task
         self.steps, self.batch = whole_number("steps", steps, 1), whole_number("batch", batch, 1)
@@ -91,7 +93,7 @@ class Training:
         self.drop_at = None if drop_at is None else whole_number("drop_at", drop_at, 1)
         for name, limit in (("clip_norm", clip_norm), ("clip_value", clip_value)):
             if limit is not None:
-                real_array(name, limit, minimum=0.0, strict=True)
+                real_number(name, limit, minimum=0.0, strict=True)
         self.clip_norm, self.clip_value = clip_norm, clip_value
         singles = [setting.build(TOKENS if copying else 1, every_step=copying) for setting in self.settings]
         self.model = stack(singles).to(self.device, torch.float32)  # whatever the default is
@@ -108,7 +110,15 @@ class Training:
     @matrix_products(tf32=False)
     @exact_convolutions()
     def advance(self) -> None:
-        """One batch for every model."""
+        """One batch for every model.
+
+        Raises
+        ------
+        RuntimeError
+            After the last step.
+        """
+        if self.step == self.steps:
+            raise RuntimeError(f"training has ended after its {self.steps} steps")
         x, targets = self._batch("train", self.step, self.batch)
         self._adam.set_rates(0.1 if self.drop_at is not None and self.step >= self.drop_at else 1.0)
         self._captured(self._update, x, targets)
@@ -118,7 +128,8 @@ class Training:
 
     def run(self, more: int | None = None) -> Training:
         """Go on to the end, or for so many steps at most."""
-        for _ in range(self.steps - self.step if more is None else min(more, self.steps - self.step)):
+        left = self.steps - self.step
+        for _ in range(left if more is None else min(whole_number("more", more, 0), left)):
             self.advance()
         return self
 

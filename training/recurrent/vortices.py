@@ -45,6 +45,7 @@ def winding_numbers(phase, *, periodic: bool) -> np.ndarray:
         raise ValueError(f"phase must have at least 2 rows and 2 columns in its last two axes, got shape {phase.shape}")
     if phase.dtype.kind not in "fiu" or not np.isfinite(phase).all():
         raise ValueError(f"phase must be finite real numbers, got {phase.dtype} with NaN, infinities or complex values")
+    phase = phase.astype(np.promote_types(phase.dtype, np.float32))  # differences of whole numbers may be negative
     if periodic:
         phase = np.concatenate([phase, phase[..., :1, :]], axis=-2)
         phase = np.concatenate([phase, phase[..., :1]], axis=-1)

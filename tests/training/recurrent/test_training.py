@@ -364,6 +364,22 @@ def test_diverged_seeds_are_counted():
         (lambda: Setting("RNN", 4, update_bias=2.0), "update_bias must be None for RNN, which has no gates, got 2"),
         (lambda: Setting("RNN", 4, encoder="low"), "encoder must be one of 'standard'"),
         (lambda: CopyTask(2).tokens(0, 1, [0], split="foo"), "split must be one of 'train', 'validation', 'test'"),
+        (lambda: Setting("U(1)  RNN", 4), "kind must be 'RNN', 'GRU' or a symmetry and one of these"),
+        (lambda: Setting(" RNN", 4), "kind must be 'RNN', 'GRU' or a symmetry and one of these"),
+        (lambda: Setting("GRU", 4, update_bias="x"), "update_bias must be a real number"),
+        (lambda: Setting("grid RNN", 9, channels=0), "channels must be an integer >= 1, got 0"),
+        (lambda: Setting("RNN", 4, frozen_blank="yes"), "frozen_blank must be True or False, got 'yes'"),
+        (lambda: CopyTask(2, "no"), "fixed must be True or False, got 'no'"),
+        (lambda: CopyTask(2).batch(0, 1, 0), "seeds must be a sequence of integers, one for each model, got 0"),
+        (lambda: CopyTask(2).batch(0, 1, []), r"seeds must be a sequence of integers, one for each model, got \[\]"),
+        (lambda: [CopyTask(2).batch(0, 1, each) for each in ([9], [9.0])], "seeds must be an integer >= 0, got 9.0"),
+        (lambda: ImageTask(permuted="no"), "permuted must be True or False, got 'no'"),
+        (lambda: ImageTask().batch(-1, 4, [0]), "step must be an integer >= 0, got -1"),
+        (lambda: ImageTask().batch(0, 4, []), "seeds must be a sequence of integers"),
+        (lambda: Training(CopyTask(2), None, 5), "settings must be a sequence of Setting, got None"),
+        (lambda: Training(CopyTask(2), ["RNN"], 5), r"settings must be a sequence of Setting, got \['RNN'\]"),
+        (lambda: Training(CopyTask(2), MIXED, 5, clip_norm=[1.0, 2.0]), "clip_norm must be one number"),
+        (lambda: Training(CopyTask(2), MIXED, 5).run(1.5), "more must be an integer >= 0, got 1.5"),
         (lambda: Training(CopyTask(2), [], 5), "models must not be empty"),
         (lambda: Training(CopyTask(2), [Setting("RNN", 4), Setting("GRU", 4)], 5), "models must be alike"),
         (lambda: Training(CopyTask(2), MIXED, 0), "steps must be an integer >= 1"),
@@ -385,3 +401,23 @@ def test_diverged_seeds_are_counted():
 def test_bad_input(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_there_is_no_step_after_the_last_one():
+    training = Training(CopyTask(1), [Setting("RNN", 3)], 2, batch=2).run()
+    assert training.run(5).step == 2
+    with pytest.raises(RuntimeError, match="training has ended after its 2 steps"):
+        training.advance()
+
+
+def test_initial_weights_do_not_depend_on_the_default_type():
+    settings = (Setting("GRU", 4, recurrent="uniform"), Setting("U(1) RNN", 4, encoder="variance 0.001"))
+    before = [setting.build(10, every_step=True).state_dict() for setting in settings]
+    torch.set_default_dtype(torch.float64)
+    try:
+        after = [setting.build(10, every_step=True).state_dict() for setting in settings]
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for first, second in zip(before, after, strict=True):
+        assert all(torch.equal(value, second[name]) for name, value in first.items())

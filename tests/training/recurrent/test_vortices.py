@@ -592,3 +592,12 @@ def test_fields_of_angles(kind):
 def test_twists_that_are_refused(small_grid, call, message):
     with pytest.raises(ValueError, match=message):
         call(*trained_model(small_grid[0]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64, np.float16])
+def test_windings_of_whole_and_narrow_numbers(dtype):
+    """Differences of unsigned numbers wrap around, and those of narrow ones overflow."""
+    phase = np.random.default_rng(0).integers(0, 120, (20, 20))
+    wanted = winding_numbers(phase.astype(float), periodic=True)
+    assert np.array_equal(winding_numbers(phase.astype(dtype), periodic=True), wanted)
+    assert np.any(wanted)
