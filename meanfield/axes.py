@@ -39,10 +39,7 @@ def axis(name: str, value: np.ndarray, argument: str | None = None) -> xr.DataAr
 
 def width_axis(width) -> xr.DataArray:
     """The widths N >= 1 as an axis."""
-    widths = real_array("width", width, minimum=1.0)
-    if np.any(widths != np.floor(widths)):
-        raise ValueError(f"width must be a whole number, got {widths[widths != np.floor(widths)].flat[0]:.6g}")
-    return axis("width", widths)
+    return axis("width", real_array("width", width, minimum=1.0))
 
 
 def sigma_w_axis(sigma_w, activation: Activation) -> xr.DataArray:

@@ -189,6 +189,4 @@ def _group_elements(group_elements, inputs: int, symmetry: Symmetry) -> np.ndarr
         raise ValueError(f"group_elements must have shape (inputs, D, D) = {(inputs, k, k)}, got {elements.shape}")
     if not np.allclose(elements @ elements.swapaxes(1, 2), np.eye(k), rtol=0.0, atol=1e-12):
         raise ValueError("group_elements must be orthogonal matrices, got one that is not")
-    if symmetry.family == "U(1)" and np.any(np.linalg.det(elements) < 0.0):
-        raise ValueError("group_elements must be rotations for U(1), got a reflection, which is not in it")
     return elements

@@ -33,12 +33,6 @@ OF_SIGMA_W = {
     "matrix_gram_map": lambda s: mf.matrix_gram_map(BLOCK, s),
     "Ensemble": lambda s: mf.Ensemble(sigma_w=s),
 }
-OF_WIDTH = {
-    "fluctuations": lambda n: mf.fluctuations(n, 1.5),
-    "phase_diffusion": lambda n: mf.phase_diffusion(2, n, 1.5, c=0.5, delta=0.4),
-    "readable_depth": lambda n: mf.readable_depth(n, 1.5, 0.9),
-    "overlap_fluctuations": lambda n: mf.overlap_fluctuations(2, n, 1.5, c=0.5, delta=0.4),
-}
 OF_C = {
     "length_map": lambda c: mf.length_map(c, 1.5),
     "correlation_map": lambda c: mf.correlation_map(0.0, c, 1.5),
@@ -521,14 +515,6 @@ def test_no_fixed_point():
             "it does not saturate, a layer still multiplies c by 2.25 where sigma_w^2 c = "
         ):
             call(1.5, activation="linear")
-
-
-@pytest.mark.parametrize("name", OF_WIDTH)
-def test_width(name):
-    """As one who mixes it up with sigma_w finds out."""
-    for bad, told in ((1.5, "width must be a whole number, got 1.5"), ([64, 2.5], "a whole number, got 2.5")):
-        with raises(told):
-            OF_WIDTH[name](bad)
 
 
 @pytest.mark.parametrize("name", OF_SIGMA_W)

@@ -234,14 +234,13 @@ def test_phase_diffusion_says_which_networks_are_wide_enough():
 
 
 def test_readable_depth_of_next_to_no_overlap():
-    """1/(2 N rho^2), which the first layer adds, is beyond floats for the first of these: there is no second one."""
-    found = readable_depth(256, 1.5, [1e-160, 1e-100])
-    np.testing.assert_array_equal(found.depth, 1.0)
+    """So little is lost in 1 - rho: no layer, which 2 N rho^2 < 1e-197 is to every digit that counts."""
+    np.testing.assert_array_equal(readable_depth(256, 1.5, [1e-160, 1e-100]).depth, 0.0)
 
 
 def test_readable_depth_says_which_networks_are_wide_enough():
     xi = [depth_scales(sigma_w).xi_delta for sigma_w in (1.1, 2.0)]
-    found = readable_depth(np.ceil([3.9 * xi[1], 4.1 * xi[1], 4.1 * xi[0]]), [1.1, 2.0], 0.9)
+    found = readable_depth([3.9 * xi[1], 4.1 * xi[1], 4.1 * xi[0]], [1.1, 2.0], 0.9)
     np.testing.assert_array_equal(found.wide.transpose("sigma_w", "width"), [[False, False, True], [False, True, True]])
     found = readable_depth([255.0, 257.0], 3.0, 0.9, "O(16)")  # a depth scale of less than 60 layers
     assert float(found.xi_delta) < 60

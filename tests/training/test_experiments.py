@@ -439,7 +439,7 @@ def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys,
     """Pressed while the first stack is at work: the second thread's next report ends it."""
     monkeypatch.setitem(PRESETS["figure3"], "quick", replace(PRESETS["figure3"]["quick"], epochs=10_000))
     monkeypatch.setattr(runner, "_gather", _pressed)
-    monkeypatch.setattr(commands, "cores", lambda: 2)
+    monkeypatch.setattr(commands, "workers", lambda _: 2)
     assert call(monkeypatch, "run", "figure3", "--results", tmp_path) == 3
     assert "the same command goes on" in capsys.readouterr().out
     saved = [torch.load(path, weights_only=True) for path in (tmp_path / ".figure3_quick").glob("stack_*.pt")]
@@ -462,7 +462,7 @@ def _interrupt(number):
 
 
 def test_control_c_does_not_end_the_processes(monkeypatch):
-    monkeypatch.setattr(commands, "cores", lambda: 1)
+    monkeypatch.setattr(commands, "workers", lambda _: 1)
     with as_executor("processes", "cpu") as processes:
         assert list(processes.map(_interrupt, range(2))) == [0, 1]
 
