@@ -196,7 +196,7 @@ def run_experiment(
     ----------
     name : of `EXPERIMENTS`
     preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"``, ``"short"``, ``"rates"``,
-        ``"longer"``, ``"longest"`` or ``"shorter"``: see `training.presets` and `training.recurrent.presets`
+        ``"longer"``, ``"longest"``, ``"shorter"`` or ``"falling"``: see `training.presets` and `training.recurrent.presets`
     out : file for the table, see :func:`training.table.write`; None writes none
     work : folder for checkpoints, of no other run; None keeps none
         At the end, once the table is written, they are removed, and the folder unless something else is in it.

@@ -46,6 +46,7 @@ class Job:
     max_delay : T_max of the copy task; None for images
     fixed_delay : whether the delay is always T_max
     steps : batches, for the copy task
+    drop_at : batches after which learning rates are a tenth, for the copy task; the paper keeps them, which None does
     epochs : for images
     images : ``"digits"`` or ``"mnist"``
     data_dir : folder with MNIST's IDX files; None downloads them
@@ -66,6 +67,7 @@ class Job:
     test_every: int = TEST_EVERY
     keep: bool = False
     device: str = "cpu"
+    drop_at: int | None = None
 
     def __post_init__(self) -> None:
         if not self.settings or not all(isinstance(setting, Setting) for setting in self.settings):
@@ -146,7 +148,13 @@ class Running(Training):
         task = job.load()
         if isinstance(task, CopyTask):
             super().__init__(
-                task, job.settings, job.steps, batch=job.batch, test_every=job.test_every, device=job.device
+                task,
+                job.settings,
+                job.steps,
+                batch=job.batch,
+                drop_at=job.drop_at,
+                test_every=job.test_every,
+                device=job.device,
             )
             return
         epoch = task.batches(job.batch)

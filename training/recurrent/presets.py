@@ -5,8 +5,9 @@ Sizes of the presets ``"paper"`` are the paper's, as are those of ``"sweep"``, w
 Their numbers are not the paper's and must not be read as such. ``"short"`` is the beginning of the paper's own
 training, with its task and settings: of Figure 6 the RNNs, all ten seeds, for 25,000 of a million batches; of Figure 7
 models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former, or the reduced run of another figure,
-where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays, and
-``"longest"`` is the former of these with more batches. Each takes a quarter of an hour or more on a CPU.
+where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays,
+``"longest"`` is the former of these with more batches, and ``"falling"`` has a rate that falls at the end. Each takes a
+quarter of an hour or more on a CPU.
 """
 
 from __future__ import annotations
@@ -87,27 +88,33 @@ def _sentence(part: dict) -> str:
     rates = ", ".join(f"{rate:g}" for rate in part["learning_rates"])
     tried = f"learning rate{'s' if len(part['learning_rates']) > 1 else ''} {rates}"
     models, seeds = ", ".join(part["models"]), counted(part["seeds"], "seed")
+    falling = f", a tenth of it after {part['drop_at']} batches" if "drop_at" in part else ""
     swapped = f"; activations {', '.join(part['activations'])}" if "activations" in part else ""
-    return f"{part['task']}: {models}{swapped}; {tried}; {seeds}, {part['length']} of {part['batch']}"
+    return f"{part['task']}: {models}{swapped}; {tried}{falling}; {seeds}, {part['length']} of {part['batch']}"
 
 
 def _told(part: Job) -> dict[str, object]:
     copying = None if part.max_delay is None else CopyTask(part.max_delay, part.fixed_delay)
     memory = {} if copying is None else {"loss_without_memory": copying.loss_without_memory}
-    return _activations(part) | {
-        "task": part.task,
-        "max_delay": part.max_delay,
-        "fixed_delay": part.fixed_delay,
-        "models": list(dict.fromkeys(each.name for each in part.settings)),
-        "learning_rates": sorted({each.learning_rate for each in part.settings}),
-        "seeds": len({each.seed for each in part.settings}),
-        "length": f"{part.steps} batches"
-        if part.max_delay is not None
-        else f"{counted(part.epochs, 'epoch')} in batches",
-        "batch": part.batch,
-        "test_every": part.test_every,
-        **memory,
-    }
+    falling = {} if part.drop_at is None else {"drop_at": part.drop_at}
+    return (
+        _activations(part)
+        | falling
+        | {
+            "task": part.task,
+            "max_delay": part.max_delay,
+            "fixed_delay": part.fixed_delay,
+            "models": list(dict.fromkeys(each.name for each in part.settings)),
+            "learning_rates": sorted({each.learning_rate for each in part.settings}),
+            "seeds": len({each.seed for each in part.settings}),
+            "length": f"{part.steps} batches"
+            if part.max_delay is not None
+            else f"{counted(part.epochs, 'epoch')} in batches",
+            "batch": part.batch,
+            "test_every": part.test_every,
+            **memory,
+        }
+    )
 
 
 def _activations(part: Job) -> dict[str, list[str]]:
@@ -384,6 +391,9 @@ PRESETS: dict[str, dict[str, Size]] = {
         "longer": _copy_symmetry(20, 15_000, (3e-3, 1e-2), range(11, 16), "U(1) GRU", batch=32),
         # set up after the run of "longer", where both still fall at the end: with the batches of "cpu"
         "longest": _copy_symmetry(20, 40_000, (3e-3, 1e-2), range(16, 21), "U(1) GRU", batch=32),
+        # set up after the run of "longest", where at 0.01 most U(1) GRUs came to be below the bound of a solved task,
+        # and one burst at the end: that rate alone, and a tenth of it in the last quarter
+        "falling": _copy_symmetry(20, 30_000, (1e-2,), range(29, 34), "U(1) GRU", batch=32, drop_at=22_500),
         # the reduced task of copy200's "cpu"; seeds 0 to 5 are those of its runs, which had U(1)'s 0.003
         "cpu": _copy_symmetry(5, 40_000, (1e-3, 3e-3, 1e-2), range(6, 11), "U(1) GRU", batch=32),
         "paper": _copy_symmetry(200, STEPS, (1e-4, 3e-4, 1e-3, 3e-3), range(10, 20), "U(1) GRU"),

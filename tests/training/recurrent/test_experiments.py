@@ -205,6 +205,15 @@ def test_image_training_follows_the_paper():
     assert (training.steps, training.drop_at, training.clip_norm, training.test_every) == (1320, 1100, 1.0, 66)
 
 
+def test_a_rate_that_falls_at_the_end():
+    """It is handed to training, told, and the same for both kinds."""
+    (part,) = PRESETS["gru_symmetry"]["falling"].parts
+    assert replace(part, settings=part.settings[:1]).start().drop_at == 22_500 == 3 * part.steps // 4
+    told = describe(PRESETS["gru_symmetry"]["falling"].settings)
+    assert "learning rate 0.01, a tenth of it after 22500 batches; 5 seeds, 30000 batches of 32" in told
+    assert "tenth" not in describe(PRESETS["gru_symmetry"]["longest"].settings)
+
+
 def test_controls():
     settings = best("copy", ["U(1) RNN", "GRU"], 2)
     assert len(settings) == 6
@@ -324,7 +333,7 @@ def test_variants_of_a_reduced_run_do_not_stand_for_it():
     """A report that names no preset is of the last one that has a result."""
     for name, presets in PRESETS.items():
         order = list(presets)
-        for variant in {"rates", "longer", "longest", "shorter"} & presets.keys():
+        for variant in {"rates", "longer", "longest", "shorter", "falling"} & presets.keys():
             assert order.index(variant) < order.index("cpu"), name
 
 
