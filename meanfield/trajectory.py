@@ -73,18 +73,22 @@ def trajectory(
         angle it goes to pi.
 
     All arrays broadcast. A single one-dimensional array gives its name to the extra dimension; xarray.DataArrays keep
-    theirs; otherwise the dimensions are ``input_0, input_1, ...``.
+    theirs; otherwise the dimensions are ``input_0, input_1, ...``. The functions of order 1/N span a grid
+    instead; here that takes names, as ``xr.DataArray([1.4, 1.5], dims="sigma_w")`` and
+    ``c=xr.DataArray([0.2, 0.3, 0.4], dims="c_0")``.
 
     Returns
     -------
     xarray.Dataset
         Over ``layer`` 0..depth: `c` and `log_c` (or `c_1, c_2, log_c_1, log_c_2`), and for two inputs `delta`, `rho`,
         `one_minus_rho` and `phi`. Where c underflows, `log_c`, `rho` and `one_minus_rho` go on; `rho` is never NaN.
+        Where c outgrows floats it is infinite.
         `one_minus_rho` keeps its relative accuracy however small it is, and 0 stays exactly 0 (for unequal norms as far
         as the floats c_1 and c_2 of a layer tell how unequal they are).
         With sigma_b or asymmetry `phi` is in [-pi, pi] from layer 1 on. With sigma_b, `rho` of U(1) and generic(k),
         k >= 2, is positive there, as `phi` has the sign; that of O(k) and generic(1) can change its own.
-        A user's activation adds `error_estimate`, the relative error that each layer adds to c and the overlap.
+        A user's activation adds `error_estimate`, the relative error that each layer adds to c and the overlap; where
+        such a function jumps, `one_minus_rho` of nearly identical inputs is off by more (see `as_activation`).
 
     Raises
     ------

@@ -9,7 +9,7 @@ import torch
 
 from meanfield.checks import real_array
 
-from ..conventions import ADAM_BETAS, ADAM_EPS  # PyTorch's defaults, which Appendix D.2.5 names
+from ..conventions import ADAM_BETAS, ADAM_EPS
 
 
 class StackedAdam:
