@@ -48,8 +48,8 @@ class FixedPoint:
     status : array (...) of str: ``"converged"``, ``"no fixed point"`` (none is found with sigma_w^2 c* up to 1e300) or
         ``"not converged"`` (also where a user's c* is estimated to be off by more than 8 %).
     stable : array (..., branches), all stable fixed points in ascending order, padded with NaN.
-    unstable : array (..., branches), all unstable ones, likewise (c = 0 in the broken phase is the usual one). Above the
-        last stable one it is where inputs begin to grow without limit, as they may where f(r)/r rises.
+    unstable : array (..., branches), all unstable ones, likewise (c = 0 in the broken phase is the usual one). Above
+        the last stable one it is where inputs begin to grow without limit, as they may where f(r)/r rises.
     error : array (...), estimated relative error of c; 1e-12 is guaranteed for the named activations.
     """
 
