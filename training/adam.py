@@ -1,4 +1,4 @@
-"""Adam on a stack: each model with its own learning rate, epsilon and clipping."""
+"""Adam on a stack: each model with its own learning rate and epsilon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ class Adam:
     """
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
         groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
         for model, row, gradient in zip(stack.models, stack.parameters, stack.gradients, strict=True):
             parameter = torch.nn.Parameter(row)  # shares the stack's memory
@@ -35,8 +34,5 @@ class Adam:
             group["lr"] = learning_rate
 
     def step(self) -> None:
-        """Clip each model's gradient, and change its parameters."""
-        for model, gradient in zip(self._stack.models, self._stack.gradients, strict=True):
-            if model.clip is not None:
-                gradient.mul_((model.clip / torch.linalg.vector_norm(gradient)).clamp(max=1.0))
+        """Change each model's parameters."""
         self.optimiser.step()

@@ -37,10 +37,10 @@ epsilon, and 1e-8 is not neutral: below the transition the first gradients of 10
 (`training.vanishing`; the experiment ``epsilon``). Nor is 1e-3: one step of it can turn the phase of a deep U(1)
 network by several radians (`training.rotation`; the experiment ``rotation``), and generic networks collapse at it that
 train with less (``learning_rate``, ``own_rate``, ``collapse``). There is no weight decay, and, since Appendix D.1
-mentions none, no gradient clipping; where clipping is asked for it is by the global norm of one model's gradient. The
-order of images is drawn anew each epoch from the model's seed, and the last, smaller batch counts. There is no
-validation set: where a learning rate or sigma_w is chosen, it is by the test accuracy of the other seeds, on the same
-images, which favours whatever is chosen, though not one kind of network (`training.criteria`).
+mentions none, no gradient clipping. The order of images is drawn anew each epoch from the model's seed, and the last,
+smaller batch counts. There is no validation set: where a learning rate or sigma_w is chosen, it is by the test accuracy
+of the other seeds, on the same images, which favours whatever is chosen, though not one kind of network
+(`training.criteria`).
 
 **Order parameter.** Figure 3 takes c* from Eq. (6) and Figure 11 from Eq. (8). Both are given for both: c of 100
 networks at initialisation, averaged over the last 30 layers, beside the fixed point. "Averaged over 100 instantiations"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from meanfield.activations import as_activation
-from meanfield.checks import real_array, sigma_w_array, whole_number
+from meanfield.checks import real_number, sigma_w_array, whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 from simulate.blocks import generator
 from simulate.devices import as_device, as_dtype
@@ -94,7 +94,6 @@ class Model:
     sigma_w : weight scale at initialisation
     seed : of the initial weights, and of the order of images
     learning_rate : Adam's
-    clip : largest norm of the gradient; a longer one is scaled down to it. None leaves gradients as they are.
     epsilon : Adam's, which is added to the root mean square that a gradient is divided by
         Squares of gradients below about 1e-18 are zero in float32; with an epsilon as small as those, steps are wrong.
     symmetric : in generic(k) layers, k >= 2, the share of the initial weights' variance that has the symmetry which the
@@ -105,18 +104,13 @@ class Model:
     sigma_w: float
     seed: int = 0
     learning_rate: float = LEARNING_RATE
-    clip: float | None = None
     epsilon: float = ADAM_EPS
     symmetric: float = 0.0
 
     def __post_init__(self) -> None:
         whole_number("seed", self.seed, 0)
-        for name in ("sigma_w", "learning_rate", "clip", "epsilon", "symmetric"):
-            value = getattr(self, name)
-            if value is None and name == "clip":
-                continue
-            if real_array(name, value, minimum=0.0, strict=name in ("clip", "epsilon")).ndim:
-                raise ValueError(f"{name} must be one number, got {value!r}")
+        for name in ("sigma_w", "learning_rate", "epsilon", "symmetric"):
+            real_number(name, getattr(self, name), minimum=0.0, strict=name == "epsilon")
         if self.symmetric > 1.0:
             raise ValueError(f"symmetric must be a share of at most 1, got {self.symmetric:g}")
 

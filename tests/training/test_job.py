@@ -18,7 +18,7 @@ from training.stack import Model, Shape, Stack
 
 from .killed import killed
 
-MODELS = (Model(1.5, 0), Model(0.7, 1), Model(1.5, 0, learning_rate=3e-3), Model(1.5, 0, clip=0.05))
+MODELS = (Model(1.5, 0), Model(0.7, 1), Model(1.5, 0, learning_rate=3e-3), Model(1.5, 0, epsilon=1e-4))
 SHAPE = Shape("U(1)", 8, 3, SIDE**2)
 
 
@@ -160,34 +160,22 @@ def test_what_a_caller_allows_does_not_reach_a_step(job, rounding, seen):
 
 
 def test_adam_by_hand():
-    """Adam's formula in numpy, and what clipping does to the gradient."""
-    models = (
-        Model(1.5, learning_rate=1e-3),
-        Model(1.5, learning_rate=0.1),
-        Model(1.5, clip=1.0),
-        Model(1.5, clip=9.0, epsilon=0.5),
-    )
+    """Adam's formula in numpy."""
+    models = (Model(1.5, learning_rate=1e-3), Model(1.5, learning_rate=0.1), Model(1.5, epsilon=0.5))
     stack = Stack(Shape("O(1)", 2, 1, 2, 2), models, dtype="float64")
     adam, start = Adam(stack), stack.parameters.numpy().copy()
-    source = np.random.default_rng(0)
-    given = source.standard_normal((3, *start.shape))
-    given *= 3.0 / np.linalg.norm(given, axis=2, keepdims=True)
+    given = np.random.default_rng(0).standard_normal((3, *start.shape))
     for gradient in given:
         stack.gradients.copy_(torch.from_numpy(gradient))
         adam.step()
-    np.testing.assert_allclose(np.linalg.norm(stack.gradients, axis=1), [3.0, 3.0, 1.0, 3.0], rtol=1e-12)
-    given[:, 2] /= 3.0
     mean, square, expected = np.zeros_like(start), np.zeros_like(start), start
     for t, gradient in enumerate(given, start=1):
         mean = ADAM_BETAS[0] * mean + (1.0 - ADAM_BETAS[0]) * gradient
         square = ADAM_BETAS[1] * square + (1.0 - ADAM_BETAS[1]) * gradient**2
-        epsilon = np.array([[ADAM_EPS], [ADAM_EPS], [ADAM_EPS], [0.5]])
+        epsilon = np.array([[ADAM_EPS], [ADAM_EPS], [0.5]])
         step = mean / (1.0 - ADAM_BETAS[0] ** t) / (np.sqrt(square / (1.0 - ADAM_BETAS[1] ** t)) + epsilon)
-        expected = expected - np.array([[1e-3], [0.1], [1e-3], [1e-3]]) * step
+        expected = expected - np.array([[1e-3], [0.1], [1e-3]]) * step
     np.testing.assert_allclose(stack.parameters, expected, rtol=1e-10)
-    stack.gradients.zero_()
-    adam.step()  # a gradient of zero is clipped to itself
-    assert stack.parameters.isfinite().all()
 
 
 def test_a_switch_is_a_new_adam_with_another_rate(job):

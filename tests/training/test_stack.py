@@ -207,7 +207,6 @@ def test_cross_entropy_by_hand():
         (lambda: Model(-1.0), "sigma_w must be >= 0, got -1"),
         (lambda: Model(1.0, -1), "seed must be an integer >= 0, got -1"),
         (lambda: Model(1.0, learning_rate=math.nan), "learning_rate must be finite"),
-        (lambda: Model(1.0, clip=0.0), "clip must be > 0, got 0"),
         (lambda: Model(1.0, epsilon=0.0), "epsilon must be > 0, got 0"),
         (lambda: Model(1.0, symmetric=-0.5), "symmetric must be >= 0, got -0.5"),
         (lambda: Model(1.0, symmetric=1.5), "symmetric must be a share of at most 1, got 1.5"),
