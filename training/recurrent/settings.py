@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 import torch
 
@@ -21,6 +24,7 @@ from .layer import Recurrent
 from .sequence import SequenceModel
 
 GRID = "grid RNN"
+_DRAWING = Lock()  # torch's default type is that of all threads
 
 
 @dataclass(frozen=True)
@@ -102,12 +106,9 @@ class Setting:
 
     def build(self, inputs: int, *, every_step: bool) -> SequenceModel:
         """The model with initial weights drawn from its seed alone, whatever else draws meanwhile."""
-        generator, default = torch.Generator().manual_seed(self.seed), torch.get_default_dtype()
-        torch.set_default_dtype(torch.float32)  # in another type other numbers would be drawn
-        try:
+        generator = torch.Generator().manual_seed(self.seed)
+        with _in_float32():
             return SequenceModel(self._layer(inputs, generator), CLASSES, every_step=every_step, generator=generator)
-        finally:
-            torch.set_default_dtype(default)
 
     def _layer(self, inputs: int, generator: torch.Generator) -> Recurrent:
         options: dict = {
@@ -126,3 +127,15 @@ class Setting:
             return (GRU if cell == "GRU" else ElmanRNN)(inputs, self.hidden_size, self.activation, **options)
         options["bias"] = self.biases == "tables" and as_symmetry(symmetry).family == "O"
         return (CapsuleGRU if cell == "GRU" else CapsuleRNN)(inputs, self.hidden_size, symmetry, **options)
+
+
+@contextmanager
+def _in_float32() -> Iterator[None]:
+    """Whatever torch's default is: in another type other numbers would be drawn. One thread at a time."""
+    with _DRAWING:
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(default)
