@@ -21,9 +21,10 @@ equally shared, so each angle has the variance
 
 the same expression for every group, with the K of its own capsules. (The symmetric noise of the diagonal blocks and of
 Q cannot turn the factor to this order: no linear map that commutes with O(k) makes antisymmetric matrices of symmetric
-ones.) All this is the leading order in 1/N. The next one enters through Delta, whose own fluctuations grow along the
-layers: E[1/Delta^2] exceeds 1/(E Delta)^2. Sampled networks (U(1), sigma_w = 1.4, random layer 0 with rho = 0.8) gain
-within 3 % of this variance by layer 10; where it is 0.25 rad^2, their variance is a third larger (N = 128 and 256).
+ones.) All this is the leading order in 1/N. The next one has fluctuations of Delta for one, which grow along the
+layers: E[1/Delta^2] exceeds 1/(E Delta)^2. Sampled networks (U(1), sigma_w = 1.4, N = 128, behind a random layer with
+rho = 0.8) have this variance within 5 % at layer 10; where it is 0.25 rad^2, at layer 30, theirs is larger by two
+fifths to a half (and at N = 256, where it gets there ten layers later, as well).
 
 Deep in a network Delta falls as A exp(-l/xi) c* with xi = xi_delta, K_0 - K_2 tends to c*^2, and the variance grows as
 xi exp(2 l/xi)/(4 N A^2). It reaches 1 rad^2 at
@@ -84,8 +85,8 @@ def phase_diffusion(
         Var phi_l = sum_{j<=l} (K_0 - K_2)(rho_{j-1})/(2 N Delta_j^2),
 
     to leading order in 1/N (derived at the top of this module). Networks of N >> xi_delta (`wide`) follow it closely as
-    long as it is some hundredths of a rad^2, and exceed it by a third where it is 0.25; from 1 rad^2 on they forget the
-    phase more slowly than exp(-variance/2) says. For O(k) it is the variance of
+    long as it is some hundredths of a rad^2, and exceed it by two fifths or more where it is 0.25; from 1 rad^2 on they
+    forget the phase more slowly than exp(-variance/2) says. For O(k) it is the variance of
     each of the k(k-1)/2 angles of the polar factor (:func:`meanfield.polar_factor`) of two inputs that differ by a
     group element; for U(1) that of phi of Eq. (10).
 
