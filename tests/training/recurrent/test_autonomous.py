@@ -4,6 +4,7 @@ import torch
 
 import meanfield
 from simulate.tangents import generators
+from training.recurrent import CapsuleRNN
 from training.recurrent.autonomous import (
     _Network,
     autocorrelation,
@@ -179,3 +180,53 @@ def test_autocorrelation_by_hand():
 def test_bad_input(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_blank_with_weights_is_a_bias():
+    """Two histories that hear one and the same token at every step, with tied weights: `meanfield.trajectory` with
+    biases, extrapolated from two widths."""
+    sigma_w, sigma_b, steps = 1.5, 0.3, 8
+    c = float(meanfield.fixed_point(sigma_w).c)
+    found = []
+    for width, count in ((64, 800), (256, 200)):
+        generator = torch.Generator().manual_seed(width)
+        products = []
+        for _ in range(count):
+            layer = CapsuleRNN(1, width, "U(1)").requires_grad_(False)
+            layer.recurrent.normal_(0.0, sigma_w / (2 * width) ** 0.5, generator=generator)
+            layer.encoder.normal_(0.0, sigma_b / 2**0.5, generator=generator)
+            one, two = torch.randn(2, width, dtype=torch.complex64, generator=generator) * c**0.5
+            start = torch.stack([one * np.exp(1j), 0.8 * one + 0.6 * two])
+            states, _ = layer(torch.ones(2, steps, 1), torch.cat([start.real, start.imag], 1)[None])
+            h = torch.complex(*layer.capsules(states).unbind(-2))
+            products.append((h[0] * h[1].conj()).mean(-1))
+        products = torch.stack(products)
+        mean = products.mean(0)
+        turned = products * mean.conj() / mean.abs()
+        found.append((mean.angle(), turned.imag.std(0) / count**0.5 / mean.abs()))
+    (narrow, narrow_error), (wide, wide_error) = found
+    phase, error = (4.0 * wide - narrow) / 3.0, torch.hypot(4.0 * wide_error, narrow_error) / 3.0
+    run = meanfield.trajectory(steps, sigma_w, c=c, delta=0.8 * c, phi=1.0, sigma_b=sigma_b)
+    theory = torch.from_numpy(run.phi.values[1:])
+    assert ((phase - theory).abs() / error).max() < 4.0
+    assert error.max() < 0.03  # the phase falls by far more
+    assert theory[-1] < 0.7
+
+
+def test_a_blank_with_weights_ends_the_memory_of_the_identity():
+    """Each capsule is alone with its field b: |h| settles at (3b)^(1/3), angles fade over 3^(1/3) b^(-2/3) steps, and
+    lengths over a third of that, to leading order in b."""
+    b = 1e-5
+    layer = CapsuleRNN(1, 1, "U(1)", recurrent="identity").double().requires_grad_(False)
+    layer.encoder.copy_(torch.tensor([[b], [0.0]]))
+    silence = torch.ones(3, 20_000, 1, dtype=torch.float64)
+    size = (3.0 * b) ** (1.0 / 3.0)
+    starts = size * torch.tensor([[1.0, 0.0], [np.cos(0.01), np.sin(0.01)], [1.01, 0.0]], dtype=torch.float64)
+    states = layer(silence, starts[None])[0]
+    assert states[0, -1, 0] == pytest.approx(size, rel=0.01)
+    steps = 3.0 ** (1.0 / 3.0) * b ** (-2.0 / 3.0)
+    angle = torch.atan2(states[1, :, 1], states[1, :, 0])
+    length = (states[2] - states[0]).norm(dim=-1)
+    for fading, scale in ((angle, steps), (length, steps / 3.0)):
+        early, late = int(scale / 2), int(1.5 * scale)
+        assert (late - early) / torch.log(fading[early] / fading[late]) == pytest.approx(scale, rel=0.02)
