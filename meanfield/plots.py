@@ -45,8 +45,8 @@ def phase_curve(diagram: xr.Dataset, quantity: str, ax: Axes, log: bool = False)
     ValueError
         If the diagram has no such quantity, or a single sigma_w.
     """
-    if "sigma_w" not in diagram.dims:
-        raise ValueError("diagram must have a dimension sigma_w, got a single one")
+    if diagram.sizes.get("sigma_w", 1) < 2:
+        raise ValueError("diagram must have a dimension sigma_w of at least two, got a single one")
     if quantity not in LONG_NAMES or quantity not in diagram:
         raise ValueError(f"quantity must be one of {', '.join(map(repr, LONG_NAMES))}, got {quantity!r}")
     if "symmetry" not in diagram.coords:

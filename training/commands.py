@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +142,8 @@ class Run:
                     time_budget=self.time_budget,
                     progress=tell,
                 )
+            except BrokenExecutor as error:
+                raise RuntimeError(f"{error} The same command goes on from {work}") from error
             except (Interrupted, KeyboardInterrupt):
                 stopped.set()  # threads that are still at work end with their next step
                 bar.close()

@@ -204,8 +204,9 @@ def test_phase_curve_of_a_part_of_a_diagram(ax):
     diagram = phase_diagram([0.9, 1.5], ["U(1)", "O(3)"])
     plots.phase_curve(diagram.isel(symmetry=1), "c_star", ax)
     np.testing.assert_array_equal(_curve(ax, "O(3)")[1], diagram.c_star[1])
-    with pytest.raises(ValueError, match="diagram must have a dimension sigma_w, got a single one"):
-        plots.phase_curve(diagram.isel(sigma_w=0), "c_star", ax)
+    for one in (diagram.isel(sigma_w=0), phase_diagram(1.5)):
+        with pytest.raises(ValueError, match="diagram must have a dimension sigma_w of at least two, got a single one"):
+            plots.phase_curve(one, "c_star", ax)
 
 
 def test_length_curve_reaches_as_far_as_its_staircases(ax):

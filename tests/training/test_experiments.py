@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
 from typing import get_args
@@ -459,6 +460,16 @@ def _interrupt(number):
     """What Ctrl-C does to a process, which has to live on."""
     os.kill(os.getpid(), signal.SIGINT)
     return number
+
+
+def test_a_killed_worker_loses_nothing_and_says_how_to_go_on(monkeypatch, capsys, tmp_path):
+    def killed(*_, **__):
+        raise BrokenProcessPool("A process was terminated abruptly.")
+
+    monkeypatch.setattr(commands, "run_experiment", killed)
+    assert call(monkeypatch, "run", "figure4", "--results", tmp_path) == 2
+    wanted = f"terminated abruptly. The same command goes on from {tmp_path / '.figure4_quick'}"
+    assert wanted in capsys.readouterr().err
 
 
 def test_control_c_does_not_end_the_processes(monkeypatch):

@@ -88,6 +88,10 @@ class ConvolutionalRNN(Recurrent):
                 self.kernel[0, :, :, KERNEL // 2, KERNEL // 2] = torch.eye(channels)
         self._draw_encoder(generator)
 
+    def extra_repr(self) -> str:
+        """As the arguments were, and the number of models in a stack."""
+        return self._told(f"side={self.side}", f"channels={self.channels}", self.padding)
+
     def grid(self, states: torch.Tensor) -> torch.Tensor:
         """States (..., features) as complex (..., channels, side, side)."""
         real, imaginary = self.capsules(states).unflatten(-1, (self.channels, self.side, self.side)).unbind(-4)

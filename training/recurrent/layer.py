@@ -100,9 +100,12 @@ class Recurrent(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         """The sizes, the kind, and the number of models in a stack."""
-        kinds = [getattr(self, name) for name in ("symmetry", "nonlinearity", "padding") if hasattr(self, name)]
+        kinds = [getattr(self, name) for name in ("symmetry", "nonlinearity") if hasattr(self, name)]
+        return self._told(self.hidden_size, *kinds)
+
+    def _told(self, *kinds: object) -> str:
         stacked = [] if self.n_models is None else [f"{self.n_models} models"]
-        return ", ".join(map(str, [self.input_size, self.hidden_size, *kinds, *stacked]))
+        return ", ".join(map(str, [self.input_size, *kinds, *stacked]))
 
     def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
         """As a module's own, but with the token that this layer freezes, or none: not that of the saved one."""

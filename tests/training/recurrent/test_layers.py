@@ -382,7 +382,7 @@ def test_repr_is_a_summary():
     assert repr(CapsuleGRU(3, 4, "O(3)")) == "CapsuleGRU(3, 4, O(3))"
     assert repr(GRU(3, 4)) == "GRU(3, 4, relu)"
     assert repr(stack([ElmanRNN(3, 4)] * 2)) == "ElmanRNN(3, 4, tanh, 2 models)"
-    assert repr(ConvolutionalRNN(3, 5, 2)) == "ConvolutionalRNN(3, 50, circular)"
+    assert repr(ConvolutionalRNN(3, 5, 2)) == "ConvolutionalRNN(3, side=5, channels=2, circular)"
 
 
 def test_readouts():
