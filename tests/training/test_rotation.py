@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from training.adam import Adam
 from training.conventions import ADAM_BETAS, ADAM_EPS
 from training.data import Source, load
 from training.job import Job
@@ -50,13 +51,18 @@ def test_a_network_turned_by_hand(monkeypatch):
     """A step that turns every layer by one angle and stretches it turns the output by the sum of all of them."""
     turned = job("U(1)", Model(0.01, 0), Model(0.01, 1))  # the hidden layers are linear there
 
-    def step(self):
-        a, b = self._stack.views(self._stack.parameters)[HIDDEN].chunk(2, 2)
-        z = torch.complex(a, b) * 1.1 * torch.exp(1j * torch.tensor([0.3, -0.2]))[:, None, None, None]
-        a.copy_(z.real)
-        b.copy_(z.imag)
+    class Turning(Adam):
+        def __init__(self, stack):
+            super().__init__(stack)
+            self.hidden = stack.views(stack.parameters)[HIDDEN]
 
-    monkeypatch.setattr("training.adam.Adam.step", step)
+        def step(self):
+            a, b = self.hidden.chunk(2, 2)
+            z = torch.complex(a, b) * 1.1 * torch.exp(1j * torch.tensor([0.3, -0.2]))[:, None, None, None]
+            a.copy_(z.real)
+            b.copy_(z.imag)
+
+    monkeypatch.setattr("training.job.Adam", Turning)
     found = follow(turned, 3)
     assert np.isnan(found.turn[0]).all()
     np.testing.assert_allclose(found.turn[1:], np.broadcast_to([1.5, -1.0], (3, 2)), atol=1e-5)
