@@ -84,7 +84,7 @@ def phase_diffusion(
 
         Var phi_l = sum_{j<=l} (K_0 - K_2)(rho_{j-1})/(2 N Delta_j^2),
 
-    to leading order in 1/N (derived at the top of this module). Networks of N >> xi_delta (`wide`) follow it closely as
+    to leading order in 1/N (derived at the top of this module). Networks of N >> xi_delta follow it closely as
     long as it is some hundredths of a rad^2, and exceed it by two fifths or more where it is 0.25; from 1 rad^2 on they
     forget the phase more slowly than exp(-variance/2) says. For O(k) it is the variance of
     each of the k(k-1)/2 angles of the polar factor (:func:`meanfield.polar_factor`) of two inputs that differ by a
@@ -115,7 +115,6 @@ def phase_diffusion(
         Over ``layer`` 0..depth, and ``sigma_w``, ``c_0`` or ``d_0``, ``delta_0`` or ``one_minus_rho_0``, and ``width``
         where they are sequences: `c`, `delta` and `rho` (at infinite width), `step_variance` and `variance`, in rad^2,
         which depend on rho alone: infinite where rho^2 underflows, and at sigma_w = 0 the limit of small sigma_w.
-        `wide` says whether N > 4 xi_delta and N > k^2 (D for k), as order 1/N needs.
         The attribute `generators` counts the angles. Of sampled networks `simulate.ensemble_statistics` has, for U(1),
         `drift_var`, and for both `coherence`, exp(-(k-1) variance/2) to leading order.
 
@@ -135,16 +134,9 @@ def phase_diffusion(
     steps = _steps(path, symmetry, activation, first)
     variables = {name: path[name] for name in ("c", "delta", "rho")}
     variables |= {"step_variance": steps / widths, "variance": _summed(steps) / widths}
-    variables["wide"] = _wide(
-        widths, scale.copy(data=depth_scales(scale.values, symmetry, activation).xi_delta), symmetry
-    )
     out = table(variables, (scale, start, overlap, widths), symmetry, activation, LONG_NAMES)
     k = symmetry.capsule_dimension
     return out.assign_attrs(generators=k * (k - 1) // 2)
-
-
-def _wide(widths: xr.DataArray, xi: xr.DataArray, symmetry: Symmetry) -> xr.DataArray:
-    return (widths > 4.0 * xi) & (widths > symmetry.capsule_dimension**2)
 
 
 def _with_angles(symmetry: str | Symmetry) -> Symmetry:
@@ -227,7 +219,7 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
         "asymptotic": asymptotic,
         "xi_delta": xi,
         "amplitude": amplitude,
-        "wide": _wide(widths, xi, symmetry),
+        "wide": (widths > 4.0 * xi) & (widths > symmetry.capsule_dimension**2),
     }
     return table(variables, (scale, overlap, widths), symmetry, activation, LONG_NAMES)
 

@@ -227,10 +227,11 @@ def test_a_phase_that_the_first_layer_ends_is_readable_for_less_than_a_layer():
     assert below < 1.0 < above < below + 1e-4
 
 
-def test_phase_diffusion_says_which_networks_are_wide_enough():
-    widths = [64, 100, 1000]
-    both = phase_diffusion(2, widths, [1.3, 1.5], c=0.4, delta=0.3).wide, readable_depth(widths, [1.3, 1.5], 0.9).wide
-    assert both[0].values.tolist() == both[1].values.tolist() == [[False, False, True], [False, True, True]]
+@pytest.mark.parametrize("sigma_w", [0.5, 1.0, 1.5])
+def test_phase_diffusion_needs_no_fixed_point(sigma_w):
+    """Linear networks have none above the transition; rho stays, and every layer adds the same."""
+    found = phase_diffusion(3, 64, sigma_w, c=0.5, delta=0.4, activation="linear")
+    np.testing.assert_allclose(found.step_variance[1:], (1.0 - 0.8**2) / (2 * 64 * 0.8**2), rtol=1e-12)
 
 
 def test_readable_depth_of_next_to_no_overlap():

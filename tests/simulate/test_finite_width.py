@@ -7,7 +7,7 @@ limit up to order 1/N^2, which is below the standard errors here. Five standard 
 import numpy as np
 import pytest
 
-from meanfield import Ensemble, as_gram, as_symmetry, fixed_point, length_map
+from meanfield import Ensemble, as_gram, as_symmetry, depth_scales, fixed_point, length_map
 from meanfield.anisotropy import anisotropy_trajectory
 from meanfield.finite_width import finite_width_transition
 from meanfield.fluctuations import fluctuation_trajectory, fluctuations
@@ -283,7 +283,7 @@ def test_how_far_the_leading_order_of_the_phase_s_variance_goes():
     )
     found = summary(samples).isel(sigma_w=0)
     variance = phase_diffusion(depth, width, 1.4, d=1.0, delta=0.8).variance.values
-    assert bool(phase_diffusion(depth, width, 1.4, d=1.0, delta=0.8).wide)
+    assert width > 4.0 * depth_scales(1.4).xi_delta
     early, late = ((found.drift_var[at], found.drift_var_se[at], variance[at] - variance[0]) for at in (10, 30))
     assert late[2] == pytest.approx(0.25, abs=0.01)
     measured, error, theory = map(float, early)
