@@ -14,18 +14,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import cuda
 
 WARM_UP = 3  # calls before the capture, in which libraries are loaded and choose their kernels
+_RECORDING = Lock()  # one graph at a time, whatever other threads do meanwhile
 
 
 class Captured:
     """Calls functions; on a CUDA device by replaying a graph, one for each function and shape of its inputs.
 
-    While a graph is recorded, no other thread may allocate memory on a CUDA device: CUDA would end the recording.
+    Threads may record and replay graphs of their own side by side; each needs a stream of its own for that.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class Captured:
             return function(*inputs)
         key = (function.__name__, *((each.shape, each.dtype) for each in inputs))
         if key not in self._recordings:
-            with cuda.device(self.device):
+            with _RECORDING, cuda.device(self.device):
                 self._recordings[key] = self._record(function, inputs)
         return self._recordings[key].replay(inputs)
 
@@ -66,7 +68,8 @@ class Captured:
         self._warm_up(function, static)
         graph, before = cuda.CUDAGraph(), cuda.current_stream()
         try:
-            with cuda.graph(graph, pool=self._pool, stream=self._stream):
+            # what other threads ask of the device meanwhile is none of this graph's
+            with cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
                 outputs = function(*static)
         except BaseException:
             cuda.set_stream(before)  # a capture that fails may leave its own stream behind

@@ -113,7 +113,7 @@ def run(
     if not every >= 0.0:
         raise ValueError(f"every must be a number of seconds >= 0, got {every!r}")
     checkpoint = None if checkpoint is None else Path(checkpoint)
-    with _settings(job.device):
+    with _settings(job.device), _own_stream(job.device):
         training = job.start()
         if checkpoint is not None and checkpoint.exists():
             training.restore(checkpoint)
@@ -215,6 +215,17 @@ def _done(work: float, future: Future[Outcome], note: Note | None) -> float:
 def _save(training: Training, checkpoint: Path | None) -> None:
     if checkpoint is not None:
         training.save(checkpoint)
+
+
+@contextmanager
+def _own_stream(device: str) -> Iterator[None]:
+    """On a GPU a stream for this job, beside which those of other threads can run."""
+    place = as_device(device)
+    if place.type != "cuda":
+        yield
+        return
+    with torch.cuda.device(place), torch.cuda.stream(torch.cuda.Stream()):
+        yield
 
 
 @contextmanager

@@ -70,7 +70,7 @@ class Stream:
 
 
 @contextmanager
-def recording(tape: Tape, pool, stream):
+def recording(tape: Tape, pool, stream, capture_error_mode):
     """As `torch.cuda.graph`, whose stream stays current where the capture cannot be ended."""
     before = FakeCuda.current_stream()
     FakeCuda.set_stream(stream)

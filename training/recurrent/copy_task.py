@@ -69,11 +69,15 @@ class CopyTask:
         """
         if split not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}")
-        size = whole_number("size", size, 1)
-        seeds = seed_numbers(seeds)  # before the cache, to which 9.0 is 9
-        stream = len(SPLITS) * whole_number("step", step, 0) + SPLITS.index(split)
+        step, size = whole_number("step", step, 0), whole_number("size", size, 1)
+        return self._tokens(step, size, seed_keys(seeds, device), split)
+
+    def _tokens(
+        self, step: int | torch.Tensor, size: int, keys: torch.Tensor, split: str
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        device, stream = keys.device, len(SPLITS) * step + SPLITS.index(split)
         examples = torch.arange(1, size + 1, device=device)
-        starts = mix(jump(_keys(seeds, torch.device(device)), stream + 1))
+        starts = mix(jump(keys, stream + 1))
         words = mix(jump(starts.unsqueeze(-1), examples)).unsqueeze(-1)  # 64 random bits for each example
         symbols = FIRST_SYMBOL + ((words >> 3 * torch.arange(MEMORY, device=device)) & (SYMBOLS - 1))
         # the upper 32 bits are a fraction of 2^32, and no symbol has them: the bias is below (T_max + 1)/2^32
@@ -104,9 +108,17 @@ class CopyTask:
         x : float32 (models, size, steps, 10), one-hot
         targets : int64 (models, size, steps)
         """
-        inputs, targets = self.tokens(step, size, seeds, device, split)
-        one_hot = inputs.unsqueeze(-1) == torch.arange(TOKENS, device=device)
-        return one_hot.float(), targets
+        return _encoded(*self.tokens(step, size, seeds, device, split))
+
+    def training_batch(self, step: torch.Tensor, size: int, keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of ``"train"``, for a CUDA graph to replay: of a step that a tensor holds, and :func:`seed_keys`."""
+        return _encoded(*self._tokens(step, size, keys, "train"))
+
+
+def _encoded(inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs as one-hot vectors."""
+    one_hot = inputs.unsqueeze(-1) == torch.arange(TOKENS, device=inputs.device)
+    return one_hot.float(), targets
 
 
 def seed_numbers(seeds: Sequence[int]) -> tuple[int, ...]:
@@ -122,8 +134,19 @@ def seed_numbers(seeds: Sequence[int]) -> tuple[int, ...]:
     return numbers
 
 
+def seed_keys(seeds: Sequence[int], device: torch.device | str) -> torch.Tensor:
+    """A hash of every seed, int64 (models,), from which a model's examples are drawn.
+
+    Raises
+    ------
+    ValueError
+        As :func:`seed_numbers`.
+    """
+    return _keys(seed_numbers(seeds), torch.device(device))  # checked before the cache, to which 9.0 is 9
+
+
 @lru_cache(maxsize=8)
 def _keys(seeds: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    """A hash of every seed, kept: moving seeds to a GPU at every step would make the host wait."""
+    """Kept: moving seeds to a GPU at every step would make the host wait."""
     numbers = [seed % 2**63 for seed in seeds]
     return mix(jump(torch.tensor(numbers, dtype=torch.int64, device=device), 1))

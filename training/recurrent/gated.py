@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 
+from . import fused
 from .recurrence import EPSILON
 from .steps import POINTWISE, add_product, first_order, in_float32, rows, slope, stretch, weight_gradient, with_start
 
@@ -31,6 +32,8 @@ def gru_states(
     -------
     h^1 to h^steps, (..., steps, batch, N)
     """
+    if fused.fits(start, weight):
+        return fused.gru_states(drive, start, weight, bias, name)
     return _GRUStates.apply(drive, start, weight, bias, name)
 
 
@@ -59,6 +62,8 @@ def capsule_gru_states(
     h^1 to h^steps, (..., steps, batch, D, N)
     """
     tensors = drive, gates, start, weight, gate_weight
+    if fused.fits(start, weight, gate_weight):
+        return fused.capsule_gru_states(*tensors, epsilon)
     return in_float32(lambda *tensors: _CapsuleGRUStates.apply(*tensors, epsilon), *tensors)
 
 

@@ -145,7 +145,7 @@ class ImageTask:
         return ImageSet(torch.from_numpy(rows.astype(np.uint8)), torch.from_numpy(images.labels[which]), images.white)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)  # stacks may be trained side by side, each in an epoch of its own
 def _orders(seeds: tuple[int, ...], epoch: int, images: int, device: torch.device) -> torch.Tensor:
     """An epoch's images for every model, moved to the device once for all its steps."""
     orders = np.stack([np.random.default_rng([seed, epoch]).permutation(images) for seed in seeds])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 
+from . import fused
 from .steps import POINTWISE, add_product, first_order, in_float32, rows, slope, stretch, weight_gradient, with_start
 
 EPSILON = 1e-8  # of Eq. (61), (65)
@@ -59,6 +60,8 @@ def capsule_states(
     -------
     h^1 to h^steps, (..., steps, batch, D, N)
     """
+    if fused.fits(start, weight):
+        return fused.capsule_states(drive, start, weight, epsilon)
     return in_float32(lambda *tensors: _CapsuleStates.apply(*tensors, epsilon), drive, start, weight)
 
 
@@ -76,6 +79,8 @@ def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Ten
     -------
     h^1 to h^steps, (..., steps, batch, N)
     """
+    if fused.fits(start, weight):
+        return fused.pointwise_states(drive, start, weight, name)
     return _PointwiseStates.apply(drive, start, weight, name)
 
 

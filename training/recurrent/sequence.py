@@ -57,7 +57,12 @@ class SequenceModel(nn.Module):
             states = last if self.layer.n_models is None else last.unsqueeze(-3)
         if self.invariant:
             states = lengths(self.layer.capsules(states))
-        logits = affine(states, self.readout_weight, self.readout_bias)
+        if self.every_step and self.layer.batch_first:  # states lie step by step in memory: they are not moved
+            return self._logits(states.transpose(-3, -2)).transpose(-3, -2)
+        logits = self._logits(states)
         if self.every_step:
             return logits
         return logits[0] if self.layer.n_models is None else logits.squeeze(-3)
+
+    def _logits(self, states: torch.Tensor) -> torch.Tensor:
+        return affine(states, self.readout_weight, self.readout_bias)

@@ -34,15 +34,19 @@ class StackedAdam:
             raise ValueError(f"learning_rates must be one for each of {models} models, got shape {rates.shape}")
         self.learning_rates = torch.from_numpy(rates).to(self.parameters[0])
         self.step_count = 0
-        self._mean = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self._square = [torch.zeros_like(parameter) for parameter in self.parameters]
+        # of all parameters, one behind the other: few operations, whose number is what counts on a GPU
+        sizes = [parameter.numel() for parameter in self.parameters]
+        self._mean, self._square = (self.parameters[0].new_zeros(sum(sizes)) for _ in range(2))
+        models = torch.arange(rates.size, device=self._mean.device)
+        self._model = torch.cat([models.repeat_interleave(size // rates.size) for size in sizes])
+        self._views = [self._by_parameter(moment) for moment in (self._mean, self._square)]
         # numbers that change from step to step, in tensors, where a CUDA graph of `update` finds them
         self._rates, self._correction = self.learning_rates.clone(), self.learning_rates.new_ones(())
 
     @property
     def moments(self) -> list[torch.Tensor]:
         """What :meth:`update` changes besides the parameters."""
-        return [*self._mean, *self._square]
+        return [self._mean, self._square]
 
     def step(self, factor: float = 1.0) -> None:
         """Change all parameters by their gradients, learning rates times `factor`; gradients are dropped.
@@ -66,25 +70,30 @@ class StackedAdam:
     @torch.no_grad()
     def update(self) -> None:
         """The second half of :meth:`step`: all of it on the device, so that a CUDA graph can hold it."""
-        gradients = _gradients(self.parameters)
-        torch._foreach_lerp_(self._mean, gradients, 1.0 - ADAM_BETAS[0])
-        torch._foreach_mul_(self._square, ADAM_BETAS[1])
-        torch._foreach_addcmul_(self._square, gradients, gradients, 1.0 - ADAM_BETAS[1])
-        for parameter, mean, square in zip(self.parameters, self._mean, self._square, strict=True):
-            rates = along_models(self._rates, parameter)
-            parameter.sub_(rates * mean / square.div(self._correction).sqrt_().add_(ADAM_EPS))
+        gradient = torch.cat([each.flatten() for each in _gradients(self.parameters)])
+        self._mean.lerp_(gradient, 1.0 - ADAM_BETAS[0])
+        self._square.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1.0 - ADAM_BETAS[1])
+        scale = self._square.div(self._correction).sqrt_().add_(ADAM_EPS)
+        torch._foreach_sub_(self.parameters, self._by_parameter(self._rates[self._model].mul_(self._mean).div_(scale)))
+        for parameter in self.parameters:
             parameter.grad = None
 
     def state(self) -> dict:
         """All that :meth:`restore` needs."""
-        return {"step_count": self.step_count, "mean": self._mean, "square": self._square}
+        mean, square = self._views
+        return {"step_count": self.step_count, "mean": mean, "square": square}
 
     def restore(self, state: dict) -> None:
         """Go on from a state."""
         self.step_count = state["step_count"]
-        for own, saved in ((self._mean, state["mean"]), (self._square, state["square"])):
+        for own, saved in zip(self._views, (state["mean"], state["square"]), strict=True):
             for tensor, value in zip(own, saved, strict=True):
                 tensor.copy_(value)
+
+    def _by_parameter(self, numbers: torch.Tensor) -> list[torch.Tensor]:
+        """Views of numbers of all parameters, in their shapes."""
+        parts = numbers.split([parameter.numel() for parameter in self.parameters])
+        return [part.view_as(parameter) for part, parameter in zip(parts, self.parameters, strict=True)]
 
 
 @torch.no_grad()
@@ -94,18 +103,21 @@ def clip_norms(parameters: Iterable[torch.nn.Parameter], largest: float) -> None
     As with :func:`torch.nn.utils.clip_grad_norm_` a gradient whose square overflows becomes zero, and the model stands
     still; one with an infinite component becomes NaN.
     """
+    parameters = list(parameters)
     gradients = _gradients(parameters)
     squares = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients])
     scale = (largest / squares.sum(0).sqrt()).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(along_models(scale, gradient))
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        # not in place: two parameters may have one gradient between them
+        parameter.grad = gradient * along_models(scale, gradient)
 
 
 @torch.no_grad()
 def clip_values(parameters: Iterable[torch.nn.Parameter], largest: float) -> None:
     """Cut every component of the gradients at +- `largest`."""
-    for gradient in _gradients(parameters):
-        gradient.clamp_(-largest, largest)
+    parameters = list(parameters)
+    for parameter, gradient in zip(parameters, _gradients(parameters), strict=True):
+        parameter.grad = gradient.clamp(-largest, largest)
 
 
 def along_models(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

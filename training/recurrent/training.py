@@ -27,7 +27,7 @@ from simulate.provenance import provenance
 from .. import checkpoint
 from ..captured import Captured
 from .convolutional import exact_convolutions
-from .copy_task import TOKENS, CopyTask
+from .copy_task import TOKENS, CopyTask, seed_keys
 from .image_task import ImageSet, ImageTask
 from .rows import LONG_NAMES
 from .settings import Setting
@@ -102,6 +102,7 @@ class Training:
         at_once = CPU_SHARE if self.device.type == "cpu" else len(singles)
         self._shares = [slice(first, first + at_once) for first in range(0, len(singles), at_once)]
         self._seeds = [setting.seed for setting in self.settings]
+        self._keys = seed_keys(self._seeds, self.device)
         self._train_loss = torch.zeros(len(self.settings), dtype=torch.float64, device=self.device)
         self._captured = Captured(self.device, [*self._parameters, *self._adam.moments, self._train_loss])
         self._records: dict[str, list[list[float]]] = {"step": [], "train_loss": []}
@@ -119,9 +120,11 @@ class Training:
         """
         if self.step == self.steps:
             raise RuntimeError(f"training has ended after its {self.steps} steps")
-        x, targets = self._batch("train", self.step, self.batch)
         self._adam.set_rates(0.1 if self.drop_at is not None and self.step >= self.drop_at else 1.0)
-        self._captured(self._update, x, targets)
+        if isinstance(self.task, CopyTask):
+            self._captured(self._update_on_copies, torch.full((), self.step, device=self.device))
+        else:
+            self._captured(self._update, *self._batch("train", self.step, self.batch))
         self.step += 1
         if self.step % self.test_every == 0 or self.step == self.steps:
             self._record()
@@ -188,11 +191,16 @@ class Training:
             self._adam.restore(state["adam"])
             checkpoint.copy_(self._train_loss, state["train_loss"])
 
+    def _update_on_copies(self, step: torch.Tensor) -> None:
+        """:meth:`_update` with the batch of a step, which is drawn where the graph is."""
+        assert isinstance(self.task, CopyTask)
+        self._update(*self.task.training_batch(step, self.batch, self._keys))
+
     def _update(self, x: torch.Tensor, targets: torch.Tensor) -> None:
         """From a batch to new weights: what a graph replays, so every tensor that stays is changed in place."""
         shares = [self._gradients(x[share], targets[share], share) for share in self._shares]
         for parameter, *parts in zip(self._parameters, *shares, strict=True):
-            parameter.grad = torch.cat(parts)
+            parameter.grad = torch.cat(parts) if len(parts) > 1 else parts[0]
         if self.clip_norm is not None:
             clip_norms(self._parameters, self.clip_norm)
         if self.clip_value is not None:
