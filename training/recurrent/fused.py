@@ -2,14 +2,15 @@
 
 The functions have the arguments of those, where these are documented, and the same values to rounding. They are for
 float32 numbers, a number of units that fits the matrix units and the registers of a GPU, and capsules of two components
-whose weights mix them (U(1), generic(2)): :func:`fits`. For all else there are the loops. Gradients of gradients are not
-available.
+whose weights mix them (U(1), generic(2)): :func:`fits`. For all else there are the loops. Gradients of gradients are
+not available.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -29,7 +30,7 @@ def fits(start: torch.Tensor, *weights: torch.Tensor) -> bool:
     dense = inputs == n if not capsules else start.shape[-2] == PAIRS and inputs == PAIRS * n
     if not (start.is_cuda and start.dtype == torch.float32 and n in UNITS and dense):
         return False
-    gpu = torch.cuda.get_device_properties(start.device)
+    gpu: Any = torch.cuda.get_device_properties(start.device)
     numbers = sum(weight.shape[-2] * weight.shape[-1] for weight in weights)
     return (
         find_spec("triton") is not None

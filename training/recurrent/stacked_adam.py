@@ -74,8 +74,9 @@ class StackedAdam:
         self._mean.lerp_(gradient, 1.0 - ADAM_BETAS[0])
         self._square.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1.0 - ADAM_BETAS[1])
         scale = self._square.div(self._correction).sqrt_().add_(ADAM_EPS)
-        torch._foreach_sub_(self.parameters, self._by_parameter(self._rates[self._model].mul_(self._mean).div_(scale)))
-        for parameter in self.parameters:
+        steps = self._by_parameter(self._rates[self._model].mul_(self._mean).div_(scale))
+        for parameter, step in zip(self.parameters, steps, strict=True):
+            parameter.sub_(step)
             parameter.grad = None
 
     def state(self) -> dict:
