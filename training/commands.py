@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from tqdm.std import tqdm
 
 from meanfield.files import atomic_path
-from simulate.devices import workers
+from simulate.devices import as_device, workers
 
 from . import table
 from .experiment import counted
@@ -27,6 +27,8 @@ from .experiments import EXPERIMENTS, run_experiment
 from .places import COMMITTED, MINE, find, read
 from .runner import Interrupted
 from .summary import HEAD, summary
+
+ON_GPU = 8  # stacks at a time, if it has memory for so many: one alone leaves most of it idle
 
 if TYPE_CHECKING:
     Name = str
@@ -40,7 +42,7 @@ else:
 def as_executor(name: str, device: str) -> Iterator[Executor]:
     """``"threads"`` or ``"processes"``, or a dask scheduler's address.
 
-    One for each core that this process may use (`taskset` says which); one in all for a GPU.
+    One for each core that this process may use (`taskset` says which). Threads share a GPU, processes do not.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def as_executor(name: str, device: str) -> Iterator[Executor]:
     """
     number = workers(device)
     if name == "threads":
-        with ThreadPoolExecutor(number) as threads:
+        with ThreadPoolExecutor(number if as_device(device).type == "cpu" else ON_GPU) as threads:
             yield threads
     elif name == "processes":
         # a fork would inherit locks that torch's threads hold

@@ -140,6 +140,11 @@ class Job:
         """The same of all steps; loads the images."""
         return self.cost * self.steps(len(load(self.source).train))
 
+    @property
+    def share(self) -> float:
+        """Of its GPU's memory: all of it, as its stack is as large as the memory allows."""
+        return 1.0
+
     def start(self) -> Training:
         """The stack before its first step.
 

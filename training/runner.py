@@ -12,6 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Condition
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,6 +78,10 @@ class Job(Protocol):
     def work(self) -> float:
         """Floating-point operations in all, about."""
 
+    @property
+    def share(self) -> float:
+        """Of its GPU's memory; what is at work there at a time adds up to one at most."""
+
     def start(self) -> Training:
         """The job before its first step."""
 
@@ -113,7 +118,7 @@ def run(
     if not every >= 0.0:
         raise ValueError(f"every must be a number of seconds >= 0, got {every!r}")
     checkpoint = None if checkpoint is None else Path(checkpoint)
-    with _settings(job.device), _own_stream(job.device):
+    with _settings(job.device), _GPUS.place(job, deadline), _own_stream(job.device):
         training = job.start()
         if checkpoint is not None and checkpoint.exists():
             training.restore(checkpoint)
@@ -215,6 +220,39 @@ def _done(work: float, future: Future[Outcome], note: Note | None) -> float:
 def _save(training: Training, checkpoint: Path | None) -> None:
     if checkpoint is not None:
         training.save(checkpoint)
+
+
+class _Places:
+    """Jobs on GPUs wait here until there is room beside those that are at work."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, float] = {}
+        self._changed = Condition()
+
+    @contextmanager
+    def place(self, job: Job, deadline: float) -> Iterator[None]:
+        """Room for one; Interrupted when there is none by the deadline. Jobs on a CPU need none."""
+        if as_device(job.device).type == "cpu":
+            yield
+            return
+        with self._changed:
+            while self._others(job) and self._others(job) + job.share > 1.0:
+                if not self._changed.wait(None if math.isinf(deadline) else max(0.0, deadline - time.time())):
+                    raise Interrupted
+            self._taken[job.device] = self._others(job) + job.share
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken[job.device] -= job.share
+                self._changed.notify_all()
+
+    def _others(self, job: Job) -> float:
+        taken = self._taken.get(job.device, 0.0)
+        return taken if taken > 1e-9 else 0.0  # of sums and differences
+
+
+_GPUS = _Places()
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import torch
 from meanfield.checks import whole_number
 from simulate.setup import flag
 
-from .hashing import jump, mix
+from . import fused
+from .hashing import GAMMA, jump, mix
 
 BLANK, GO, TOKENS = 0, 9, 10
 FIRST_SYMBOL, SYMBOLS = 1, 8  # symbols are 1 to 8
@@ -112,7 +113,25 @@ class CopyTask:
 
     def training_batch(self, step: torch.Tensor, size: int, keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The same of ``"train"``, for a CUDA graph to replay: of a step that a tensor holds, and :func:`seed_keys`."""
-        return _encoded(*self._tokens(step, size, keys, "train"))
+        if not fused.have_kernels(keys.device):
+            return _encoded(*self._tokens(step, size, keys, "train"))
+        return self.in_one_kernel(step, size, keys)
+
+    def in_one_kernel(self, step: torch.Tensor, size: int, keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """:meth:`training_batch` of a GPU, where launches are what takes time."""
+        x = torch.empty(len(keys), size, self.steps, TOKENS, device=keys.device)
+        targets = torch.empty(len(keys), size, self.steps, dtype=torch.int64, device=keys.device)
+        tensors = step, keys, x, targets
+        fused.kernels().copy_examples[len(keys), size](
+            *tensors, size, self.steps, self.max_delay, FIXED=self.fixed, LENGTH=_power_of_two(self.steps),
+            MEMORY=MEMORY, GO=GO, TOKENS=TOKENS, STREAMS=len(SPLITS), GAMMA=GAMMA,
+        )  # fmt: skip
+        return x, targets
+
+
+def _power_of_two(number: int) -> int:
+    """The least that is not below a number."""
+    return 1 << (number - 1).bit_length()
 
 
 def _encoded(inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,6 +8,7 @@ not available.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -32,12 +33,15 @@ def fits(start: torch.Tensor, *weights: torch.Tensor) -> bool:
         return False
     gpu: Any = torch.cuda.get_device_properties(start.device)
     numbers = sum(weight.shape[-2] * weight.shape[-1] for weight in weights)
-    return (
-        find_spec("triton") is not None
-        and torch.version.hip is None
-        and (gpu.major, gpu.minor) >= AMPERE
-        and _shared_memory(numbers) <= gpu.shared_memory_per_block_optin
-    )
+    return have_kernels(start.device) and _shared_memory(numbers) <= gpu.shared_memory_per_block_optin
+
+
+@cache
+def have_kernels(device: torch.device) -> bool:
+    """Whether a device can run them: an NVIDIA GPU of 2020 or later, where Triton is installed."""
+    if device.type != "cuda" or torch.version.hip is not None or find_spec("triton") is None:
+        return False
+    return torch.cuda.get_device_capability(device) >= AMPERE
 
 
 def _shared_memory(numbers: int) -> float:
@@ -83,7 +87,7 @@ def _alone_or_stacked(
     return function.apply(*(tensor.unsqueeze(0) for tensor in tensors), option)[0]
 
 
-def _kernels() -> ModuleType:
+def kernels() -> ModuleType:
     """Imported where it is needed: Triton comes with PyTorch for CUDA, and not with that for a CPU."""
     from . import kernels
 
@@ -114,7 +118,7 @@ class _PointwiseStates(torch.autograd.Function):
         drive, start, weight = drive.contiguous(), start.contiguous(), weight.contiguous()
         ctx.sizes, ctx.relu = _sizes(drive, start), relu
         states = _more(start, drive.shape[1] + 1)
-        _launch(_kernels().pointwise_forward, drive, start, weight, states, sizes=ctx.sizes, RELU=relu)
+        _launch(kernels().pointwise_forward, drive, start, weight, states, sizes=ctx.sizes, RELU=relu)
         ctx.save_for_backward(states, weight)
         return states[:, 1:]
 
@@ -124,7 +128,7 @@ class _PointwiseStates(torch.autograd.Function):
         states, weight = ctx.saved_tensors
         gradient = gradient.contiguous()
         dq, d_start = torch.empty_like(gradient), torch.empty_like(gradient[:, 0])
-        kernel = _kernels().pointwise_backward
+        kernel = kernels().pointwise_backward
         _launch(kernel, gradient, states, weight, dq, d_start, sizes=ctx.sizes, RELU=ctx.relu)
         return dq, d_start, weight_gradient(states[:, :-1], dq), None
 
@@ -135,7 +139,7 @@ class _CapsuleStates(torch.autograd.Function):
         drive, start, weight = drive.contiguous(), start.contiguous(), weight.contiguous()
         ctx.sizes, ctx.epsilon = _sizes(drive, start), epsilon
         states, q = _more(start, drive.shape[1] + 1), torch.empty_like(drive)
-        kernel = _kernels().capsule_forward
+        kernel = kernels().capsule_forward
         _launch(kernel, drive, start, weight, states, q, sizes=ctx.sizes, epsilon=(epsilon,))
         ctx.save_for_backward(states, q, weight)
         return states[:, 1:]
@@ -146,7 +150,7 @@ class _CapsuleStates(torch.autograd.Function):
         states, q, weight = ctx.saved_tensors
         gradient, n = gradient.contiguous(), weight.shape[-1]
         dq, d_start = torch.empty_like(q), torch.empty_like(q[:, 0])
-        kernel = _kernels().capsule_backward
+        kernel = kernels().capsule_backward
         _launch(kernel, gradient, q, weight, dq, d_start, sizes=ctx.sizes, epsilon=(ctx.epsilon,))
         return dq, d_start, weight_gradient(rows(states[:, :-1], n), rows(dq, n)), None
 
@@ -160,7 +164,7 @@ class _GRUStates(torch.autograd.Function):
         states, inner, candidate = _more(start, steps + 1), _more(start, steps), _more(start, steps)
         gates = drive.new_empty(*drive.shape[:-1], 2 * n)
         tensors = drive, start, weight, bias.contiguous(), states, gates, inner, candidate
-        _launch(_kernels().gru_forward, *tensors, sizes=ctx.sizes, RELU=relu)
+        _launch(kernels().gru_forward, *tensors, sizes=ctx.sizes, RELU=relu)
         ctx.save_for_backward(states, gates, inner, candidate, weight)
         return states[:, 1:]
 
@@ -173,7 +177,7 @@ class _GRUStates(torch.autograd.Function):
         # blocks, `weight` and `bias` the last three
         d, d_start = gradient.new_empty(*gradient.shape[:-1], 4 * n), torch.empty_like(gradient[:, 0])
         tensors = gradient, states, gates, inner, candidate, weight, d, d_start
-        _launch(_kernels().gru_backward, *tensors, sizes=ctx.sizes, RELU=ctx.relu)
+        _launch(kernels().gru_backward, *tensors, sizes=ctx.sizes, RELU=ctx.relu)
         d_sums = d[..., n:]
         d_weight = weight_gradient(states[:, :-1], d_sums)
         return d[..., : 3 * n], d_start, d_weight, d_sums.sum((-3, -2)), None
@@ -188,7 +192,7 @@ class _CapsuleGRUStates(torch.autograd.Function):
         states, q, resets = _more(start, drive.shape[1] + 1), torch.empty_like(drive), torch.empty_like(drive)
         lengths, gates = torch.empty_like(states[..., 0, :]), torch.empty_like(gate_drive)
         tensors = drive, gate_drive, start, weight, gate_weight, states, lengths, q, resets, gates
-        _launch(_kernels().capsule_gru_forward, *tensors, sizes=ctx.sizes, epsilon=(epsilon,))
+        _launch(kernels().capsule_gru_forward, *tensors, sizes=ctx.sizes, epsilon=(epsilon,))
         ctx.save_for_backward(states, lengths, q, resets, gates, weight, gate_weight)
         return states[:, 1:]
 
@@ -199,6 +203,6 @@ class _CapsuleGRUStates(torch.autograd.Function):
         gradient, n = gradient.contiguous(), weight.shape[-1]
         dq, d_gates, d_start = torch.empty_like(q), torch.empty_like(gates), torch.empty_like(q[:, 0])
         tensors = gradient, states, q, gates, weight, gate_weight, dq, d_gates, d_start
-        _launch(_kernels().capsule_gru_backward, *tensors, sizes=ctx.sizes, epsilon=(ctx.epsilon,))
+        _launch(kernels().capsule_gru_backward, *tensors, sizes=ctx.sizes, epsilon=(ctx.epsilon,))
         d_weight = weight_gradient(rows(resets, n), rows(dq, n))
         return dq, d_gates, d_start, d_weight, weight_gradient(lengths[:, :-1], d_gates), None

@@ -94,6 +94,12 @@ class Job:
         """The same of all steps; loads the images."""
         return self.cost * self._steps()
 
+    @property
+    def share(self) -> float:
+        """Of its GPU's memory: twice what a step needs, for the graphs of other batch sizes hold on to theirs."""
+        needed = len(self.settings) * self._memory(self.settings[0])
+        return 0.0 if self.device == "cpu" else min(1.0, needed / (SHARE * self._gpu()))
+
     def split(self) -> list[Job]:
         """Jobs of models that can share a stack: on a CPU few models each, on a GPU as many as it has memory for."""
         ordered = sorted(self.settings, key=_shape)
@@ -107,10 +113,15 @@ class Job:
     def _at_once(self, setting: Setting) -> int:
         if self.device == "cpu":
             return ON_CPU
-        states = 4.0 * self.batch * self._sequence * _components(setting)
-        # of all memory, not of what is free: a run that is gone on with must be shared out in the same way
-        memory = min(LARGEST_GPU, gpu_memory(self.device))
-        return max(1, int(SHARE * memory / (states * room(setting.kind))))
+        return max(1, int(SHARE * self._gpu() / self._memory(setting)))
+
+    def _memory(self, setting: Setting) -> float:
+        """Bytes that a training step of a model needs, about."""
+        return 4.0 * self.batch * self._sequence * _components(setting) * room(setting.kind)
+
+    def _gpu(self) -> int:
+        """Bytes that are used of a GPU: of all, not of what is free, as a run must be gone on with as it was."""
+        return min(LARGEST_GPU, gpu_memory(self.device))
 
     @property
     def _sequence(self) -> int:

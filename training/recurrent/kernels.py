@@ -98,10 +98,10 @@ def pointwise_forward(
     for t in range(steps):
         drive += size
         states += size
-        later = tl.load(drive + here, mask=mask & (t + 1 < steps), other=0.0)
+        next_u = tl.load(drive + here, mask=mask & (t + 1 < steps), other=0.0)
         h = psi(u + product(h, w), RELU)
         tl.store(states + here, h, mask=mask)
-        u = later
+        u = next_u
 
 
 @triton.jit
@@ -121,14 +121,14 @@ def pointwise_backward(
     for t in range(steps):
         gradient -= size
         states -= size
-        sooner = mask & (t + 1 < steps)
-        g = tl.load(gradient + here, mask=sooner, other=0.0)
-        before = tl.load(states + here, mask=sooner, other=0.0)
+        more = mask & (t + 1 < steps)
+        g = tl.load(gradient + here, mask=more, other=0.0)
+        next_h = tl.load(states + here, mask=more, other=0.0)
         d = dh * slope(h, RELU)
         tl.store(dq + here, d, mask=mask)
         dq -= size
         dh = g + product(d, w)
-        h = before
+        h = next_h
     tl.store(d_start + model * size + here, dh, mask=mask)
 
 
@@ -154,7 +154,7 @@ def capsule_forward(drive, start, weight, states, qs, steps, batch, epsilon, N: 
         drive += size
         states += size
         more = mask & (t + 1 < steps)
-        later_a, later_b = tl.load(drive + a, mask=more, other=0.0), tl.load(drive + b, mask=more, other=0.0)
+        next_a, next_b = tl.load(drive + a, mask=more, other=0.0), tl.load(drive + b, mask=more, other=0.0)
         qa = ua + product(ha, aa) + product(hb, ba)
         qb = ub + product(ha, ab) + product(hb, bb)
         gain = gain_of(length(qa, qb), epsilon)
@@ -164,7 +164,7 @@ def capsule_forward(drive, start, weight, states, qs, steps, batch, epsilon, N: 
         tl.store(states + a, ha, mask=mask)
         tl.store(states + b, hb, mask=mask)
         qs += size
-        ua, ub = later_a, later_b
+        ua, ub = next_a, next_b
 
 
 @triton.jit
@@ -188,7 +188,7 @@ def capsule_backward(gradient, qs, weight, dq, d_start, steps, batch, epsilon, N
         qs -= size
         more = mask & (t + 1 < steps)
         ga, gb = tl.load(gradient + a, mask=more, other=0.0), tl.load(gradient + b, mask=more, other=0.0)
-        sooner_a, sooner_b = tl.load(qs + a, mask=more, other=0.0), tl.load(qs + b, mask=more, other=0.0)
+        next_a, next_b = tl.load(qs + a, mask=more, other=0.0), tl.load(qs + b, mask=more, other=0.0)
         radius = length(qa, qb)
         gain = gain_of(radius, epsilon)
         along = (da * qa + db * qb) * stretch(radius, gain, epsilon)
@@ -197,7 +197,7 @@ def capsule_backward(gradient, qs, weight, dq, d_start, steps, batch, epsilon, N
         tl.store(dq + b, db, mask=mask)
         dq -= size
         da, db = ga + product(da, aa) + product(db, ab), gb + product(da, ba) + product(db, bb)
-        qa, qb = sooner_a, sooner_b
+        qa, qb = next_a, next_b
     tl.store(d_start + a, da, mask=mask)
     tl.store(d_start + b, db, mask=mask)
 
@@ -234,9 +234,9 @@ def gru_forward(
         drive += 3 * size
         states += size
         more = mask & (t + 1 < steps)
-        later_n = tl.load(drive + three, mask=more, other=0.0)
-        later_r = tl.load(drive + three + N, mask=more, other=0.0)
-        later_z = tl.load(drive + three + 2 * N, mask=more, other=0.0)
+        next_n = tl.load(drive + three, mask=more, other=0.0)
+        next_r = tl.load(drive + three + N, mask=more, other=0.0)
+        next_z = tl.load(drive + three + 2 * N, mask=more, other=0.0)
         r = sigmoid(ur + br + product(h, wr))
         z = sigmoid(uz + bz + product(h, wz))
         m = bn + product(h, wn)
@@ -250,7 +250,7 @@ def gru_forward(
         gates += 2 * size
         inner += size
         candidate += size
-        un, ur, uz = later_n, later_r, later_z
+        un, ur, uz = next_n, next_r, next_z
 
 
 @triton.jit
@@ -275,16 +275,20 @@ def gru_backward(
     d += 4 * last
     states += (model + 1) * (steps + 1) * size - 2 * size  # what the last step begins with
     dh = tl.load(gradient + one, mask=mask, other=0.0)
+    h, m = tl.load(states + one, mask=mask, other=0.0), tl.load(inner + one, mask=mask, other=0.0)
+    c = tl.load(candidate + one, mask=mask, other=0.0)
+    r, z = tl.load(gates + two, mask=mask, other=0.0), tl.load(gates + two + N, mask=mask, other=0.0)
     for t in range(steps):
         gradient -= size
-        g = tl.load(gradient + one, mask=mask & (t + 1 < steps), other=0.0)
-        h, m = tl.load(states + one, mask=mask, other=0.0), tl.load(inner + one, mask=mask, other=0.0)
-        c = tl.load(candidate + one, mask=mask, other=0.0)
-        r, z = tl.load(gates + two, mask=mask, other=0.0), tl.load(gates + two + N, mask=mask, other=0.0)
         states -= size
         inner -= size
         candidate -= size
         gates -= 2 * size
+        more = mask & (t + 1 < steps)
+        g = tl.load(gradient + one, mask=more, other=0.0)
+        next_h, next_m = tl.load(states + one, mask=more, other=0.0), tl.load(inner + one, mask=more, other=0.0)
+        next_c = tl.load(candidate + one, mask=more, other=0.0)
+        next_r, next_z = tl.load(gates + two, mask=more, other=0.0), tl.load(gates + two + N, mask=more, other=0.0)
         d_candidate = dh * (1.0 - z) * slope(c, RELU)
         d_r = d_candidate * m * r * (1.0 - r)
         d_z = dh * (h - c) * z * (1.0 - z)
@@ -295,6 +299,7 @@ def gru_backward(
         tl.store(d + four + 3 * N, d_inner, mask=mask)
         d -= 4 * size
         dh = g + dh * z + product(d_r, wr) + product(d_z, wz) + product(d_inner, wn)
+        h, m, c, r, z = next_h, next_m, next_c, next_r, next_z
     tl.store(d_start + model * size + one, dh, mask=mask)
 
 
@@ -335,8 +340,8 @@ def capsule_gru_forward(
         states += size
         lengths += batch * N
         more = mask & (t + 1 < steps)
-        later_a, later_b = tl.load(drive + a, mask=more, other=0.0), tl.load(drive + b, mask=more, other=0.0)
-        later_r, later_z = tl.load(gate_drive + a, mask=more, other=0.0), tl.load(gate_drive + b, mask=more, other=0.0)
+        next_a, next_b = tl.load(drive + a, mask=more, other=0.0), tl.load(drive + b, mask=more, other=0.0)
+        next_r, next_z = tl.load(gate_drive + a, mask=more, other=0.0), tl.load(gate_drive + b, mask=more, other=0.0)
         r, z = sigmoid(ur + product(size_h, wr)), sigmoid(uz + product(size_h, wz))
         ra, rb = ha * r, hb * r
         qa = ua + product(ra, aa) + product(rb, ba)
@@ -357,7 +362,7 @@ def capsule_gru_forward(
         gates += size
         resets += size
         qs += size
-        ua, ub, ur, uz = later_a, later_b, later_r, later_z
+        ua, ub, ur, uz = next_a, next_b, next_r, next_z
 
 
 @triton.jit
@@ -383,16 +388,19 @@ def capsule_gru_backward(
     states += (model + 1) * (steps + 1) * size - 2 * size  # what the last step begins with
     d_start += model * size
     da, db = tl.load(gradient + a, mask=mask, other=0.0), tl.load(gradient + b, mask=mask, other=0.0)
+    ha, hb = tl.load(states + a, mask=mask, other=0.0), tl.load(states + b, mask=mask, other=0.0)
+    qa, qb = tl.load(qs + a, mask=mask, other=0.0), tl.load(qs + b, mask=mask, other=0.0)
+    r, z = tl.load(gates + a, mask=mask, other=0.0), tl.load(gates + b, mask=mask, other=0.0)
     for t in range(steps):
         gradient -= size
-        more = mask & (t + 1 < steps)
-        ga, gb = tl.load(gradient + a, mask=more, other=0.0), tl.load(gradient + b, mask=more, other=0.0)
-        ha, hb = tl.load(states + a, mask=mask, other=0.0), tl.load(states + b, mask=mask, other=0.0)
-        qa, qb = tl.load(qs + a, mask=mask, other=0.0), tl.load(qs + b, mask=mask, other=0.0)
-        r, z = tl.load(gates + a, mask=mask, other=0.0), tl.load(gates + b, mask=mask, other=0.0)
         states -= size
         qs -= size
         gates -= size
+        more = mask & (t + 1 < steps)
+        ga, gb = tl.load(gradient + a, mask=more, other=0.0), tl.load(gradient + b, mask=more, other=0.0)
+        next_ha, next_hb = tl.load(states + a, mask=more, other=0.0), tl.load(states + b, mask=more, other=0.0)
+        next_qa, next_qb = tl.load(qs + a, mask=more, other=0.0), tl.load(qs + b, mask=more, other=0.0)
+        next_r, next_z = tl.load(gates + a, mask=more, other=0.0), tl.load(gates + b, mask=more, other=0.0)
         radius = length(qa, qb)
         gain = gain_of(radius, epsilon)
         d_z = (da * (ha - qa * gain) + db * (hb - qb * gain)) * z * (1.0 - z)
@@ -411,5 +419,39 @@ def capsule_gru_backward(
         size_h = length(ha, hb)
         along_h = (product(d_r, wr) + product(d_z, wz)) / tl.where(size_h == 0.0, 1.0, size_h)
         da, db = ga + da * z + reset_a * r + ha * along_h, gb + db * z + reset_b * r + hb * along_h
+        ha, hb, qa, qb, r, z = next_ha, next_hb, next_qa, next_qb, next_r, next_z
     tl.store(d_start + a, da, mask=mask)
     tl.store(d_start + b, db, mask=mask)
+
+
+@triton.jit
+def shuffled(state):
+    """SplitMix64's output function, as in `hashing`."""
+    state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9
+    state = (state ^ (state >> 27)) * 0x94D049BB133111EB
+    return state ^ (state >> 31)
+
+
+@triton.jit
+def copy_examples(
+    step, keys, x, targets, batch, length, max_delay,
+    FIXED: tl.constexpr, LENGTH: tl.constexpr, MEMORY: tl.constexpr, GO: tl.constexpr, TOKENS: tl.constexpr,
+    STREAMS: tl.constexpr, GAMMA: tl.constexpr,
+):  # fmt: skip
+    """One training example of the copy task, as in `copy_task`: the inputs, one-hot, and the targets."""
+    model, example = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    stream = STREAMS * tl.load(step).to(tl.uint64) + 1
+    start = shuffled(tl.load(keys + model).to(tl.uint64) + stream * GAMMA)
+    word = shuffled(start + (example + 1).to(tl.uint64) * GAMMA)
+    go = MEMORY + max_delay if FIXED else MEMORY + (((word >> 32) * (max_delay + 1)) >> 32).to(tl.int32)
+    t, token = tl.arange(0, LENGTH), tl.arange(0, 16)
+    first, recalled = t < MEMORY, t - go - 1
+    answer = (recalled >= 0) & (recalled < MEMORY)
+    place = tl.where(first, t, tl.where(answer, recalled, 0))
+    symbol = 1 + ((word >> (3 * place).to(tl.uint64)) & 7).to(tl.int32)
+    shown = tl.where(first, symbol, tl.where(t == go, GO, 0))
+    here = (model * batch + example) * length
+    there, inside = here + t, t < length
+    tl.store(targets + there, tl.where(answer, symbol, 0).to(tl.int64), mask=inside)
+    one_hot = tl.where(shown[:, None] == token[None, :], 1.0, 0.0)
+    tl.store(x + there[:, None] * TOKENS + token[None, :], one_hot, mask=inside[:, None] & (token[None, :] < TOKENS))

@@ -31,15 +31,21 @@ from torch import nn
 from meanfield.checks import whole_number
 
 from .initial import check_schemes, encoder_
+from .steps import portions
 
 
 def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """x W^T + b for x (..., steps, batch, in), W (..., out, in), b (..., out); a stack may share its x."""
     if weight.ndim == 2:
         return nn.functional.linear(x, weight, bias)
-    flat = x.flatten(-3, -2).expand(len(weight), -1, -1)
+    models, steps = len(weight), x.shape[-3]
+    flat, parts = x.flatten(-3, -2).expand(models, -1, -1), portions(steps) if x.is_cuda else 1
+    if parts > 1:  # the gradients of weights are then sums over as many products
+        flat = flat.unflatten(1, (parts, -1)).flatten(0, 1)
+        weight = weight.unsqueeze(1).expand(-1, parts, -1, -1).flatten(0, 1)
+        bias = None if bias is None else bias.unsqueeze(1).expand(-1, parts, -1).flatten(0, 1)
     product = flat @ weight.mT if bias is None else torch.baddbmm(bias.unsqueeze(-2), flat, weight.mT)
-    return product.unflatten(-2, x.shape[-3:-1])
+    return product.view(models, steps, *x.shape[-2:-1], -1)
 
 
 class Recurrent(nn.Module, ABC):

@@ -37,8 +37,8 @@ class StackedAdam:
         # of all parameters, one behind the other: few operations, whose number is what counts on a GPU
         sizes = [parameter.numel() for parameter in self.parameters]
         self._mean, self._square = (self.parameters[0].new_zeros(sum(sizes)) for _ in range(2))
-        models = torch.arange(rates.size, device=self._mean.device)
-        self._model = torch.cat([models.repeat_interleave(size // rates.size) for size in sizes])
+        index = torch.arange(rates.size, device=self._mean.device)
+        self._model = torch.cat([index.repeat_interleave(size // rates.size) for size in sizes])
         self._views = [self._by_parameter(moment) for moment in (self._mean, self._square)]
         # numbers that change from step to step, in tensors, where a CUDA graph of `update` finds them
         self._rates, self._correction = self.learning_rates.clone(), self.learning_rates.new_ones(())

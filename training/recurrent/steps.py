@@ -12,6 +12,7 @@ from functools import wraps
 
 import torch
 
+PORTIONS = 8
 POINTWISE = {"tanh": torch.tanh_, "relu": torch.relu_}
 
 
@@ -36,8 +37,20 @@ def add_product(term: torch.Tensor, state: torch.Tensor, weight: torch.Tensor, o
 
 
 def weight_gradient(before: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    """The sum over steps of state^T gradient, both (..., steps, rows, n), as one product."""
-    return before.flatten(-3, -2).mT @ gradient.flatten(-3, -2)
+    """The sum over steps of state^T gradient, both (..., steps, rows, n), as one product, or some on a GPU."""
+    if not before.is_cuda:
+        return before.flatten(-3, -2).mT @ gradient.flatten(-3, -2)
+    parts = portions(before.shape[-3])
+    before, gradient = (x.unflatten(-3, (parts, -1)).flatten(-3, -2) for x in (before, gradient))
+    return (before.mT @ gradient).sum(-3)
+
+
+def portions(steps: int) -> int:
+    """Into how many equal parts to divide a product over all steps on a GPU: the smallest divisor from PORTIONS on.
+
+    Such a product is long and its result small, and there a library leaves most of a GPU idle.
+    """
+    return next(parts for parts in range(min(PORTIONS, steps), steps + 1) if steps % parts == 0)
 
 
 def first_order(backward: Callable) -> Callable:

@@ -108,8 +108,6 @@ class Training:
         self._records: dict[str, list[list[float]]] = {"step": [], "train_loss": []}
         self.step = 0
 
-    @matrix_products(tf32=False)
-    @exact_convolutions()
     def advance(self) -> None:
         """One batch for every model.
 
@@ -196,6 +194,8 @@ class Training:
         assert isinstance(self.task, CopyTask)
         self._update(*self.task.training_batch(step, self.batch, self._keys))
 
+    @matrix_products(tf32=False)
+    @exact_convolutions()
     def _update(self, x: torch.Tensor, targets: torch.Tensor) -> None:
         """From a batch to new weights: what a graph replays, so every tensor that stays is changed in place."""
         shares = [self._gradients(x[share], targets[share], share) for share in self._shares]
@@ -216,6 +216,8 @@ class Training:
         self._train_loss[share].add_(losses.detach())
         return torch.autograd.grad(losses.sum(), leaves)
 
+    @matrix_products(tf32=False)
+    @exact_convolutions()
     def _logits(self, x: torch.Tensor) -> torch.Tensor:
         return self.model(x)
 

@@ -9,7 +9,8 @@ pytest.importorskip("triton")
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels are defined
 
-from training.recurrent import fused, gated, recurrence
+from training.recurrent import CopyTask, fused, gated, recurrence
+from training.recurrent.copy_task import seed_keys
 from training.recurrent.recurrence import EPSILON
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -122,3 +123,15 @@ def test_what_fits_on_a_gpu():
     assert not fits((3, 3, 16), (48, 48))
     assert not fits((3, 20), (20, 20))
     assert not fits((3, 32), (32, 32), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "task", [CopyTask(0), CopyTask(1), CopyTask(100), CopyTask(1, True), CopyTask(25, True)], ids=repr
+)
+def test_examples_of_the_copy_task_are_the_same(task):
+    seeds = [0, 5, 2**63 + 1]
+    keys = seed_keys(seeds, DEVICE)
+    for step in (0, 10**6):
+        found = task.in_one_kernel(torch.full((), step, device=DEVICE), 50, keys)
+        for one, other in zip(found, task.batch(step, 50, seeds), strict=True):
+            assert torch.equal(one.cpu(), other)
