@@ -52,7 +52,7 @@ class Training(Protocol):
     def steps(self) -> int: ...
 
     def advance(self) -> None:
-        """One step of all models."""
+        """One step of all models, or a few."""
 
     def save(self, path: Path) -> None:
         """Write everything that the rest depends on, whole or not at all."""
@@ -133,10 +133,11 @@ def run(
             if time.time() >= deadline:
                 _save(training, checkpoint)
                 raise Interrupted
+            before = training.step
             training.advance()
             try:
                 if progress is not None:
-                    progress(job.cost)
+                    progress(job.cost * (training.step - before))
                 if note is not None:
                     note.write(job.cost * training.step)
             except BaseException:  # whoever is told may stop the run; between two steps the state is whole

@@ -1,9 +1,10 @@
 """The sizes at which each recurrent experiment is run.
 
-Sizes of the presets ``"paper"`` are the paper's, as are those of ``"sweep"``, which selects what ``"paper"`` trains.
-``"cpu"`` and ``"quick"`` are reduced tasks, with shorter delays, fewer batches and fewer seeds; digits stand for MNIST.
-Their numbers are not the paper's and must not be read as such. ``"short"`` is the beginning of the paper's own
-training, with its task and settings: of Figure 6 the RNNs, all ten seeds, for 25,000 of a million batches; of Figure 7
+Sizes of the presets ``"paper"`` are the paper's, as are those of ``"sweep"``, which selects what ``"paper"`` trains,
+and of ``"rnns"``, the half of Figure 6's ``"paper"`` that has the RNNs. ``"cpu"`` and ``"quick"`` are reduced tasks,
+with shorter delays, fewer batches and fewer seeds; digits stand for MNIST. Their numbers are not the paper's and must
+not be read as such. ``"short"`` and ``"grus"`` are the beginning of the paper's own training, with its task and
+settings: of Figure 6 all ten seeds of the RNNs for 25,000 of a million batches, and of the GRUs for 50,000; of Figure 7
 models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former, or the reduced run of another figure,
 where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays,
 ``"longest"`` is the former of these with more batches, and ``"falling"`` has a rate that falls at the end. Each takes a
@@ -353,6 +354,8 @@ PRESETS: dict[str, dict[str, Size]] = {
         "rates": Size((_with_rates(_RNNS, (3e-4, 1e-3, 3e-3), 1e-3, 25, 25_000, range(10, 15)),)),
         # before "cpu", which has both panels of the figure and stays the larger of the two
         "short": Size((_copy(_RNNS, 25, 10, 25_000),)),
+        "grus": Size((Job(best(COPY, _GRUS, 10), 100, steps=50_000),)),
+        "rnns": Size((_copy(_RNNS, 25, 10, test_every=20_000),)),  # for a table of a reasonable size
         "cpu": Size((_short(_RNNS, 10, 40_000, (1e-3, 3e-4), 5), _short(_GRUS, 20, 15_000, (3e-3, 1e-3), 5))),
         "sweep": Size(
             (

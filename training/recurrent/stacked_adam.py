@@ -40,8 +40,6 @@ class StackedAdam:
         index = torch.arange(rates.size, device=self._mean.device)
         self._model = torch.cat([index.repeat_interleave(size // rates.size) for size in sizes])
         self._views = [self._by_parameter(moment) for moment in (self._mean, self._square)]
-        # numbers that change from step to step, in tensors, where a CUDA graph of `update` finds them
-        self._rates, self._correction = self.learning_rates.clone(), self.learning_rates.new_ones(())
 
     @property
     def moments(self) -> list[torch.Tensor]:
@@ -57,24 +55,32 @@ class StackedAdam:
             When a parameter has no gradient.
         """
         _gradients(self.parameters)  # before anything changes
-        self.set_rates(factor)
-        self.update()
+        self.update(torch.tensor(self.count(factor), dtype=torch.float64, device=self._mean.device))
 
-    def set_rates(self, factor: float = 1.0) -> None:
-        """The first half of :meth:`step`: count it, and work out its learning rates and bias correction."""
+    def count(self, factor: float = 1.0) -> tuple[float, float]:
+        """The first half of :meth:`step`: count it, and work out what :meth:`update` needs.
+
+        Returns
+        -------
+        What multiplies the learning rates, `factor` and the correction of the mean; the correction of the squares.
+        """
         self.step_count += 1
         first, second = (1.0 - beta**self.step_count for beta in ADAM_BETAS)
-        torch.mul(self.learning_rates, factor / first, out=self._rates)
-        self._correction.fill_(second)
+        return factor / first, second
 
     @torch.no_grad()
-    def update(self) -> None:
-        """The second half of :meth:`step`: all of it on the device, so that a CUDA graph can hold it."""
+    def update(self, numbers: torch.Tensor) -> None:
+        """The second half of :meth:`step`: all of it on the device, so that a CUDA graph can hold it.
+
+        Parameters
+        ----------
+        numbers : what :meth:`count` returned, (2,)
+        """
         gradient = torch.cat([each.flatten() for each in _gradients(self.parameters)])
         self._mean.lerp_(gradient, 1.0 - ADAM_BETAS[0])
         self._square.mul_(ADAM_BETAS[1]).addcmul_(gradient, gradient, value=1.0 - ADAM_BETAS[1])
-        scale = self._square.div(self._correction).sqrt_().add_(ADAM_EPS)
-        steps = self._by_parameter(self._rates[self._model].mul_(self._mean).div_(scale))
+        rates, scale = self.learning_rates * numbers[0], self._square.div(numbers[1]).sqrt_().add_(ADAM_EPS)
+        steps = self._by_parameter(rates[self._model].mul_(self._mean).div_(scale))
         for parameter, step in zip(self.parameters, steps, strict=True):
             parameter.sub_(step)
             parameter.grad = None

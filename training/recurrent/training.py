@@ -39,6 +39,7 @@ BATCH = 128
 TEST_BATCH = 50
 TEST_EVERY = 1000  # steps
 LAST_TESTS = 100  # batches of a copy task behind its last number, by which models are chosen and compared
+TOGETHER = 20  # steps of a copy task in one CUDA graph: the host is then not what they wait for
 CPU_SHARE = 2  # models run at a time on a CPU, whose cache holds no more of them
 SOLVED = 1e-4  # cross-entropy on test batches of a copy task that counts as solved
 
@@ -118,20 +119,21 @@ class Training:
         """
         if self.step == self.steps:
             raise RuntimeError(f"training has ended after its {self.steps} steps")
-        self._adam.set_rates(0.1 if self.drop_at is not None and self.step >= self.drop_at else 1.0)
-        if isinstance(self.task, CopyTask):
-            self._captured(self._update_on_copies, torch.full((), self.step, device=self.device))
-        else:
-            self._captured(self._update, *self._batch("train", self.step, self.batch))
-        self.step += 1
-        if self.step % self.test_every == 0 or self.step == self.steps:
-            self._record()
+        self._take(1)
+
+    def proceed(self, until: int | None = None) -> None:
+        """As many batches as are trained on together, and none after the step `until` or the next test."""
+        ends = [self.steps, self.step - self.step % self.test_every + self.test_every]
+        graph = self._captured.device.type == "cuda" and isinstance(self.task, CopyTask)
+        left = min(ends if until is None else [*ends, until]) - self.step
+        self._take(TOGETHER if graph and left >= TOGETHER else 1)
 
     def run(self, more: int | None = None) -> Training:
         """Go on to the end, or for so many steps at most."""
         left = self.steps - self.step
-        for _ in range(left if more is None else min(whole_number("more", more, 0), left)):
-            self.advance()
+        until = self.step + (left if more is None else min(whole_number("more", more, 0), left))
+        while self.step < until:
+            self.proceed(until)
         return self
 
     def result(self) -> xr.Dataset:
@@ -189,14 +191,31 @@ class Training:
             self._adam.restore(state["adam"])
             checkpoint.copy_(self._train_loss, state["train_loss"])
 
-    def _update_on_copies(self, step: torch.Tensor) -> None:
-        """:meth:`_update` with the batch of a step, which is drawn where the graph is."""
+    def _take(self, count: int) -> None:
+        """So many steps; of images, one."""
+        numbers = torch.tensor([self._count(step) for step in range(self.step, self.step + count)], dtype=torch.float64)
+        numbers = numbers.to(self.device, non_blocking=True)
+        if isinstance(self.task, CopyTask):
+            self._captured(self._copy_steps, numbers)
+        else:
+            self._captured(self._update, *self._batch("train", self.step, self.batch), numbers[0, 1:])
+        self.step += count
+        if self.step % self.test_every == 0 or self.step == self.steps:
+            self._record()
+
+    def _count(self, step: int) -> tuple[float, ...]:
+        """A step's own number, and what Adam needs of it."""
+        return step, *self._adam.count(0.1 if self.drop_at is not None and step >= self.drop_at else 1.0)
+
+    def _copy_steps(self, numbers: torch.Tensor) -> None:
+        """A step for each row of what :meth:`_count` tells, with batches that are drawn where the graph is."""
         assert isinstance(self.task, CopyTask)
-        self._update(*self.task.training_batch(step, self.batch, self._keys))
+        for each in numbers.unbind():
+            self._update(*self.task.training_batch(each[0].long(), self.batch, self._keys), each[1:])
 
     @matrix_products(tf32=False)
     @exact_convolutions()
-    def _update(self, x: torch.Tensor, targets: torch.Tensor) -> None:
+    def _update(self, x: torch.Tensor, targets: torch.Tensor, numbers: torch.Tensor) -> None:
         """From a batch to new weights: what a graph replays, so every tensor that stays is changed in place."""
         shares = [self._gradients(x[share], targets[share], share) for share in self._shares]
         for parameter, *parts in zip(self._parameters, *shares, strict=True):
@@ -205,7 +224,7 @@ class Training:
             clip_norms(self._parameters, self.clip_norm)
         if self.clip_value is not None:
             clip_values(self._parameters, self.clip_value)
-        self._adam.update()
+        self._adam.update(numbers)
 
     def _gradients(self, x: torch.Tensor, targets: torch.Tensor, share: slice) -> tuple[torch.Tensor, ...]:
         """Of some models' losses, which are added up; by leaves that are made here, as `captured` asks."""

@@ -10,7 +10,7 @@ import xarray as xr
 from training import captured
 from training.captured import WARM_UP, Captured
 from training.recurrent import CopyTask, ImageTask, Setting, Training
-from training.recurrent.training import LAST_TESTS
+from training.recurrent.training import LAST_TESTS, TOGETHER
 
 from ..tape import FakeCuda
 
@@ -53,6 +53,20 @@ def test_replayed_steps_train_as_the_others(kind, replayed):
     # 5 steps by one graph; validation and test by another, at 2 and 4 once, and at the end as often as it says
     replays = [5, 2 * (2 + LAST_TESTS)]
     assert sorted(each.graph.replays for each in by_replays._captured._recordings.values()) == replays
+
+
+def test_steps_of_a_copy_task_are_replayed_together(replayed):
+    """Up to the next test, or as far as is asked; what is left of that one by one."""
+    kinds, options = settings("U(1) GRU"), OPTIONS | {"test_every": 2 * TOGETHER + 1, "drop_at": TOGETHER + 3}
+    plain = Training(CopyTask(0), kinds, 3 * TOGETHER, **options).run()
+    together = replayed(Training(CopyTask(0), kinds, 3 * TOGETHER, **options)).run(TOGETHER + 2)
+    assert together.step == TOGETHER + 2
+    equal(together.run(), plain)
+    replays = [
+        each.graph.replays for (name, *_), each in together._captured._recordings.items() if name == "_copy_steps"
+    ]
+    # singly: 2, then to the test at 2 TOGETHER + 1 what is left, then to the end
+    assert sorted(replays) == sorted([1, 2 * TOGETHER])
 
 
 def test_a_capture_that_fails_leaves_the_stream_as_it_was(monkeypatch):

@@ -185,16 +185,16 @@ def test_convolutions_are_exact_in_a_step_and_as_before_after_it(monkeypatch):
     def flags():
         return torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.deterministic
 
-    inside, outside, update = [], flags(), Training._update
-    monkeypatch.setattr(Training, "_update", lambda *args: (inside.append(flags()), update(*args)))
+    inside, outside, gradients = [], flags(), Training._gradients
+    monkeypatch.setattr(Training, "_gradients", lambda *args: (inside.append(flags()), gradients(*args))[1])
     Training(CopyTask(0), [Setting("grid RNN", 9, channels=2)], 1, batch=2).run()
     assert inside == [("ieee", True)]
     assert flags() == outside != inside[0]
 
 
 def test_products_are_exact_in_a_step_and_as_before_after_it(monkeypatch):
-    inside, update, precision = [], Training._update, torch.get_float32_matmul_precision
-    monkeypatch.setattr(Training, "_update", lambda *args: (inside.append(precision()), update(*args)))
+    inside, gradients, precision = [], Training._gradients, torch.get_float32_matmul_precision
+    monkeypatch.setattr(Training, "_gradients", lambda *args: (inside.append(precision()), gradients(*args))[1])
     try:
         torch.set_float32_matmul_precision("medium")
         Training(CopyTask(0), [Setting("U(1) RNN", 4)], 1, batch=2).run()
