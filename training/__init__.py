@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:
     raise ImportError(f"training needs {error.name}: pip install goldstone-propagation[training]") from error
 
 from .data import Source, load
-from .experiments import run_experiment
+from .experiments import run_experiment, so_far
 from .job import Job
 from .measure import effective_rank, evaluate, jacobian, ranks
 from .order import order_parameter
@@ -38,4 +38,5 @@ __all__ = [
     "ranks",
     "run",
     "run_experiment",
+    "so_far",
 ]

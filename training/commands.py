@@ -23,7 +23,7 @@ from simulate.devices import as_device, workers
 
 from . import table
 from .experiment import counted
-from .experiments import EXPERIMENTS, run_experiment
+from .experiments import EXPERIMENTS, run_experiment, so_far
 from .places import COMMITTED, MINE, find, read
 from .runner import Interrupted
 from .summary import HEAD, summary
@@ -156,6 +156,27 @@ class Run:
 
 
 @dataclass
+class SoFar:
+    """The table of a run of recurrent networks that was stopped, up to the last test that all of it has made."""
+
+    name: Annotated[Name, tyro.conf.Positional]
+    preset: PresetName
+    data_dir: str | None = None
+    device: str = "cpu"
+    """The run's, by which its networks were shared out; this needs none."""
+    results: Path = MINE
+    """Folder of the run, and for the table."""
+
+    def run(self) -> int:
+        name = f"{self.name}_{self.preset}"
+        result = so_far(self.name, self.preset, self.results / f".{name}", data_dir=self.data_dir, device=self.device)
+        out = self.results / f"{name}.csv"
+        table.write(result, out)
+        print(f"wrote {out}")
+        return Report(self.name, self.preset, self.results).run()
+
+
+@dataclass
 class Report:
     """Judge a figure's table by its criterion, and draw it."""
 
@@ -171,6 +192,8 @@ class Report:
         result, experiment = read(self.name, path), EXPERIMENTS[self.name]
         preset = path.stem.removeprefix(f"{self.name}_")
         print(f"{self.name} ({preset}): {result.attrs['claim']}\n  judged by: {result.attrs['criterion']}")
+        if "unfinished" in result.attrs:
+            print(f"  unfinished: after {result.attrs['unfinished']} batches")
         if result.attrs["criterion"] != experiment.criterion:
             print(f"  which has changed since; what follows is judged by: {experiment.criterion}")
         for check in experiment.judge(table.frame(result)):
@@ -206,4 +229,10 @@ class Summarise:
         return 0
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"list": List, "run": Run, "report": Report, "summarise": Summarise}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "list": List,
+    "run": Run,
+    "so-far": SoFar,
+    "report": Report,
+    "summarise": Summarise,
+}

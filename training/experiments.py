@@ -6,8 +6,10 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,9 +21,9 @@ from . import criteria, plots
 from .experiment import Experiment, Size
 from .presets import PRESETS, describe
 from .recurrent.experiments import RECURRENT
-from .runner import run_all
+from .runner import CHECKPOINT, run_all
 from .table import as_dataset, require_place, write
-from .work import claimed
+from .work import claimed, left
 
 ONSET = (
     f"95 % interval over seeds of (a) mean test accuracy at sigma_w > {criteria.BROKEN}, U(1) minus generic(2) and "
@@ -241,15 +243,60 @@ def run_experiment(
     jobs = size.jobs(data_dir, place)
     step = None if progress is None else partial(_tell, progress, sum(job.work for job in jobs))
     with claimed(work) as own:
+        own.where = {"device": place, **gpu(place), **provenance()}
         outcomes = run_all(jobs, work, executor, deadline, step)
         rows = size.table([row for outcome in outcomes for row in outcome.rows], place)
         weights = {name: np.concatenate([each.arrays[name] for each in outcomes]) for name in outcomes[0].arrays}
-        where = {**size.images(data_dir), "device": place, **gpu(place), **own.calls, **provenance()}
-        result = as_dataset(rows, _told(name, preset) | where, weights)
+        result = as_dataset(rows, _told(name, preset) | size.images(data_dir) | own.where | own.calls, weights)
         if out is not None:
             write(result, out)
         own.remove()
     return result
+
+
+def so_far(name: str, preset: str, work: str | Path, *, data_dir: str | None = None, device: str = "cpu") -> xr.Dataset:
+    """What a run of recurrent networks that was stopped has measured, up to the last test that all of it has made.
+
+    Parameters
+    ----------
+    name, preset, data_dir : of :func:`run_experiment`
+    work : the folder that the run has left, which stays as it is
+    device : the run's, by which its networks were shared out; this needs none
+
+    Returns
+    -------
+    xarray.Dataset
+        A table as that of the whole run, whose attribute `unfinished` is the step that it ends with.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such folder, or not every stack has begun.
+    ValueError
+        For another experiment, or a run whose stacks have not all made a test; as :func:`run_experiment`.
+    """
+    _, size = find(name, preset)
+    if name not in RECURRENT:
+        raise ValueError(f"name must be one of {', '.join(RECURRENT)}, got {name!r}")
+    work = Path(work)
+    where = left(work)
+    outcomes = [
+        _measured(job, work / CHECKPOINT.format(number)) for number, job in enumerate(size.jobs(data_dir, device))
+    ]
+    step = min(max((row.step for row in rows), default=0) for rows in outcomes)
+    if not step:
+        raise ValueError(f"work must be of a run whose stacks have all made a test, got {work}; go on with it first")
+    rows = size.table([row for rows in outcomes for row in rows if row.step <= step], device)
+    return as_dataset(rows, _told(name, preset) | size.images(data_dir) | where | {"unfinished": step})
+
+
+def _measured(job: Any, checkpoint: Path) -> list[Any]:
+    """The rows of a job that was stopped."""
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"work must have a checkpoint of every stack, got none in {checkpoint}")
+    training = replace(job, device="cpu").start()
+    training.restore(checkpoint)
+    return training.outcome().rows
 
 
 def _told(name: str, preset: str) -> dict[str, object]:

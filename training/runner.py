@@ -22,6 +22,7 @@ from simulate.devices import as_device, matrix_products, one_thread
 
 from .progress import INTERVAL, Note, board
 
+CHECKPOINT = "stack_{:03d}.pt"  # of a run's job, by its number
 Progress = Callable[[float], object]
 
 
@@ -169,7 +170,7 @@ def run_all(
     Interrupted, ValueError
         As :func:`run`.
     """
-    files = [None if work is None else work / f"stack_{number:03d}.pt" for number in range(len(jobs))]
+    files = [None if work is None else work / CHECKPOINT.format(number) for number in range(len(jobs))]
     if executor is None:
         return [run(*each, deadline=deadline, progress=progress) for each in zip(jobs, files, strict=True)]
     # another process cannot call back

@@ -18,7 +18,8 @@ Made from the tables in this folder by `python -m training summarise`. Each tabl
 right side of its bound, contradicts when it is wholly on the wrong one, and is undecided otherwise; where each network
 counts, when all are on the right side, and contradicts when one is not. "Open" is what has no number: a task that may
 yet be solved with the paper's number of batches, or a run that diverged. A verdict of a reduced run is about that run
-and its smaller task. Intervals of deep networks are paired by seeds, except where the criterion says Welch's. Bounds
+and its smaller task; an unfinished one has the paper's task and settings, and is judged by the last test that all its
+networks have made. Intervals of deep networks are paired by seeds, except where the criterion says Welch's. Bounds
 were written down before the run that they judge, but where their criterion says that it was written after a first one,
 or after trials: then the run is no independent test of them. What the paper leaves open is in
 `training/conventions.py`: all grids of sigma_w and of depths are this project's, as the paper's text gives none;
@@ -74,4 +75,6 @@ def _run(name: str, result: xr.Dataset) -> str:
     # results may be older than the count of all calls
     seconds = result.attrs.get("seconds", result.attrs.get("seconds_of_last_call", math.nan))
     text = f"{told}; {result.attrs['device']}, {seconds / 60:.0f} min"
-    return text if told == full else f"**reduced:** {text}. Preset `paper`: {full}"
+    unfinished = result.attrs.get("unfinished")
+    label = "**reduced:** " if unfinished is None else f"**unfinished, after {unfinished:,} batches:** "
+    return text if told == full and unfinished is None else f"{label}{text}. Preset `paper`: {full}"

@@ -34,12 +34,14 @@ class Work:
     Attributes
     ----------
     folder : None keeps nothing
+    where : what a result says of the machine; left with the note of the calls
     """
 
     folder: Path | None
 
     def __post_init__(self) -> None:
         self._start, self._ended = time.time(), False
+        self.where: dict[str, str] = {}
         self._before: dict = {"seconds": 0.0, "commits": []}
         self._commit = provenance()["commit"]  # of the code that was loaded, whatever is committed meanwhile
         if self._note is not None and self._note.exists():
@@ -68,7 +70,7 @@ class Work:
         """Note down the calls for the one that goes on, unless the run is at its end."""
         if self._note is not None and not self._ended and self._note.parent.is_dir():
             with atomic_path(self._note) as temporary:
-                temporary.write_text(json.dumps(self.calls))
+                temporary.write_text(json.dumps(self.calls | {"where": self.where}))
 
     def remove(self) -> None:
         """The run is at its end: what it made is removed, and the folder if nothing else is in it."""
@@ -84,14 +86,31 @@ class Work:
         return None if self.folder is None else self.folder / NOTE
 
 
+def left(folder: Path) -> dict[str, object]:
+    """What a run that was stopped tells of its calls: seconds, commits, and the machine of the last one.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        When there is no note of them, or a damaged one.
+    """
+    note = folder / NOTE
+    if not note.is_file():
+        raise FileNotFoundError(f"work must be the folder of a run that was stopped, got {folder}, which has no {NOTE}")
+    found = _read(note)
+    return {**found.pop("where"), **found}
+
+
 def _read(note: Path) -> dict:
-    """Seconds and commits of earlier calls."""
+    """Seconds and commits of earlier calls, and where the last one ran."""
     try:
         found = json.loads(note.read_text())
         seconds, commits = float(found["seconds"]), found["commits"]
         if not (math.isfinite(seconds) and seconds >= 0.0 and isinstance(commits, list)):
             raise ValueError(f"seconds {seconds}, commits {commits!r}")
-        return {"seconds": seconds, "commits": [str(each) for each in commits]}
+        # notes may be older than what they tell of the machine
+        where = {str(key): str(value) for key, value in dict(found.get("where", {})).items()}
+        return {"seconds": seconds, "commits": [str(each) for each in commits], "where": where}
     except (ValueError, KeyError, TypeError) as error:
         told = "delete it to go on, without the time of the calls before"
         raise ValueError(f"{note} must be a whole note of a run's calls; {told}: {error!r}") from error

@@ -29,7 +29,8 @@ def plot_copy(result: xr.Dataset, ax: Axes, part: int = 0) -> Axes:
     task = list(table.task.unique())[part]
     chance = result.attrs["settings"]["parts"][part]["loss_without_memory"]
     plots.seeds(select(by_model(table, task)), ax, chance=chance)
-    return _titled(ax, task)
+    unfinished = result.attrs.get("unfinished")
+    return _titled(ax, task if unfinished is None else f"{task}, after {unfinished:,} batches")
 
 
 def copy_panels(result: xr.Dataset) -> tuple[Panel, ...]:

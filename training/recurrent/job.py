@@ -120,8 +120,11 @@ class Job:
         return 4.0 * self.batch * self._sequence * _components(setting) * room(setting.kind)
 
     def _gpu(self) -> int:
-        """Bytes that are used of a GPU: of all, not of what is free, as a run must be gone on with as it was."""
-        return min(LARGEST_GPU, gpu_memory(self.device))
+        """Bytes that are used of a GPU: of all, not of what is free, as a run must be gone on with as it was.
+
+        Where there is none, a run's checkpoints may be looked at that were made on a large one.
+        """
+        return min(LARGEST_GPU, gpu_memory(self.device)) if torch.cuda.is_available() else LARGEST_GPU
 
     @property
     def _sequence(self) -> int:

@@ -11,8 +11,8 @@ import torch
 from matplotlib.figure import Figure
 
 from training import run_experiment, runner, table
-from training.commands import Report
-from training.experiments import EXPERIMENTS
+from training.commands import Report, SoFar
+from training.experiments import EXPERIMENTS, so_far
 from training.recurrent import CopyTask, Setting
 from training.recurrent.copy_task import BLANK, TOKENS
 from training.recurrent.experiments import RECURRENT
@@ -20,6 +20,7 @@ from training.recurrent.job import DROP_AFTER, EPOCHS, Job
 from training.recurrent.presets import AS_LARGE, PRESETS, Size, best, controls, describe, sweep
 from training.recurrent.tables import parameter_count
 from training.runner import Interrupted
+from training.summary import summary
 
 from ..killed import killed
 
@@ -116,6 +117,58 @@ def test_results_do_not_depend_on_processes_or_interruptions(tmp_path):
     with ProcessPoolExecutor(1, get_context("spawn")) as processes:
         assert rows(run_experiment("figure6", work=work, executor=processes)) == straight
     assert not work.exists()
+
+
+def half_way(folder, steps):
+    """Figure 6's smallest run, of which each stack was stopped after so many steps."""
+    folder.mkdir(exist_ok=True)
+    (folder / "calls.json").write_text(
+        '{"seconds": 5.0, "commits": ["abc"], "where": {"device": "cpu", "gpu": "none"}}'
+    )
+    for number, (job, after) in enumerate(zip(PRESETS["figure6"]["quick"].jobs(None, "cpu"), steps, strict=False)):
+        training = job.start().run(after)
+        training.save(folder / f"stack_{number:03d}.pt")
+
+
+@pytest.fixture
+def longer(monkeypatch):
+    """Figure 6's smallest run with tests at steps 2, 4 and 6."""
+    sizes = PRESETS["figure6"]
+    parts = tuple(replace(part, steps=6, test_every=2) for part in sizes["quick"].parts)
+    monkeypatch.setitem(sizes, "quick", Size(parts))
+    return len(sizes["quick"].jobs(None, "cpu"))
+
+
+def test_what_a_stopped_run_has_measured(tmp_path, longer, capsys):
+    """All up to the last test that every stack has made, as the whole run has it, and told to be no more than that."""
+    half_way(tmp_path / ".figure6_quick", [4, 5, *[6] * (longer - 2)])
+    assert SoFar("figure6", "quick", results=tmp_path).run() == 0
+    assert "unfinished: after 4 batches" in capsys.readouterr().out
+    result = table.read(tmp_path / "figure6_quick.csv")
+    assert result.attrs["unfinished"] == 4
+    assert (result.attrs["seconds"], result.attrs["commits"], result.attrs["gpu"]) == (5.0, ["abc"], "none")
+    whole = table.frame(run_experiment("figure6", "quick"))
+    expected = whole[whole.step <= 4].reset_index(drop=True)
+    assert table.frame(result).equals(expected)
+    assert set(expected.step) == {2, 4}
+    for panel, ax in zip(EXPERIMENTS["figure6"].drawn(result), Figure().subplots(1, 2), strict=True):
+        assert "after 4 batches" in panel(result, ax).get_title()
+    assert "**unfinished, after 4 batches:** copy, T <= 2: RNN 32" in summary(tmp_path)
+
+
+def test_what_a_stopped_run_cannot_tell(tmp_path, longer):
+    with pytest.raises(FileNotFoundError, match="work must be the folder of a run that was stopped"):
+        so_far("figure6", "quick", tmp_path)
+    half_way(tmp_path, [4])
+    with pytest.raises(
+        FileNotFoundError, match=r"work must have a checkpoint of every stack, got none in .*stack_001.pt"
+    ):
+        so_far("figure6", "quick", tmp_path)
+    half_way(tmp_path, [4] * (longer - 1) + [1])
+    with pytest.raises(ValueError, match="work must be of a run whose stacks have all made a test"):
+        so_far("figure6", "quick", tmp_path)
+    with pytest.raises(ValueError, match=r"name must be one of figure6, .*, got 'figure3'"):
+        so_far("figure3", "quick", tmp_path)
 
 
 IMPORTS = """
@@ -288,6 +341,17 @@ def test_the_beginning_of_figure_6():
     assert paper.task == "copy, T <= 25"
 
 
+def test_halves_of_figure_6():
+    """One panel of the paper's, but for when tests are made, and the beginning of its own models of the other."""
+    rnns, grus = PRESETS["figure6"]["paper"].parts
+    (left,), (right,) = PRESETS["figure6"]["rnns"].parts, PRESETS["figure6"]["grus"].parts
+    assert replace(left, test_every=rnns.test_every) == rnns
+    own = tuple(s for s in grus.settings if s.update_bias is None)
+    assert replace(right, steps=grus.steps, settings=own) == replace(grus, settings=own)
+    assert set(right.settings) == set(own)
+    assert right.steps == 50_000
+
+
 def test_ordinary_rnns_with_rates_of_their_own():
     """The beginning of Figure 6 without its controls, for new seeds; the rates are all that differs from Table 1."""
     (short,), (part,) = PRESETS["figure6"]["short"].parts, PRESETS["figure6"]["rates"].parts
@@ -333,7 +397,7 @@ def test_variants_of_a_reduced_run_do_not_stand_for_it():
     """A report that names no preset is of the last one that has a result."""
     for name, presets in PRESETS.items():
         order = list(presets)
-        for variant in {"rates", "longer", "longest", "shorter", "falling"} & presets.keys():
+        for variant in {"rates", "longer", "longest", "shorter", "falling", "rnns", "grus"} & presets.keys():
             assert order.index(variant) < order.index("cpu"), name
 
 
