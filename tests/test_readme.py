@@ -155,6 +155,11 @@ def test_speed_is_that_of_the_tables():
     assert f"The {papers.models.sum()} runs whose results Tables 2 and 3 print" in text
     assert f"would take {papers.hours.sum():.0f} hours by their measured steps" in text
     assert f"the paper states {papers.paper_hours.sum():,.0f} hours for them" in text
+    rnns = read("figure6", COMMITTED / "figure6_rnns.csv").attrs
+    seconds, batches = rnns["seconds"], rnns["unfinished"]
+    assert f"took {seconds / 60:.0f} minutes for the {batches:,} batches" in text
+    assert f"{1e3 * seconds / batches:.1f} ms a batch of all 40" in text
+    assert "H100" in rnns["gpu"]
     minutes = {
         name: read(name, COMMITTED / f"{name}_paper.csv").attrs["seconds"] / 60 for name in ("figure3", "figure11")
     }

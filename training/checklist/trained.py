@@ -55,7 +55,7 @@ def recurrent_table(task: str, name: str) -> Outcome:
     if result is None:
         return Outcome(expected, "", "not run yet", f"{name}: not run yet")
     found, preset = table.frame(result), result.attrs["preset"]
-    told, p = [], []
+    told, p = _unfinished(task, name), []
     for each in found.task.unique():
         ours = selection.summarise(selection.select(by_model(found, each)))
         told += [f"{each}, {_told(ours, group)}" for group in map(str, ours.group.values)]
@@ -68,6 +68,20 @@ def recurrent_table(task: str, name: str) -> Outcome:
         )
     verdict: Verdict = "agrees" if min(p) > 0.05 / len(p) else "contradicts"
     return Outcome(expected, "; ".join(told), verdict, f"{name}: preset paper, the paper's size; least p {min(p):.2g}")
+
+
+def _unfinished(task: str, name: str) -> list[str]:
+    """What runs at the paper's settings have that were stopped on their way."""
+    told = []
+    for preset in EXPERIMENTS[name].presets:
+        path = COMMITTED / f"{name}_{preset}.csv"
+        result = table.read(path) if path.is_file() else xr.Dataset()
+        if (step := result.attrs.get("unfinished")) is not None:
+            (part,) = result.attrs["settings"]["parts"]
+            ours = selection.summarise(selection.select(by_model(table.frame(result), part["task"])))
+            groups = [group for group in ours.group.values if group in tables.paper_results(task).group.values]
+            told += [f"{part['task']}, after {step:,} batches, {_told(ours, group)}" for group in groups]
+    return told
 
 
 def _told(summary: xr.Dataset, group: str) -> str:
