@@ -96,6 +96,8 @@ class Step:
     def advance(self):
         pass
 
+    proceed = advance
+
 
 def failing(monkeypatch, error):
     """A run whose steps for the tables fail."""
