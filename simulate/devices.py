@@ -44,7 +44,7 @@ def cores() -> int:
 
 
 def workers(device: str) -> int:
-    """How many pieces of work to do at a time: one for each of the :func:`cores`, or one in all for a GPU."""
+    """How many large pieces of work to do at a time: one for each of the :func:`cores`, or one in all for a GPU."""
     return cores() if as_device(device).type == "cpu" else 1
 
 

@@ -11,6 +11,7 @@ captured when it
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,13 +22,15 @@ import torch
 from torch import cuda
 
 WARM_UP = 3  # calls before the capture, in which libraries are loaded and choose their kernels
+AHEAD = 4  # replays that the host may be ahead of the device
 _RECORDING = Lock()  # one graph at a time, whatever other threads do meanwhile
 
 
 class Captured:
     """Calls functions; on a CUDA device by replaying a graph, one for each function and shape of its inputs.
 
-    Threads may record and replay graphs of their own side by side; each needs a stream of its own for that.
+    Threads may record and replay graphs of their own side by side, each on a stream of its own; so must be the current
+    ones then.
 
     Parameters
     ----------
@@ -38,6 +41,7 @@ class Captured:
 
     def __init__(self, device: torch.device, changed: Sequence[torch.Tensor] = ()) -> None:
         self.device, self._changed = device, tuple(changed)
+        self._ahead: deque[cuda.Event] = deque()
         self._recordings: dict[tuple, _Recording] = {}
 
     def __call__(self, function: Callable[..., Any], *inputs: torch.Tensor) -> Any:
@@ -52,11 +56,23 @@ class Captured:
         if key not in self._recordings:
             with _RECORDING, cuda.device(self.device):
                 self._recordings[key] = self._record(function, inputs)
-        return self._recordings[key].replay(inputs)
+        outputs = self._recordings[key].replay(inputs)
+        self._keep_up()
+        return outputs
+
+    def _keep_up(self) -> None:
+        """Wait until all but the last few replays are done: a deadline, or Ctrl-C, would find too many under way."""
+        event = cuda.Event()
+        event.record()
+        self._ahead.append(event)
+        if len(self._ahead) > AHEAD:
+            self._ahead.popleft().synchronize()
 
     @cached_property
     def _stream(self) -> cuda.Stream:
-        return cuda.Stream()
+        """The current one, or another in place of the default stream, on which nothing can be recorded."""
+        current = cuda.current_stream()
+        return current if current != cuda.default_stream() else cuda.Stream()
 
     @cached_property
     def _pool(self):

@@ -47,7 +47,7 @@ class Experiment:
     judge : the same as a function of the table
     panels : functions (result, ax) that draw it, or what makes these of a result whose tasks have one each
     presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``, of recurrent networks also ``"sweep"``,
-        ``"short"``, ``"rates"``, ``"longer"``, ``"longest"``, ``"shorter"`` and ``"falling"``
+        ``"short"``, ``"rates"``, ``"longer"``, ``"longest"``, ``"shorter"``, ``"falling"``, ``"rnns"`` and ``"grus"``
     describe : a preset's `settings` in one line
     details : what a report tells besides the verdicts, as Markdown; None for those that say all
     """

@@ -22,6 +22,7 @@ from simulate.devices import as_device, matrix_products, one_thread
 
 from .progress import INTERVAL, Note, board
 
+LOOK = 0.5  # seconds between two looks at the clock while waiting
 CHECKPOINT = "stack_{:03d}.pt"  # of a run's job, by its number
 Progress = Callable[[float], object]
 
@@ -103,7 +104,7 @@ def run(
     checkpoint : file to go on from where it is there, and to keep up to date; None keeps none
     deadline : by `time.time`; when it has passed, the state is saved and Interrupted is raised
     every : seconds between checkpoints
-    progress : called with the floating-point operations done, step by step; the state is saved before its errors pass
+    progress : called with the floating-point operations done since, often; the state is saved before its errors pass
     note : where to say how far it is, from another process; no longer wanted there, it ends as at the deadline
 
     Raises
@@ -119,7 +120,7 @@ def run(
     if not every >= 0.0:
         raise ValueError(f"every must be a number of seconds >= 0, got {every!r}")
     checkpoint = None if checkpoint is None else Path(checkpoint)
-    with _settings(job.device), _GPUS.place(job, deadline), _own_stream(job.device):
+    with _settings(job.device), _GPUS.place(job, deadline, note), _own_stream(job.device):
         training = job.start()
         if checkpoint is not None and checkpoint.exists():
             training.restore(checkpoint)
@@ -228,33 +229,33 @@ class _Places:
     """Jobs on GPUs wait here until there is room beside those that are at work."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, float] = {}
+        self._shares: dict[int, list[float]] = {}
         self._changed = Condition()
 
     @contextmanager
-    def place(self, job: Job, deadline: float) -> Iterator[None]:
+    def place(self, job: Job, deadline: float, note: Note | None = None) -> Iterator[None]:
         """Room for one; Interrupted when there is none by the deadline. Jobs on a CPU need none."""
-        if as_device(job.device).type == "cpu":
+        gpu = as_device(job.device)
+        if gpu.type == "cpu":
             yield
             return
+        own, shares = job.share, self._shares.setdefault(gpu.index or 0, [])
         with self._changed:
-            while self._others(job) and self._others(job) + job.share > 1.0:
-                if not self._changed.wait(None if math.isinf(deadline) else max(0.0, deadline - time.time())):
+            while shares and sum(shares) + own > 1.0:
+                if time.time() >= deadline or (note is not None and not note.wanted):
                     raise Interrupted
-            self._taken[job.device] = self._others(job) + job.share
+                self._changed.wait(LOOK)
+            shares.append(own)
         try:
             yield
         finally:
             with self._changed:
-                self._taken[job.device] -= job.share
+                shares.remove(own)
                 self._changed.notify_all()
-
-    def _others(self, job: Job) -> float:
-        taken = self._taken.get(job.device, 0.0)
-        return taken if taken > 1e-9 else 0.0  # of sums and differences
 
 
 _GPUS = _Places()
+_STREAMS: dict[int, list[torch.cuda.Stream]] = {}  # of each GPU, those that no job has
 
 
 @contextmanager
@@ -264,8 +265,18 @@ def _own_stream(device: str) -> Iterator[None]:
     if place.type != "cuda":
         yield
         return
-    with torch.cuda.device(place), torch.cuda.stream(torch.cuda.Stream()):
-        yield
+    with torch.cuda.device(place):
+        # streams are handed on: PyTorch has 32, and would give out one that is at work
+        free = _STREAMS.setdefault(torch.cuda.current_device(), [])
+        try:
+            stream = free.pop()
+        except IndexError:
+            stream = torch.cuda.Stream()
+        try:
+            with torch.cuda.stream(stream):
+                yield
+        finally:
+            free.append(stream)
 
 
 @contextmanager

@@ -69,6 +69,13 @@ class Stream:
         """All is done in order here."""
 
 
+class Event:
+    def record(self) -> None:
+        """All is done at once here."""
+
+    synchronize = record
+
+
 @contextmanager
 def recording(tape: Tape, pool, stream, capture_error_mode):
     """As `torch.cuda.graph`, whose stream stays current where the capture cannot be ended."""
@@ -83,12 +90,16 @@ def recording(tape: Tape, pool, stream, capture_error_mode):
 class FakeCuda:
     """What `captured` uses of `torch.cuda`."""
 
-    CUDAGraph, Stream = Tape, Stream
-    current = Stream()
+    CUDAGraph, Stream, Event = Tape, Stream, Event
+    current = default = Stream()
 
     @classmethod
     def current_stream(cls) -> Stream:
         return cls.current
+
+    @classmethod
+    def default_stream(cls) -> Stream:
+        return cls.default
 
     @classmethod
     def set_stream(cls, stream: Stream) -> None:

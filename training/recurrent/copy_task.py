@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -22,6 +22,7 @@ from .hashing import GAMMA, jump, mix
 
 BLANK, GO, TOKENS = 0, 9, 10
 FIRST_SYMBOL, SYMBOLS = 1, 8  # symbols are 1 to 8
+LONGEST, LARGEST = 4096, 65_535  # of the steps of a sequence and the examples of a batch that one kernel makes
 MEMORY = 10  # symbols to remember
 SPLITS = ("train", "validation", "test")
 
@@ -113,7 +114,7 @@ class CopyTask:
 
     def training_batch(self, step: torch.Tensor, size: int, keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The same of ``"train"``, for a CUDA graph to replay: of a step that a tensor holds, and :func:`seed_keys`."""
-        if not fused.have_kernels(keys.device):
+        if not fused.have_kernels(keys.device) or self.steps > LONGEST or size > LARGEST:
             return _encoded(*self._tokens(step, size, keys, "train"))
         return self.in_one_kernel(step, size, keys)
 
@@ -122,10 +123,11 @@ class CopyTask:
         x = torch.empty(len(keys), size, self.steps, TOKENS, device=keys.device)
         targets = torch.empty(len(keys), size, self.steps, dtype=torch.int64, device=keys.device)
         tensors = step, keys, x, targets
-        fused.kernels().copy_examples[len(keys), size](
-            *tensors, size, self.steps, self.max_delay, FIXED=self.fixed, LENGTH=_power_of_two(self.steps),
-            MEMORY=MEMORY, GO=GO, TOKENS=TOKENS, STREAMS=len(SPLITS), GAMMA=GAMMA,
-        )  # fmt: skip
+        with torch.cuda.device_of(keys):
+            fused.kernels().copy_examples[len(keys), size](
+                *tensors, size, self.steps, self.max_delay, FIXED=self.fixed, LENGTH=_power_of_two(self.steps),
+                MEMORY=MEMORY, GO=GO, TOKENS=TOKENS, STREAMS=len(SPLITS), GAMMA=GAMMA,
+            )  # fmt: skip
         return x, targets
 
 
@@ -164,8 +166,8 @@ def seed_keys(seeds: Sequence[int], device: torch.device | str) -> torch.Tensor:
     return _keys(seed_numbers(seeds), torch.device(device))  # checked before the cache, to which 9.0 is 9
 
 
-@lru_cache(maxsize=8)
+@cache
 def _keys(seeds: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    """Kept: moving seeds to a GPU at every step would make the host wait."""
+    """Kept, for ever: moving seeds to a GPU at every step would make the host wait. Here it does, for all streams."""
     numbers = [seed % 2**63 for seed in seeds]
-    return mix(jump(torch.tensor(numbers, dtype=torch.int64, device=device), 1))
+    return mix(jump(torch.tensor(numbers, dtype=torch.int64), 1)).to(device)

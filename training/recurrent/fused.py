@@ -8,8 +8,10 @@ not available.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.util import find_spec
+from shutil import which
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +27,12 @@ AMPERE = (8, 0)  # the first with matrix units for float32
 
 
 def fits(start: torch.Tensor, *weights: torch.Tensor) -> bool:
-    """Whether there is a kernel for h^0 and these weights, W first, and a GPU with room for them where h^0 is."""
+    """Whether there is a kernel for h^0 and these weights, W first, and a GPU with room for them where h^0 is.
+
+    `torch.compile` looks at the loops, with tensors that have no memory.
+    """
+    if torch.compiler.is_compiling() or type(start) is not torch.Tensor:
+        return False
     n, inputs = start.shape[-1], weights[0].shape[-2]
     capsules = start.ndim > weights[0].ndim
     dense = inputs == n if not capsules else start.shape[-2] == PAIRS and inputs == PAIRS * n
@@ -38,10 +45,11 @@ def fits(start: torch.Tensor, *weights: torch.Tensor) -> bool:
 
 @cache
 def have_kernels(device: torch.device) -> bool:
-    """Whether a device can run them: an NVIDIA GPU of 2020 or later, where Triton is installed."""
+    """Whether a device can run them: an NVIDIA GPU of 2020 or later, with Triton and the C compiler that it needs."""
     if device.type != "cuda" or torch.version.hip is not None or find_spec("triton") is None:
         return False
-    return torch.cuda.get_device_capability(device) >= AMPERE
+    compiler = "CC" in os.environ or which("gcc") or which("clang")
+    return bool(compiler) and torch.cuda.get_device_capability(device) >= AMPERE
 
 
 def _shared_memory(numbers: int) -> float:
@@ -99,8 +107,9 @@ def _launch(kernel, *tensors: torch.Tensor, sizes: tuple[int, ...], epsilon: tup
     models, steps, batch, n = sizes
     warps = max(1, n // WARP_COLUMNS)
     grid = models, -(-batch // ROWS)
-    # stages: kernels ask for what the next step reads themselves
-    kernel[grid](*tensors, steps, batch, *epsilon, N=n, ROWS=ROWS, num_warps=warps, num_stages=1, **constants)
+    with torch.cuda.device_of(tensors[0]):  # Triton launches on the current one
+        # stages: kernels ask for what the next step reads themselves
+        kernel[grid](*tensors, steps, batch, *epsilon, N=n, ROWS=ROWS, num_warps=warps, num_stages=1, **constants)
 
 
 def _sizes(drive: torch.Tensor, start: torch.Tensor) -> tuple[int, int, int, int]:

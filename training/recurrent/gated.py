@@ -1,6 +1,7 @@
 """Hidden states of the gated models along time, Eq. (14), (57), (67), with hand-written backward passes.
 
-As in `recurrence`: all that can be done for every step at once is; tied weights; no gradients of gradients.
+As in `recurrence`: all that can be done for every step at once is; `fused` on a GPU; tied weights; no gradients of
+gradients.
 """
 
 from __future__ import annotations

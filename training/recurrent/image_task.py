@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +78,8 @@ class ImageTask:
         are to be held out.
     """
 
+    _kept: tuple[tuple, torch.Tensor] | None = None  # the last orders
+
     def __init__(self, data_dir: str | Path | None = None, *, permuted: bool = True) -> None:
         images, self.permuted = load_images(data_dir), flag("permuted", permuted)
         pixels = images.pixels[0].size
@@ -127,8 +128,16 @@ class ImageTask:
         labels : int64 (models, size)
         """
         epoch, number = divmod(whole_number("step", step, 0), self.batches(size))
-        orders = _orders(seed_numbers(seeds), epoch, len(self.train), self.train.labels.device)
+        orders = self._orders(seed_numbers(seeds), epoch)
         return self.train[orders[:, number * size : (number + 1) * size]]
+
+    def _orders(self, seeds: tuple[int, ...], epoch: int) -> torch.Tensor:
+        """An epoch's images for every model, moved to the device once for all its steps."""
+        wanted, kept = (seeds, epoch, self.train.labels.device), self._kept
+        if kept is None or kept[0] != wanted:
+            orders = [np.random.default_rng([seed, epoch]).permutation(len(self.train)) for seed in seeds]
+            self._kept = kept = wanted, torch.from_numpy(np.stack(orders)).to(wanted[2])
+        return kept[1]
 
     def batches(self, size: int) -> int:
         """Steps in an epoch.
@@ -143,10 +152,3 @@ class ImageTask:
     def _set(self, images: Images, which: np.ndarray) -> ImageSet:
         rows = images.pixels[which].reshape(len(which), -1)[:, self.order]
         return ImageSet(torch.from_numpy(rows.astype(np.uint8)), torch.from_numpy(images.labels[which]), images.white)
-
-
-@lru_cache(maxsize=8)  # stacks may be trained side by side, each in an epoch of its own
-def _orders(seeds: tuple[int, ...], epoch: int, images: int, device: torch.device) -> torch.Tensor:
-    """An epoch's images for every model, moved to the device once for all its steps."""
-    orders = np.stack([np.random.default_rng([seed, epoch]).permutation(images) for seed in seeds])
-    return torch.from_numpy(orders).to(device)

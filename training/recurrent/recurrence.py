@@ -2,8 +2,9 @@
 
 Whatever does not depend on the state before is done for all steps at once: input projections by the caller, slopes and
 weight gradients here. What is left of a step, forwards and backwards, is one matrix product and a few elementwise
-operations into buffers, without a synchronisation, so that a CUDA graph can hold the loop (`captured`). Weights are
-tied: all steps use the same ones. Gradients of gradients are not available.
+operations into buffers, without a synchronisation, so that a CUDA graph can hold the loop (`captured`). On a GPU
+`fused` does the same in one kernel, where that fits. Weights are tied: all steps use the same ones. Gradients of
+gradients are not available.
 """
 
 from __future__ import annotations

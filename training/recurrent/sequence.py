@@ -58,7 +58,7 @@ class SequenceModel(nn.Module):
         if self.invariant:
             states = lengths(self.layer.capsules(states))
         if self.every_step and self.layer.batch_first:  # states lie step by step in memory: they are not moved
-            return self._logits(states.transpose(-3, -2)).transpose(-3, -2)
+            return self._logits(states.transpose(-3, -2)).transpose(-3, -2).contiguous()
         logits = self._logits(states)
         if self.every_step:
             return logits

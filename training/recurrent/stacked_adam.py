@@ -55,26 +55,27 @@ class StackedAdam:
             When a parameter has no gradient.
         """
         _gradients(self.parameters)  # before anything changes
-        self.update(torch.tensor(self.count(factor), dtype=torch.float64, device=self._mean.device))
+        self.update(self._mean.new_tensor(self.numbers(self.step_count + 1, factor)))
+        self.step_count += 1
 
-    def count(self, factor: float = 1.0) -> tuple[float, float]:
-        """The first half of :meth:`step`: count it, and work out what :meth:`update` needs.
+    @staticmethod
+    def numbers(step: int, factor: float = 1.0) -> tuple[float, float]:
+        """What :meth:`update` needs to know of a step, the first being 1.
 
         Returns
         -------
         What multiplies the learning rates, `factor` and the correction of the mean; the correction of the squares.
         """
-        self.step_count += 1
-        first, second = (1.0 - beta**self.step_count for beta in ADAM_BETAS)
+        first, second = (1.0 - beta**step for beta in ADAM_BETAS)
         return factor / first, second
 
     @torch.no_grad()
     def update(self, numbers: torch.Tensor) -> None:
-        """The second half of :meth:`step`: all of it on the device, so that a CUDA graph can hold it.
+        """:meth:`step` without counting it: all of it on the device, so that a CUDA graph can hold it.
 
         Parameters
         ----------
-        numbers : what :meth:`count` returned, (2,)
+        numbers : what :meth:`numbers` returns, (2,)
         """
         gradient = torch.cat([each.flatten() for each in _gradients(self.parameters)])
         self._mean.lerp_(gradient, 1.0 - ADAM_BETAS[0])

@@ -7,12 +7,14 @@ with D N rows mixes components (U(1), generic), one with N rows acts on each com
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 
 import torch
 
-PORTIONS = 8
+PORTIONS = 16
+LARGE = 2**16  # numbers in a weight
 POINTWISE = {"tanh": torch.tanh_, "relu": torch.relu_}
 
 
@@ -38,19 +40,20 @@ def add_product(term: torch.Tensor, state: torch.Tensor, weight: torch.Tensor, o
 
 def weight_gradient(before: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """The sum over steps of state^T gradient, both (..., steps, rows, n), as one product, or some on a GPU."""
-    if not before.is_cuda:
-        return before.flatten(-3, -2).mT @ gradient.flatten(-3, -2)
-    parts = portions(before.shape[-3])
-    before, gradient = (x.unflatten(-3, (parts, -1)).flatten(-3, -2) for x in (before, gradient))
+    before, gradient = before.flatten(-3, -2), gradient.flatten(-3, -2)
+    parts = portions(before.shape[-2], before.shape[-1] * gradient.shape[-1]) if before.is_cuda else 1
+    if parts == 1:
+        return before.mT @ gradient
+    before, gradient = (x.unflatten(-2, (parts, -1)) for x in (before, gradient))
     return (before.mT @ gradient).sum(-3)
 
 
-def portions(steps: int) -> int:
-    """Into how many equal parts to divide a product over all steps on a GPU: the smallest divisor from PORTIONS on.
+def portions(rows: int, numbers: int) -> int:
+    """Into how many equal parts to divide a product over so many rows, with so many numbers as its result, on a GPU.
 
-    Such a product is long and its result small, and there a library leaves most of a GPU idle.
+    Over the rows of all steps a product is long, and where its result is small a library leaves most of a GPU idle.
     """
-    return next(parts for parts in range(min(PORTIONS, steps), steps + 1) if steps % parts == 0)
+    return math.gcd(rows, PORTIONS) if rows and numbers <= LARGE else 1
 
 
 def first_order(backward: Callable) -> Callable:

@@ -56,7 +56,7 @@ class Training:
     drop_at : step from which on learning rates are a tenth; None keeps them
     test_every : steps between validations (and, for the copy task, tests)
     device : ``"cpu"``, ``"cuda"``, ``"cuda:i"`` or ``"auto"``
-        On a CUDA device a whole step is one graph that is replayed; see `captured`.
+        On a CUDA device a whole step is one graph that is replayed, of a copy task many steps; see `captured`.
 
     Attributes
     ----------
@@ -117,12 +117,16 @@ class Training:
         RuntimeError
             After the last step.
         """
-        if self.step == self.steps:
-            raise RuntimeError(f"training has ended after its {self.steps} steps")
         self._take(1)
 
     def proceed(self, until: int | None = None) -> None:
-        """As many batches as are trained on together, and none after the step `until` or the next test."""
+        """As many batches as are trained on together, one at least, and none after the step `until` or the next test.
+
+        Raises
+        ------
+        RuntimeError
+            After the last step.
+        """
         ends = [self.steps, self.step - self.step % self.test_every + self.test_every]
         graph = self._captured.device.type == "cuda" and isinstance(self.task, CopyTask)
         left = min(ends if until is None else [*ends, until]) - self.step
@@ -193,22 +197,28 @@ class Training:
 
     def _take(self, count: int) -> None:
         """So many steps; of images, one."""
-        numbers = torch.tensor([self._count(step) for step in range(self.step, self.step + count)], dtype=torch.float64)
+        if self.step == self.steps:
+            raise RuntimeError(f"training has ended after its {self.steps} steps")
+        numbers = torch.tensor(
+            [self._numbers(step) for step in range(self.step, self.step + count)], dtype=torch.float64
+        )
         numbers = numbers.to(self.device, non_blocking=True)
         if isinstance(self.task, CopyTask):
             self._captured(self._copy_steps, numbers)
         else:
             self._captured(self._update, *self._batch("train", self.step, self.batch), numbers[0, 1:])
         self.step += count
+        self._adam.step_count = self.step
         if self.step % self.test_every == 0 or self.step == self.steps:
             self._record()
 
-    def _count(self, step: int) -> tuple[float, ...]:
-        """A step's own number, and what Adam needs of it."""
-        return step, *self._adam.count(0.1 if self.drop_at is not None and step >= self.drop_at else 1.0)
+    def _numbers(self, step: int) -> tuple[float, ...]:
+        """A step's own number, from 0, and what Adam needs of it."""
+        factor = 0.1 if self.drop_at is not None and step >= self.drop_at else 1.0
+        return step, *self._adam.numbers(step + 1, factor)
 
     def _copy_steps(self, numbers: torch.Tensor) -> None:
-        """A step for each row of what :meth:`_count` tells, with batches that are drawn where the graph is."""
+        """A step for each row of what :meth:`_numbers` tells, with batches that are drawn where the graph is."""
         assert isinstance(self.task, CopyTask)
         for each in numbers.unbind():
             self._update(*self.task.training_batch(each[0].long(), self.batch, self._keys), each[1:])

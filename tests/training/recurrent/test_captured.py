@@ -69,6 +69,26 @@ def test_steps_of_a_copy_task_are_replayed_together(replayed):
     assert sorted(replays) == sorted([1, 2 * TOGETHER])
 
 
+def test_the_host_does_not_run_far_ahead(monkeypatch):
+    """It waits for a replay when so many more have been asked for."""
+    waited = []
+    monkeypatch.setattr(captured, "cuda", FakeCuda)
+    monkeypatch.setattr(FakeCuda.Event, "synchronize", lambda self: waited.append(self))
+    replay = Captured(torch.device("cuda"))
+    for number in range(1, 10):
+        replay(lambda x: x + 1, torch.ones(3))
+        assert len(waited) == max(0, number - captured.AHEAD)
+
+
+def test_a_stream_that_is_none_of_the_default_ones_is_kept(monkeypatch):
+    """PyTorch would give out one of its few again, which another thread may be using."""
+    monkeypatch.setattr(captured, "cuda", FakeCuda)
+    assert Captured(torch.device("cuda"))._stream is not FakeCuda.default
+    own = FakeCuda.Stream()
+    monkeypatch.setattr(FakeCuda, "current", own)
+    assert Captured(torch.device("cuda"))._stream is own
+
+
 def test_a_capture_that_fails_leaves_the_stream_as_it_was(monkeypatch):
     monkeypatch.setattr(captured, "cuda", FakeCuda)
     before, replay = FakeCuda.current_stream(), Captured(torch.device("cuda"))

@@ -66,6 +66,18 @@ def test_a_stack_fits_a_gpu(monkeypatch, kind, most, gpu):
     assert max(shares) == shares[0] == most
 
 
+def test_stacks_side_by_side_have_room_for_twice_what_they_need(monkeypatch):
+    """Two of the largest stacks never share a GPU; many small ones may."""
+    monkeypatch.setattr("training.recurrent.job.gpu_memory", lambda device: 80 * 2**30)
+    settings = tuple(Setting("RNN", 512, seed) for seed in range(33))
+    (largest,) = Job(settings, epochs=1, images="mnist", device="cuda").split()
+    assert 0.9 < largest.share <= 1.0
+    assert replace(largest, settings=settings[:11]).share == pytest.approx(largest.share / 3.0)
+    assert sum(job.share for job in PRESETS["figure6"]["paper"].jobs(None, "cuda")) < 1.0
+    assert largest.share > 0.5
+    assert replace(largest, device="cpu").share == 0.0
+
+
 @pytest.mark.parametrize("name", sorted(RECURRENT))
 def test_every_experiment_runs_is_kept_judged_and_drawn(name, tmp_path):
     result = run_experiment(name, work=tmp_path / "work")

@@ -7,9 +7,10 @@ import torch
 from scipy.stats import ortho_group
 from torch import nn
 
-from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, SequenceModel, equations, stack, unstack
+from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, SequenceModel, Setting, equations, stack, unstack
 from training.recurrent.convolutional import ConvolutionalRNN
 from training.recurrent.recurrence import radial_tanh
+from training.recurrent.steps import portions
 
 pytestmark = pytest.mark.usefixtures("_double")
 
@@ -516,3 +517,24 @@ def test_a_frozen_token_is_not_loaded_away():
         empty = CapsuleRNN(3, 5, frozen_token=1)
     empty.load_state_dict(frozen.state_dict(), assign=True)
     assert torch.equal(empty.encoder, frozen.encoder)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "U(1) RNN", "O(3) RNN", "U(1) GRU"])
+def test_a_stack_of_models_with_an_empty_batch(kind):
+    """The first batch of examples that were filtered, for one."""
+    models = stack([Setting(kind, 4, seed).build(3, every_step=True) for seed in range(2)])
+    logits = models(torch.zeros(0, 5, 3, dtype=torch.float32))
+    assert logits.shape == (2, 0, 5, 10)
+    logits.sum().backward()
+
+
+def test_logits_can_be_viewed():
+    for build in (lambda each: each, lambda each: stack([each])):
+        model = build(Setting("U(1) RNN", 4).build(3, every_step=True))
+        assert model(torch.zeros(2, 5, 3, dtype=torch.float32)).view(-1, 10).shape == (10, 10)
+
+
+def test_portions_of_a_product_over_all_steps():
+    """Equal ones, of a number that does not grow with the steps; a result that is large is one product."""
+    assert [portions(rows, 64 * 64) for rows in (46 * 128, 47 * 128, 46 * 50, 47 * 25, 0)] == [16, 16, 4, 1, 1]
+    assert portions(46 * 128, 1024 * 1024) == 1

@@ -403,11 +403,30 @@ def test_bad_input(build, message):
         build()
 
 
+def test_a_step_that_fails_is_not_counted(monkeypatch):
+    """Not by Adam either, whose corrections would be of another step."""
+    task, settings = CopyTask(1), [Setting("RNN", 3, learning_rate=1e-2)]
+    whole, training = Training(task, settings, 4, batch=2).run(), Training(task, settings, 4, batch=2).run(2)
+
+    def fail(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "_gradients", fail)
+        with pytest.raises(torch.OutOfMemoryError):
+            training.run()
+    assert training.step == 2
+    for mine, yours in zip(training.run().model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(mine, yours)
+
+
 def test_there_is_no_step_after_the_last_one():
     training = Training(CopyTask(1), [Setting("RNN", 3)], 2, batch=2).run()
     assert training.run(5).step == 2
-    with pytest.raises(RuntimeError, match="training has ended after its 2 steps"):
-        training.advance()
+    for further in (training.advance, training.proceed):
+        with pytest.raises(RuntimeError, match="training has ended after its 2 steps"):
+            further()
+    assert training.step == 2
 
 
 def test_initial_weights_do_not_depend_on_the_default_type():
