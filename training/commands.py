@@ -171,6 +171,8 @@ class SoFar:
         name = f"{self.name}_{self.preset}"
         result = so_far(self.name, self.preset, self.results / f".{name}", data_dir=self.data_dir, device=self.device)
         out = self.results / f"{name}.csv"
+        if out.exists() and "unfinished" not in table.read(out).attrs:
+            raise ValueError(f"results must be a folder without a table of a whole run, got {out}; move it first")
         table.write(result, out)
         print(f"wrote {out}")
         return Report(self.name, self.preset, self.results).run()

@@ -11,6 +11,7 @@ import xarray as xr
 
 from .settings import Setting
 
+TESTS = 50  # in a table, about
 NOWHERE = -1  # channel and time of what concerns a whole model
 
 
@@ -60,8 +61,12 @@ def row(task: str, setting: Setting, parameters: int, step: int, quantity: str, 
 
 
 def rows(task: str, settings: Iterable[Setting], result: xr.Dataset) -> list[Row]:
-    """:meth:`Training.result <training.recurrent.Training.result>` of these settings as rows."""
-    found = []
+    """:meth:`Training.result <training.recurrent.Training.result>` of these settings as rows.
+
+    Of long runs every so many tests, about `TESTS` in all and always the last, so that a table stays small; the means
+    of the training loss are over the longer times then.
+    """
+    found, result = [], _fewer(result)
     for number, setting in enumerate(settings):
         own = result.isel(model=number)
         for quantity, values in own.data_vars.items():
@@ -70,6 +75,19 @@ def rows(task: str, settings: Iterable[Setting], result: xr.Dataset) -> list[Row
             for step, value in zip(steps, np.atleast_1d(values.values), strict=True):
                 found.append(row(task, setting, int(own.parameters), step, str(quantity), value))
     return found
+
+
+def _fewer(result: xr.Dataset) -> xr.Dataset:
+    """Every n-th test and the last one."""
+    steps = result.step.values
+    every = -(-len(steps) // TESTS)
+    if every <= 1:
+        return result
+    kept = np.unique([*range(every - 1, len(steps), every), len(steps) - 1])
+    # each mean is over the steps since the test before
+    sums = np.add.reduceat(result.train_loss.values * np.diff(steps, prepend=0), np.append(0, kept[:-1] + 1), axis=-1)
+    fewer = result.isel(step=kept)
+    return fewer.assign(train_loss=fewer.train_loss.copy(data=sums / np.diff(steps[kept], prepend=0)))
 
 
 def by_model(table: pd.DataFrame, task: str) -> xr.Dataset:

@@ -159,12 +159,18 @@ def test_what_a_stopped_run_has_measured(tmp_path, longer, capsys):
     result = table.read(tmp_path / "figure6_quick.csv")
     assert result.attrs["unfinished"] == 4
     assert (result.attrs["seconds"], result.attrs["commits"], result.attrs["gpu"]) == (5.0, ["abc"], "none")
-    whole = table.frame(run_experiment("figure6", "quick"))
+    assert SoFar("figure6", "quick", results=tmp_path).run() == 0  # once more, over the table that is there
+    whole = run_experiment("figure6", "quick", out=tmp_path / "figure6_quick.csv")
+    with pytest.raises(ValueError, match="results must be a folder without a table of a whole run"):
+        SoFar("figure6", "quick", results=tmp_path).run()
+    whole = table.frame(whole)
     expected = whole[whole.step <= 4].reset_index(drop=True)
     assert table.frame(result).equals(expected)
     assert set(expected.step) == {2, 4}
     for panel, ax in zip(EXPERIMENTS["figure6"].drawn(result), Figure().subplots(1, 2), strict=True):
         assert "after 4 batches" in panel(result, ax).get_title()
+    assert "unfinished" not in summary(tmp_path).partition("| figure |")[2]
+    table.write(result, tmp_path / "figure6_quick.csv")
     assert "**unfinished, after 4 batches:** copy, T <= 2: RNN 32" in summary(tmp_path)
 
 

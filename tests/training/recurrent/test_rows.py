@@ -27,6 +27,22 @@ def test_rows_hold_the_result(task):
     np.testing.assert_array_equal(found.parameters, result.parameters)
 
 
+def test_a_long_run_has_fewer_tests_in_its_table():
+    """Every third of 125, of which the last is one after 124; means of training are over all steps in between."""
+    result = Training(CopyTask(0), SETTINGS, 249, batch=1, test_every=2).run().result()
+    assert result.sizes["step"] == 125
+    found = by_model(as_table(rows("a task", SETTINGS, result)), "a task")
+    assert found.step.values.tolist() == [*range(6, 247, 6), 249]
+    assert found.sizes["step"] == 42
+    np.testing.assert_array_equal(found.test_loss, result.test_loss.sel(step=found.step))
+    np.testing.assert_array_equal(found.spectral_radius, result.spectral_radius)
+    thrice = result.train_loss.values[:, :123].reshape(2, 41, 3).mean(-1)
+    np.testing.assert_allclose(found.train_loss[:, :41], thrice, rtol=1e-14)
+    # 248 ends two steps, 249 one
+    last = (2.0 * result.train_loss[:, 123] + result.train_loss[:, 124]) / 3.0
+    np.testing.assert_allclose(found.train_loss[:, 41], last, rtol=1e-14)
+
+
 def test_tasks_are_kept_apart_and_vortices_are_left_out():
     one, two = (row(task, SETTINGS[0], 5, 7, "test_loss", value) for task, value in (("one", 1.0), ("two", 2.0)))
     vortex = row("one", SETTINGS[0], 5, 7, "positive", 3.0, 0, 11)
