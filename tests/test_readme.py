@@ -155,6 +155,12 @@ def test_speed_is_that_of_the_tables():
     assert f"The {papers.models.sum()} runs whose results Tables 2 and 3 print" in text
     assert f"would take {papers.hours.sum():.0f} hours by their measured steps" in text
     assert f"the paper states {papers.paper_hours.sum():,.0f} hours for them" in text
+    copies = pd.read_csv(ROOT / "benchmarks/results/h100_copy_steps.csv", comment="#").set_index("model")
+    gain = copies.seconds_loops / copies.seconds
+    grus, ten = copies.loc["U(1) GRU 32"], copies.loc["RNN 32"]
+    assert f"takes {1e3 * grus.seconds:.2f} ms on an H100, {gain['U(1) GRU 32']:.0f} times less" in text
+    assert f"RNNs of 32 units {1e3 * ten.seconds:.2f} ms, {gain['RNN 32']:.0f} times less" in text
+    assert set(copies.models[["U(1) GRU 32", "RNN 32"]]) == {10}
     rnns = read("figure6", COMMITTED / "figure6_rnns.csv").attrs
     seconds, batches = rnns["seconds"], rnns["unfinished"]
     assert f"took {seconds / 60:.0f} minutes for the {batches:,} batches" in text

@@ -9,6 +9,8 @@ not available.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from shutil import which
@@ -23,6 +25,7 @@ UNITS = (16, 32, 64, 128)
 PAIRS = 2  # components of a capsule
 ROWS = 16  # sequences in a program: the fewest that matrix units take, for as many programs as there can be
 WARP_COLUMNS = 8  # of a product's 16 rows, what one warp does
+_left_to_loops: list[bool] = []  # one for each block of `loops` that is open
 AMPERE = (8, 0)  # the first with matrix units for float32
 
 
@@ -31,7 +34,7 @@ def fits(start: torch.Tensor, *weights: torch.Tensor) -> bool:
 
     `torch.compile` looks at the loops, with tensors that have no memory.
     """
-    if torch.compiler.is_compiling() or type(start) is not torch.Tensor:
+    if _left_to_loops or torch.compiler.is_compiling() or type(start) is not torch.Tensor:
         return False
     n, inputs = start.shape[-1], weights[0].shape[-2]
     capsules = start.ndim > weights[0].ndim
@@ -55,6 +58,16 @@ def have_kernels(device: torch.device) -> bool:
 def _shared_memory(numbers: int) -> float:
     """Bytes that a program needs for so many weights, rounded up: compiled for Hopper, 8 to 9 a number and a few KB."""
     return 8192 + 8.6 * numbers
+
+
+@contextmanager
+def loops() -> Iterator[None]:
+    """Kernels are not used inside the block, in no thread: to see what they change, or gain."""
+    _left_to_loops.append(True)
+    try:
+        yield
+    finally:
+        _left_to_loops.pop()
 
 
 def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Tensor, name: str) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 
 from training.captured import Captured
-from training.recurrent import CopyTask, ImageTask, Setting, Training
+from training.recurrent import CopyTask, ImageTask, Setting, Training, fused
 from training.recurrent.convolutional import exact_convolutions
 from training.recurrent.job import Job
 from training.runner import run
@@ -59,6 +59,15 @@ def test_replayed_steps_train_as_the_others(kind):
     assert len(replayed._captured._recordings) == 2  # of steps, and of tests
     there = Training(CopyTask(3), settings(kind), 10, **OPTIONS).run().result()
     xr.testing.assert_allclose(one.test_loss, there.test_loss, rtol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "U(1) RNN", "generic(2) RNN", "U(1) GRU"])
+def test_kernels_train_as_the_loops(kind):
+    """What they replace, step for step, as graphs of both."""
+    by_kernels, by_loops = (Training(CopyTask(3), settings(kind), 10, device="cuda", **OPTIONS) for _ in range(2))
+    with fused.loops():
+        other = by_loops.run().result()
+    xr.testing.assert_allclose(by_kernels.run().result(), other, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["U(1) GRU", "grid RNN"])

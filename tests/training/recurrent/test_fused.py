@@ -112,6 +112,20 @@ def test_there_is_none_for_a_cpu():
     assert not fused.fits(start, weight)
 
 
+def test_loops_alone(monkeypatch):
+    """Inside the block, also inside another one."""
+    start, weight = torch.zeros(3, 2, 16, device="meta"), torch.zeros(32, 32)
+    asked = []
+    monkeypatch.setattr(fused.torch.compiler, "is_compiling", lambda: bool(asked.append(1)))
+    with fused.loops():
+        with fused.loops():
+            pass
+        assert not fused.fits(start, weight)
+        assert not asked  # before anything else was looked at
+    assert not fused.fits(start, weight)
+    assert asked
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 def test_what_fits_on_a_gpu():
     def fits(start, *weights, dtype=torch.float32):
