@@ -7,8 +7,8 @@ not be read as such. ``"short"`` and ``"grus"`` are the beginning of the paper's
 settings: of Figure 6 all ten seeds of the RNNs for 25,000 of a million batches, and of the GRUs for 50,000; of Figure 7
 models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former, or the reduced run of another figure,
 where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays,
-``"longest"`` is the former of these with more batches, and ``"falling"`` has a rate that falls at the end. Each takes a
-quarter of an hour or more on a CPU.
+or more batches, ``"longest"`` has still more of these, and ``"falling"`` has a rate that falls at the end. Each takes a
+quarter of an hour or more on a CPU; ``"rnns"``, ``"grus"`` and the ``"longer"`` of `symmetry` want a GPU.
 """
 
 from __future__ import annotations
@@ -384,6 +384,9 @@ PRESETS: dict[str, dict[str, Size]] = {
         "quick": _copy_symmetry(2, 60, (1e-3, 3e-3), range(2), batch=16, test_every=20),
         # set up after the runs of "gru_symmetry", where the two part at losses to which this "cpu" does not come down
         "shorter": _copy_symmetry(2, 30_000, (3e-4, 1e-3), range(15, 20), batch=32),
+        # set up after figure6's "rnns", where generic(2) RNNs fall ever further behind at U(1)'s rate: a fifth of the
+        # paper's batches, with rates down to the smallest of Table 1
+        "longer": _copy_symmetry(25, 200_000, (1e-4, 3e-4, 1e-3), range(34, 44), test_every=4_000),
         # seeds 0 to 9 are those of figure6's "short", after whose run the criterion was written
         "cpu": _copy_symmetry(25, 25_000, (3e-4, 1e-3, 3e-3), range(10, 15)),
         "paper": _copy_symmetry(25, STEPS, (1e-4, 3e-4, 1e-3, 3e-3), range(10, 20)),

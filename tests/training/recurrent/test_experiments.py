@@ -419,6 +419,22 @@ def test_variants_of_a_reduced_run_do_not_stand_for_it():
             assert order.index(variant) < order.index("cpu"), name
 
 
+def test_more_batches_with_and_without_the_symmetry():
+    """The pairs of the reduced run, with the rates of its two and Table 1's smallest, and seeds of their own."""
+    (pair,), (part,) = PRESETS["symmetry"]["cpu"].parts, PRESETS["symmetry"]["longer"].parts
+    theirs = {replace(s, seed=0, learning_rate=1e-3) for s in pair.settings}
+    assert {replace(s, seed=0, learning_rate=1e-3) for s in part.settings} == theirs
+    assert {s.learning_rate for s in part.settings} == {1e-4, 3e-4, 1e-3}
+    assert len(part.settings) == 60
+    others = [
+        size for sizes in PRESETS.values() for size in sizes.values() if size is not PRESETS["symmetry"]["longer"]
+    ]
+    parts = [each for size in others for each in size.parts if each.max_delay is not None]
+    taken = {s.seed for each in parts for s in each.settings}
+    assert not {s.seed for s in part.settings} & taken
+    assert replace(part, settings=pair.settings, steps=pair.steps, test_every=pair.test_every) == pair
+
+
 def test_shorter_delays_with_and_without_the_symmetry():
     """The pairs of the reduced run at the rates that were best there, with seeds of their own."""
     (pair,), (part,) = PRESETS["symmetry"]["cpu"].parts, PRESETS["symmetry"]["shorter"].parts
