@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
@@ -255,7 +255,15 @@ def run_experiment(
     return result
 
 
-def so_far(name: str, preset: str, work: str | Path, *, data_dir: str | None = None, device: str = "cpu") -> xr.Dataset:
+def so_far(
+    name: str,
+    preset: str,
+    work: str | Path,
+    *,
+    data_dir: str | None = None,
+    device: str = "cpu",
+    weights: bool = False,
+) -> xr.Dataset:
     """What a run of recurrent networks that was stopped has measured, up to the last test that all of it has made.
 
     Parameters
@@ -263,11 +271,14 @@ def so_far(name: str, preset: str, work: str | Path, *, data_dir: str | None = N
     name, preset, data_dir : of :func:`run_experiment`
     work : the folder that the run has left, which stays as it is
     device : the run's, by which its networks were shared out; this needs none
+    weights : whether to keep the weights that all have now, which may be some steps past the last test of all
 
     Returns
     -------
     xarray.Dataset
-        A table as that of the whole run, whose attribute `unfinished` is the step that it ends with.
+        A table as that of the whole run, whose attribute `unfinished` is the step that it ends with. Weights are named
+        after the model, as in ``"U(1) RNN 32 layer.recurrent"``, with all its seeds; the attribute `weights_after` has
+        the steps of each model's.
 
     Raises
     ------
@@ -281,23 +292,45 @@ def so_far(name: str, preset: str, work: str | Path, *, data_dir: str | None = N
         raise ValueError(f"name must be one of {', '.join(RECURRENT)}, got {name!r}")
     work = Path(work)
     where = left(work)
-    outcomes = [
-        _measured(job, work / CHECKPOINT.format(number)) for number, job in enumerate(size.jobs(data_dir, device))
+    stopped = [
+        _restored(job, work / CHECKPOINT.format(number)) for number, job in enumerate(size.jobs(data_dir, device))
     ]
-    step = min(max((row.step for row in rows), default=0) for rows in outcomes)
+    found = [training.outcome().rows for training in stopped]
+    step = min(max((row.step for row in rows), default=0) for rows in found)
     if not step:
         raise ValueError(f"work must be of a run whose stacks have all made a test, got {work}; go on with it first")
-    rows = size.table([row for rows in outcomes for row in rows if row.step <= step], device)
-    return as_dataset(rows, _told(name, preset) | size.images(data_dir) | where | {"unfinished": step})
+    rows = size.table([row for rows in found for row in rows if row.step <= step], device)
+    told = _told(name, preset) | size.images(data_dir) | where | {"unfinished": step}
+    return as_dataset(rows, told | _steps(stopped), _weights(stopped)) if weights else as_dataset(rows, told)
 
 
-def _measured(job: Any, checkpoint: Path) -> list[Any]:
-    """The rows of a job that was stopped."""
+def _restored(job: Any, checkpoint: Path) -> Any:
+    """A job's training where it was stopped, on the CPU."""
     if not checkpoint.is_file():
         raise FileNotFoundError(f"work must have a checkpoint of every stack, got none in {checkpoint}")
     training = replace(job, device="cpu").start()
     training.restore(checkpoint)
-    return training.outcome().rows
+    return training
+
+
+def _steps(stopped: Sequence[Any]) -> dict[str, dict[str, list[int]]]:
+    """After how many steps the weights of each model are."""
+    found: dict[str, set[int]] = {}
+    for training in stopped:
+        for setting in training.settings:
+            found.setdefault(setting.name, set()).add(training.step)
+    return {"weights_after": {label: sorted(steps) for label, steps in found.items()}}
+
+
+def _weights(stopped: Sequence[Any]) -> dict[str, np.ndarray]:
+    """All weights by the models' names and their own, each model's in the order of its settings."""
+    found: dict[str, list[np.ndarray]] = {}
+    for training in stopped:
+        parameters = {key: value.detach().numpy() for key, value in training.model.named_parameters()}
+        for number, setting in enumerate(training.settings):
+            for key, values in parameters.items():
+                found.setdefault(f"{setting.name} {key}", []).append(values[number])
+    return {key: np.stack(values) for key, values in found.items()}
 
 
 def _told(name: str, preset: str) -> dict[str, object]:

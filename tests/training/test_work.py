@@ -70,6 +70,20 @@ def test_seconds_and_commits_of_all_calls(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "calls.json").read_text())["commits"] == ["a", "b"]
 
 
+def test_a_stopped_run_tells_its_calls_and_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "provenance", lambda: {"commit": "a"})
+    with claimed(tmp_path) as own:
+        own.where = {"device": "cuda", "gpu": "the one of the last call"}
+    told = work.left(tmp_path)
+    assert told.pop("seconds") >= 0.0
+    assert told == {"device": "cuda", "gpu": "the one of the last call", "commits": ["a"]}
+    (tmp_path / "calls.json").write_text('{"seconds": 1.0, "commits": ["b"]}')  # older than that
+    assert work.left(tmp_path) == {"seconds": 1.0, "commits": ["b"]}
+    (tmp_path / "calls.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"work must be the folder of a run that was stopped, .* no calls.json"):
+        work.left(tmp_path)
+
+
 def test_the_commit_is_that_of_the_code_that_was_loaded(tmp_path, monkeypatch):
     """Not of what is committed while it runs."""
     monkeypatch.setattr(work, "provenance", lambda: {"commit": "loaded"})

@@ -59,14 +59,14 @@ def test_steps_of_a_copy_task_are_replayed_together(replayed):
     """Up to the next test, or as far as is asked; what is left of that one by one."""
     kinds, options = settings("U(1) GRU"), OPTIONS | {"test_every": 2 * TOGETHER + 1, "drop_at": TOGETHER + 3}
     plain = Training(CopyTask(0), kinds, 3 * TOGETHER, **options).run()
-    together = replayed(Training(CopyTask(0), kinds, 3 * TOGETHER, **options)).run(TOGETHER + 2)
-    assert together.step == TOGETHER + 2
+    together = replayed(Training(CopyTask(0), kinds, 3 * TOGETHER, **options)).run(TOGETHER)
+    assert together.step == TOGETHER
     equal(together.run(), plain)
     replays = [
         each.graph.replays for (name, *_), each in together._captured._recordings.items() if name == "_copy_steps"
     ]
-    # singly: 2, then to the test at 2 TOGETHER + 1 what is left, then to the end
-    assert sorted(replays) == sorted([1, 2 * TOGETHER])
+    # twice together, and singly one more to the test at 2 TOGETHER + 1, and what is left after it
+    assert sorted(replays) == sorted([2, 1 + TOGETHER - 1])
 
 
 def test_the_host_does_not_run_far_ahead(monkeypatch):

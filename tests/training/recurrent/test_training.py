@@ -212,6 +212,20 @@ def test_learning_a_short_task():
     assert result.test_loss[0, -1] < 0.85 * task.loss_without_memory
 
 
+@pytest.mark.parametrize("clip", [clip_norms, clip_values])
+def test_clipping_leaves_a_shared_gradient_alone(clip):
+    """As autograd may give one to two parameters, or one number to many places."""
+    parameters = [torch.nn.Parameter(torch.zeros(2, 3)) for _ in range(2)]
+    shared = torch.ones(2, 1).expand(2, 3)
+    for parameter in parameters:
+        parameter.grad = shared
+    clip(parameters, 0.5)
+    for parameter in parameters:
+        size = 0.5 if clip is clip_values else 0.5 / 6.0**0.5
+        torch.testing.assert_close(parameter.grad, torch.full((2, 3), size))
+    assert (shared == 1.0).all()
+
+
 def test_adam_drops_gradients_and_needs_them():
     parameter = torch.nn.Parameter(torch.ones(2, 3))
     adam = StackedAdam([parameter], [0.1, 0.0])
@@ -415,7 +429,7 @@ def test_a_step_that_fails_is_not_counted(monkeypatch):
         patched.setattr(Training, "_gradients", fail)
         with pytest.raises(torch.OutOfMemoryError):
             training.run()
-    assert training.step == 2
+    assert training.step == training._adam.step_count == 2
     for mine, yours in zip(training.run().model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(mine, yours)
 
