@@ -29,8 +29,7 @@ _RECORDING = Lock()  # one graph at a time, whatever other threads do meanwhile
 class Captured:
     """Calls functions; on a CUDA device by replaying a graph, one for each function and shape of its inputs.
 
-    Threads may record and replay graphs of their own side by side, each on a stream of its own; so must be the current
-    ones then.
+    Threads may record and replay graphs of their own side by side, if the stream that is current in each is its own.
 
     Parameters
     ----------

@@ -162,8 +162,6 @@ class SoFar:
     name: Annotated[Name, tyro.conf.Positional]
     preset: PresetName
     data_dir: str | None = None
-    device: str = "cpu"
-    """The run's, by which its networks were shared out; this needs none."""
     weights: bool = False
     """Keep the weights that the networks have now, in a file of numpy arrays beside the table."""
     results: Path = MINE
@@ -172,7 +170,7 @@ class SoFar:
     def run(self) -> int:
         name = f"{self.name}_{self.preset}"
         work = self.results / f".{name}"
-        result = so_far(self.name, self.preset, work, data_dir=self.data_dir, device=self.device, weights=self.weights)
+        result = so_far(self.name, self.preset, work, data_dir=self.data_dir, weights=self.weights)
         out = self.results / f"{name}.csv"
         if out.exists() and "unfinished" not in table.read(out).attrs:
             raise ValueError(f"results must be a folder without a table of a whole run, got {out}; move it first")

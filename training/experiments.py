@@ -261,7 +261,6 @@ def so_far(
     work: str | Path,
     *,
     data_dir: str | None = None,
-    device: str = "cpu",
     weights: bool = False,
 ) -> xr.Dataset:
     """What a run of recurrent networks that was stopped has measured, up to the last test that all of it has made.
@@ -270,7 +269,6 @@ def so_far(
     ----------
     name, preset, data_dir : of :func:`run_experiment`
     work : the folder that the run has left, which stays as it is
-    device : the run's, by which its networks were shared out; this needs none
     weights : whether to keep the weights that all have now, which may be some steps past the last test of all
 
     Returns
@@ -292,6 +290,7 @@ def so_far(
         raise ValueError(f"name must be one of {', '.join(RECURRENT)}, got {name!r}")
     work = Path(work)
     where = left(work)
+    device = str(where.get("device", "cpu"))  # by which networks were shared out; none is needed here
     stopped = [
         _restored(job, work / CHECKPOINT.format(number)) for number, job in enumerate(size.jobs(data_dir, device))
     ]
