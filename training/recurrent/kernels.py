@@ -81,6 +81,38 @@ def transposed(weight, unit, row, column, N: tl.constexpr, WIDTH: tl.constexpr):
 
 
 @triton.jit
+def blocks(weight, unit, N: tl.constexpr):
+    """What takes a to a, a to b, b to a and b to b."""
+    a, b = block(weight, unit, 0, 0, N, 2 * N), block(weight, unit, 0, N, N, 2 * N)
+    return a, b, block(weight, unit, N, 0, N, 2 * N), block(weight, unit, N, N, N, 2 * N)
+
+
+@triton.jit
+def blocks_transposed(weight, unit, N: tl.constexpr):
+    """The same blocks, each with its axes exchanged."""
+    a, b = transposed(weight, unit, 0, 0, N, 2 * N), transposed(weight, unit, 0, N, N, 2 * N)
+    return a, b, transposed(weight, unit, N, 0, N, 2 * N), transposed(weight, unit, N, N, N, 2 * N)
+
+
+@triton.jit
+def get(place, mask):
+    """Numbers, and zeros for rows that are no sequence."""
+    return tl.load(place, mask=mask, other=0.0)
+
+
+@triton.jit
+def pair(place, mask, N: tl.constexpr):
+    """Two components, or two gates, side by side."""
+    return get(place, mask), get(place + N, mask)
+
+
+@triton.jit
+def put_pair(place, first, second, mask, N: tl.constexpr):
+    tl.store(place, first, mask=mask)
+    tl.store(place + N, second, mask=mask)
+
+
+@triton.jit
 def pointwise_forward(
     drive, start, weight, states, steps, batch, N: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr
 ):
@@ -92,13 +124,13 @@ def pointwise_forward(
     w = block(weight + model * N * N, unit, 0, 0, N, N)
     drive += model * steps * size
     states += model * (steps + 1) * size
-    h = tl.load(start + model * size + here, mask=mask, other=0.0)
+    h = get(start + model * size + here, mask)
     tl.store(states + here, h, mask=mask)
-    u = tl.load(drive + here, mask=mask, other=0.0)
+    u = get(drive + here, mask)
     for t in range(steps):
         drive += size
         states += size
-        next_u = tl.load(drive + here, mask=mask & (t + 1 < steps), other=0.0)
+        next_u = get(drive + here, mask & (t + 1 < steps))
         h = psi(u + product(h, w), RELU)
         tl.store(states + here, h, mask=mask)
         u = next_u
@@ -116,14 +148,14 @@ def pointwise_backward(
     gradient += (model + 1) * steps * size - size
     dq += (model + 1) * steps * size - size
     states += (model + 1) * (steps + 1) * size - size
-    dh = tl.load(gradient + here, mask=mask, other=0.0)
-    h = tl.load(states + here, mask=mask, other=0.0)
+    dh = get(gradient + here, mask)
+    h = get(states + here, mask)
     for t in range(steps):
         gradient -= size
         states -= size
         more = mask & (t + 1 < steps)
-        g = tl.load(gradient + here, mask=more, other=0.0)
-        next_h = tl.load(states + here, mask=more, other=0.0)
+        g = get(gradient + here, more)
+        next_h = get(states + here, more)
         d = dh * slope(h, RELU)
         tl.store(dq + here, d, mask=mask)
         dq -= size
@@ -138,31 +170,27 @@ def capsule_forward(drive, start, weight, states, qs, steps, batch, epsilon, N: 
     model = tl.program_id(0).to(tl.int64)
     row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, N)
     a, mask = row[:, None] * (2 * N) + unit[None, :], row[:, None] < batch
-    b, size = a + N, batch * 2 * N
+    size = batch * 2 * N
     weight += model * 4 * N * N
-    aa, ab = block(weight, unit, 0, 0, N, 2 * N), block(weight, unit, 0, N, N, 2 * N)
-    ba, bb = block(weight, unit, N, 0, N, 2 * N), block(weight, unit, N, N, N, 2 * N)
+    aa, ab, ba, bb = blocks(weight, unit, N)
     drive += model * steps * size
     qs += model * steps * size
     states += model * (steps + 1) * size
     start += model * size
-    ha, hb = tl.load(start + a, mask=mask, other=0.0), tl.load(start + b, mask=mask, other=0.0)
-    tl.store(states + a, ha, mask=mask)
-    tl.store(states + b, hb, mask=mask)
-    ua, ub = tl.load(drive + a, mask=mask, other=0.0), tl.load(drive + b, mask=mask, other=0.0)
+    ha, hb = pair(start + a, mask, N)
+    put_pair(states + a, ha, hb, mask, N)
+    ua, ub = pair(drive + a, mask, N)
     for t in range(steps):
         drive += size
         states += size
         more = mask & (t + 1 < steps)
-        next_a, next_b = tl.load(drive + a, mask=more, other=0.0), tl.load(drive + b, mask=more, other=0.0)
+        next_a, next_b = pair(drive + a, more, N)
         qa = ua + product(ha, aa) + product(hb, ba)
         qb = ub + product(ha, ab) + product(hb, bb)
         gain = gain_of(length(qa, qb), epsilon)
         ha, hb = qa * gain, qb * gain
-        tl.store(qs + a, qa, mask=mask)
-        tl.store(qs + b, qb, mask=mask)
-        tl.store(states + a, ha, mask=mask)
-        tl.store(states + b, hb, mask=mask)
+        put_pair(qs + a, qa, qb, mask, N)
+        put_pair(states + a, ha, hb, mask, N)
         qs += size
         ua, ub = next_a, next_b
 
@@ -172,34 +200,31 @@ def capsule_backward(gradient, qs, weight, dq, d_start, steps, batch, epsilon, N
     model = tl.program_id(0).to(tl.int64)
     row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, N)
     a, mask = row[:, None] * (2 * N) + unit[None, :], row[:, None] < batch
-    b, size = a + N, batch * 2 * N
+    size = batch * 2 * N
     weight += model * 4 * N * N
-    aa, ab = transposed(weight, unit, 0, 0, N, 2 * N), transposed(weight, unit, 0, N, N, 2 * N)
-    ba, bb = transposed(weight, unit, N, 0, N, 2 * N), transposed(weight, unit, N, N, N, 2 * N)
+    aa, ab, ba, bb = blocks_transposed(weight, unit, N)
     last = (model + 1) * steps * size - size
     gradient += last
     qs += last
     dq += last
     d_start += model * size
-    da, db = tl.load(gradient + a, mask=mask, other=0.0), tl.load(gradient + b, mask=mask, other=0.0)
-    qa, qb = tl.load(qs + a, mask=mask, other=0.0), tl.load(qs + b, mask=mask, other=0.0)
+    da, db = pair(gradient + a, mask, N)
+    qa, qb = pair(qs + a, mask, N)
     for t in range(steps):
         gradient -= size
         qs -= size
         more = mask & (t + 1 < steps)
-        ga, gb = tl.load(gradient + a, mask=more, other=0.0), tl.load(gradient + b, mask=more, other=0.0)
-        next_a, next_b = tl.load(qs + a, mask=more, other=0.0), tl.load(qs + b, mask=more, other=0.0)
+        ga, gb = pair(gradient + a, more, N)
+        next_a, next_b = pair(qs + a, more, N)
         radius = length(qa, qb)
         gain = gain_of(radius, epsilon)
         along = (da * qa + db * qb) * stretch(radius, gain, epsilon)
         da, db = da * gain + qa * along, db * gain + qb * along
-        tl.store(dq + a, da, mask=mask)
-        tl.store(dq + b, db, mask=mask)
+        put_pair(dq + a, da, db, mask, N)
         dq -= size
         da, db = ga + product(da, aa) + product(db, ab), gb + product(da, ba) + product(db, bb)
         qa, qb = next_a, next_b
-    tl.store(d_start + a, da, mask=mask)
-    tl.store(d_start + b, db, mask=mask)
+    put_pair(d_start + a, da, db, mask, N)
 
 
 @triton.jit
@@ -225,25 +250,24 @@ def gru_forward(
     inner += model * steps * size
     candidate += model * steps * size
     states += model * (steps + 1) * size
-    h = tl.load(start + model * size + one, mask=mask, other=0.0)
+    h = get(start + model * size + one, mask)
     tl.store(states + one, h, mask=mask)
-    un = tl.load(drive + three, mask=mask, other=0.0)
-    ur = tl.load(drive + three + N, mask=mask, other=0.0)
-    uz = tl.load(drive + three + 2 * N, mask=mask, other=0.0)
+    un = get(drive + three, mask)
+    ur = get(drive + three + N, mask)
+    uz = get(drive + three + 2 * N, mask)
     for t in range(steps):
         drive += 3 * size
         states += size
         more = mask & (t + 1 < steps)
-        next_n = tl.load(drive + three, mask=more, other=0.0)
-        next_r = tl.load(drive + three + N, mask=more, other=0.0)
-        next_z = tl.load(drive + three + 2 * N, mask=more, other=0.0)
+        next_n = get(drive + three, more)
+        next_r = get(drive + three + N, more)
+        next_z = get(drive + three + 2 * N, more)
         r = sigmoid(ur + br + product(h, wr))
         z = sigmoid(uz + bz + product(h, wz))
         m = bn + product(h, wn)
         c = psi(un + r * m, RELU)
         h = c + z * (h - c)
-        tl.store(gates + two, r, mask=mask)
-        tl.store(gates + two + N, z, mask=mask)
+        put_pair(gates + two, r, z, mask, N)
         tl.store(inner + one, m, mask=mask)
         tl.store(candidate + one, c, mask=mask)
         tl.store(states + one, h, mask=mask)
@@ -274,10 +298,10 @@ def gru_backward(
     gates += 2 * last
     d += 4 * last
     states += (model + 1) * (steps + 1) * size - 2 * size  # what the last step begins with
-    dh = tl.load(gradient + one, mask=mask, other=0.0)
-    h, m = tl.load(states + one, mask=mask, other=0.0), tl.load(inner + one, mask=mask, other=0.0)
-    c = tl.load(candidate + one, mask=mask, other=0.0)
-    r, z = tl.load(gates + two, mask=mask, other=0.0), tl.load(gates + two + N, mask=mask, other=0.0)
+    dh = get(gradient + one, mask)
+    h, m = get(states + one, mask), get(inner + one, mask)
+    c = get(candidate + one, mask)
+    r, z = pair(gates + two, mask, N)
     for t in range(steps):
         gradient -= size
         states -= size
@@ -285,10 +309,10 @@ def gru_backward(
         candidate -= size
         gates -= 2 * size
         more = mask & (t + 1 < steps)
-        g = tl.load(gradient + one, mask=more, other=0.0)
-        next_h, next_m = tl.load(states + one, mask=more, other=0.0), tl.load(inner + one, mask=more, other=0.0)
-        next_c = tl.load(candidate + one, mask=more, other=0.0)
-        next_r, next_z = tl.load(gates + two, mask=more, other=0.0), tl.load(gates + two + N, mask=more, other=0.0)
+        g = get(gradient + one, more)
+        next_h, next_m = get(states + one, more), get(inner + one, more)
+        next_c = get(candidate + one, more)
+        next_r, next_z = pair(gates + two, more, N)
         d_candidate = dh * (1.0 - z) * slope(c, RELU)
         d_r = d_candidate * m * r * (1.0 - r)
         d_z = dh * (h - c) * z * (1.0 - z)
@@ -312,11 +336,10 @@ def capsule_gru_forward(
     model = tl.program_id(0).to(tl.int64)
     row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, N)
     a, mask = row[:, None] * (2 * N) + unit[None, :], row[:, None] < batch
-    b, size, one = a + N, batch * 2 * N, row[:, None] * N + unit[None, :]
+    size, one = batch * 2 * N, row[:, None] * N + unit[None, :]
     weight += model * 4 * N * N
     gate_weight += model * 2 * N * N
-    aa, ab = block(weight, unit, 0, 0, N, 2 * N), block(weight, unit, 0, N, N, 2 * N)
-    ba, bb = block(weight, unit, N, 0, N, 2 * N), block(weight, unit, N, N, N, 2 * N)
+    aa, ab, ba, bb = blocks(weight, unit, N)
     wr, wz = block(gate_weight, unit, 0, 0, N, 2 * N), block(gate_weight, unit, 0, N, N, 2 * N)
     first = model * steps * size
     drive += first
@@ -327,21 +350,20 @@ def capsule_gru_forward(
     states += model * (steps + 1) * size
     lengths += model * (steps + 1) * batch * N
     start += model * size
-    ha, hb = tl.load(start + a, mask=mask, other=0.0), tl.load(start + b, mask=mask, other=0.0)
+    ha, hb = pair(start + a, mask, N)
     size_h = length(ha, hb)
-    tl.store(states + a, ha, mask=mask)
-    tl.store(states + b, hb, mask=mask)
+    put_pair(states + a, ha, hb, mask, N)
     tl.store(lengths + one, size_h, mask=mask)
-    ua, ub = tl.load(drive + a, mask=mask, other=0.0), tl.load(drive + b, mask=mask, other=0.0)
-    ur, uz = tl.load(gate_drive + a, mask=mask, other=0.0), tl.load(gate_drive + b, mask=mask, other=0.0)
+    ua, ub = pair(drive + a, mask, N)
+    ur, uz = pair(gate_drive + a, mask, N)
     for t in range(steps):
         drive += size
         gate_drive += size
         states += size
         lengths += batch * N
         more = mask & (t + 1 < steps)
-        next_a, next_b = tl.load(drive + a, mask=more, other=0.0), tl.load(drive + b, mask=more, other=0.0)
-        next_r, next_z = tl.load(gate_drive + a, mask=more, other=0.0), tl.load(gate_drive + b, mask=more, other=0.0)
+        next_a, next_b = pair(drive + a, more, N)
+        next_r, next_z = pair(gate_drive + a, more, N)
         r, z = sigmoid(ur + product(size_h, wr)), sigmoid(uz + product(size_h, wz))
         ra, rb = ha * r, hb * r
         qa = ua + product(ra, aa) + product(rb, ba)
@@ -350,14 +372,10 @@ def capsule_gru_forward(
         ca, cb = qa * gain, qb * gain
         ha, hb = ca + z * (ha - ca), cb + z * (hb - cb)
         size_h = length(ha, hb)
-        tl.store(gates + a, r, mask=mask)
-        tl.store(gates + b, z, mask=mask)
-        tl.store(resets + a, ra, mask=mask)
-        tl.store(resets + b, rb, mask=mask)
-        tl.store(qs + a, qa, mask=mask)
-        tl.store(qs + b, qb, mask=mask)
-        tl.store(states + a, ha, mask=mask)
-        tl.store(states + b, hb, mask=mask)
+        put_pair(gates + a, r, z, mask, N)
+        put_pair(resets + a, ra, rb, mask, N)
+        put_pair(qs + a, qa, qb, mask, N)
+        put_pair(states + a, ha, hb, mask, N)
         tl.store(lengths + one, size_h, mask=mask)
         gates += size
         resets += size
@@ -373,11 +391,10 @@ def capsule_gru_backward(
     model = tl.program_id(0).to(tl.int64)
     row, unit = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, N)
     a, mask = row[:, None] * (2 * N) + unit[None, :], row[:, None] < batch
-    b, size = a + N, batch * 2 * N
+    size = batch * 2 * N
     weight += model * 4 * N * N
     gate_weight += model * 2 * N * N
-    aa, ab = transposed(weight, unit, 0, 0, N, 2 * N), transposed(weight, unit, 0, N, N, 2 * N)
-    ba, bb = transposed(weight, unit, N, 0, N, 2 * N), transposed(weight, unit, N, N, N, 2 * N)
+    aa, ab, ba, bb = blocks_transposed(weight, unit, N)
     wr, wz = transposed(gate_weight, unit, 0, 0, N, 2 * N), transposed(gate_weight, unit, 0, N, N, 2 * N)
     last = (model + 1) * steps * size - size
     gradient += last
@@ -387,20 +404,20 @@ def capsule_gru_backward(
     d_gates += last
     states += (model + 1) * (steps + 1) * size - 2 * size  # what the last step begins with
     d_start += model * size
-    da, db = tl.load(gradient + a, mask=mask, other=0.0), tl.load(gradient + b, mask=mask, other=0.0)
-    ha, hb = tl.load(states + a, mask=mask, other=0.0), tl.load(states + b, mask=mask, other=0.0)
-    qa, qb = tl.load(qs + a, mask=mask, other=0.0), tl.load(qs + b, mask=mask, other=0.0)
-    r, z = tl.load(gates + a, mask=mask, other=0.0), tl.load(gates + b, mask=mask, other=0.0)
+    da, db = pair(gradient + a, mask, N)
+    ha, hb = pair(states + a, mask, N)
+    qa, qb = pair(qs + a, mask, N)
+    r, z = pair(gates + a, mask, N)
     for t in range(steps):
         gradient -= size
         states -= size
         qs -= size
         gates -= size
         more = mask & (t + 1 < steps)
-        ga, gb = tl.load(gradient + a, mask=more, other=0.0), tl.load(gradient + b, mask=more, other=0.0)
-        next_ha, next_hb = tl.load(states + a, mask=more, other=0.0), tl.load(states + b, mask=more, other=0.0)
-        next_qa, next_qb = tl.load(qs + a, mask=more, other=0.0), tl.load(qs + b, mask=more, other=0.0)
-        next_r, next_z = tl.load(gates + a, mask=more, other=0.0), tl.load(gates + b, mask=more, other=0.0)
+        ga, gb = pair(gradient + a, more, N)
+        next_ha, next_hb = pair(states + a, more, N)
+        next_qa, next_qb = pair(qs + a, more, N)
+        next_r, next_z = pair(gates + a, more, N)
         radius = length(qa, qb)
         gain = gain_of(radius, epsilon)
         d_z = (da * (ha - qa * gain) + db * (hb - qb * gain)) * z * (1.0 - z)
@@ -409,10 +426,8 @@ def capsule_gru_backward(
         dqa, dqb = da * to_q + qa * along, db * to_q + qb * along
         reset_a, reset_b = product(dqa, aa) + product(dqb, ab), product(dqa, ba) + product(dqb, bb)
         d_r = (reset_a * ha + reset_b * hb) * r * (1.0 - r)
-        tl.store(dq + a, dqa, mask=mask)
-        tl.store(dq + b, dqb, mask=mask)
-        tl.store(d_gates + a, d_r, mask=mask)
-        tl.store(d_gates + b, d_z, mask=mask)
+        put_pair(dq + a, dqa, dqb, mask, N)
+        put_pair(d_gates + a, d_r, d_z, mask, N)
         dq -= size
         d_gates -= size
         # the gradient of |h| is along h, and zero at h = 0
@@ -420,8 +435,7 @@ def capsule_gru_backward(
         along_h = (product(d_r, wr) + product(d_z, wz)) / tl.where(size_h == 0.0, 1.0, size_h)
         da, db = ga + da * z + reset_a * r + ha * along_h, gb + db * z + reset_b * r + hb * along_h
         ha, hb, qa, qb, r, z = next_ha, next_hb, next_qa, next_qb, next_r, next_z
-    tl.store(d_start + a, da, mask=mask)
-    tl.store(d_start + b, db, mask=mask)
+    put_pair(d_start + a, da, db, mask, N)
 
 
 @triton.jit
