@@ -96,7 +96,10 @@ def left(folder: Path) -> dict[str, object]:
     """
     note = folder / NOTE
     if not note.is_file():
-        raise FileNotFoundError(f"work must be the folder of a run that was stopped, got {folder}, which has no {NOTE}")
+        told = (
+            f"got {folder}, which has no {NOTE}; a run that was killed leaves one when it is gone on with and stopped"
+        )
+        raise FileNotFoundError(f"work must be the folder of a run that was stopped, {told}")
     found = _read(note)
     return {**found.pop("where"), **found}
 

@@ -452,7 +452,7 @@ def copy_examples(
     FIXED: tl.constexpr, LENGTH: tl.constexpr, MEMORY: tl.constexpr, GO: tl.constexpr, TOKENS: tl.constexpr,
     STREAMS: tl.constexpr, GAMMA: tl.constexpr,
 ):  # fmt: skip
-    """One training example of the copy task, as in `copy_task`: the inputs, one-hot, and the targets."""
+    """One training example of the copy task, as in `copy_task`: the inputs, one-hot, and the targets. Blanks are 0."""
     model, example = tl.program_id(0).to(tl.int64), tl.program_id(1)
     stream = STREAMS * tl.load(step).to(tl.uint64) + 1
     start = shuffled(tl.load(keys + model).to(tl.uint64) + stream * GAMMA)
