@@ -37,9 +37,9 @@ class DepthScales:
         the traceless part, and T tends to a constant.
     one_minus_chi_c, one_minus_chi_delta, one_minus_chi_gram : without cancellation (chi itself can round to 1).
     error : estimated relative error of the worst among c* and the chi's (of 1 + |chi_c|, which can vanish); 1e-12 is
-        guaranteed for the named activations. For a user's f with kinks the worst is chi_jacobian, whose f' jumps there
-        (where f itself jumps chi_jacobian is infinite); `fixed_point.error` is that of c* alone. 1 - chi and with it xi
-        lose what they are smaller by: for a user's f their relative error is up to error/(1 - chi).
+        guaranteed for the named activations. A user's f' may be found from f: chi_jacobian is then the worst (where f
+        jumps it is infinite); `fixed_point.error` is that of c* alone. 1 - chi and with it xi lose what they are
+        smaller by: for a user's f their relative error is up to error/(1 - chi).
 
     Below the transition c and Delta shrink together: chi_c, chi_delta, chi_jacobian and, for O(k), k >= 2, chi_gram are
     sigma_w^2 f'(0)^2; at it their xi are infinite. All are NaN where the fixed point has not converged.
@@ -169,8 +169,6 @@ def _at(point: FixedPoint) -> DepthScales:
     out["chi_gram"], out["one_minus_chi_gram"] = _gram_factor(symmetry, alive, out["chi_c"], out["one_minus_chi_c"])
     if dimension == 1 and activation.is_saturated:
         out["amplitude"] = np.full(point.sigma_w.shape, np.inf)  # f jumps at 0
-    if activation.jump is not None:
-        out["amplitude"][alive] = out["chi_jacobian_minus_one"][alive] = np.inf
     return DepthScales(fixed_point=point, **out)
 
 

@@ -39,8 +39,7 @@ from .axes import sigma_w_axis, start_axis, table, width_axis
 from .checks import LARGEST_S, SMALLEST_S, layer_power, preactivation_power, whole_number
 from .fixed_points import solve
 from .maps import warn_if_inaccurate
-from .moments import layer_moments, over_r, refinement, refinement_error
-from .quadrature import radial_averages
+from .moments import averages, layer_moments, over_r, refinement_error
 from .symmetry import Symmetry, as_symmetry
 
 LONG_NAMES = {
@@ -78,7 +77,7 @@ def layer_noise(activation: Activation, dimension: int, s: np.ndarray, refine: i
             bend = ((t - half) ** 2 - 2.0 * t + half) * ratio**2 * t
         return [bend, (ratio**2 * t - mean) ** 2]
 
-    curvature, spread = radial_averages(dimension, s, integrands, refinement(activation, refine), rows=power)
+    curvature, spread = averages(activation, dimension, s, integrands, refine, rows=power)
     return LayerNoise(
         gain=m.gain,
         chi=m.chi,

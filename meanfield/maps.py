@@ -24,8 +24,6 @@ def warn_if_inaccurate(activation: Activation, error: np.ndarray) -> None:
     """Warn unless the estimated relative error of all averages of a user's activation is at most 1e-8."""
     if not activation.guaranteed and not np.all(error <= 1e-8):
         text = f"averages are estimated to be off by up to {np.max(error):.1e} (relative)"
-        if activation.jump is not None:
-            text += f", and 1 - rho of nearly identical inputs by more, as f jumps at r = {activation.jump:.6g}"
         warn(f"activation {activation.name}: {text}", AccuracyWarning)
 
 

@@ -13,17 +13,20 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from .activations import Activation
-from .quadrature import radial_averages, radial_rule, scale_bucket
+from .quadrature import panel_rule, radial_averages, radial_rule, scale_bucket
 
 _CLOSE = 0.25  # log of a ratio of radii up to which eight Gauss-Legendre points leave 1e-17
-_USER_REFINE = 8  # a user's function may bend or jump anywhere: there the rule's error falls as step^2 or step only
 
 
-def refinement(activation: Activation, refine: int = 1) -> int:
-    """How much finer than the named activations' the radial rule must be."""
-    return refine if activation.guaranteed else refine * _USER_REFINE
+def averages(
+    activation: Activation, dimension: int, s, integrands: Callable[..., Sequence[np.ndarray]], refine=1, rows=None
+) -> list[np.ndarray]:
+    """:func:`meanfield.quadrature.radial_averages` of what is made of an activation."""
+    breaks = None if activation.guaranteed else activation.breaks
+    return radial_averages(dimension, s, integrands, refine, rows, breaks)
 
 
 def power_gain(activation: Activation, dimension: int, s, refine: int = 1) -> np.ndarray:
@@ -31,18 +34,18 @@ def power_gain(activation: Activation, dimension: int, s, refine: int = 1) -> np
     if activation.is_saturated:
         with np.errstate(divide="ignore"):
             return 1.0 / np.asarray(s, float)
-    steps = refinement(activation, refine)
-    (gain,) = radial_averages(dimension, s, lambda r, t: [activation.ratio(r) ** 2 * t], steps)
+    (gain,) = averages(activation, dimension, s, lambda r, t: [activation.ratio(r) ** 2 * t], refine)
     return 2.0 / dimension * gain
 
 
-def refinement_error(averages: Callable[[int], Sequence[np.ndarray]]) -> np.ndarray:
+def refinement_error(found: Callable[[int], Sequence[np.ndarray]]) -> np.ndarray:
     """Estimated relative error of averages, given as a function of `refine`: the largest change that two finer rules
-    make to any of them (a kink can sit where one rule changes nothing).
+    make to any of them (what one rule misses can sit where another changes nothing).
     """
-    coarse, *finer = (np.array(averages(refine)) for refine in (1, 2, 3))
-    change = np.max([np.abs(coarse - better) for better in finer], axis=0)
-    return np.max(change / np.where(coarse == 0.0, 1.0, np.abs(coarse)), axis=0)
+    coarse, *finer = (np.array(found(refine)) for refine in (1, 2, 3))
+    with np.errstate(invalid="ignore"):  # infinity less infinity, where the two are the same
+        change = np.max([np.where(coarse == better, 0.0, np.abs(coarse - better)) for better in finer], axis=0)
+        return np.max(change / np.where(coarse == 0.0, 1.0, np.abs(coarse)), axis=0)
 
 
 def gain_error(activation: Activation, dimension: int, s) -> np.ndarray:
@@ -63,18 +66,22 @@ def relaxation(activation: Activation, dimension: int, s, refine: int = 1) -> tu
         power = activation.ratio(r) ** 2 * t
         return [power, (t - half) * power, (half + 1.0 - t) * power]
 
-    power, up, down = radial_averages(dimension, s, integrands, refinement(activation, refine))
+    power, up, down = averages(activation, dimension, s, integrands, refine)
     return up / power, down / power
 
 
 def derivative_error(activation: Activation, dimension: int, s) -> np.ndarray:
-    """How far <f f' r>/<f^2> is from chi: what a user's f' has missed, as every f' misses where f jumps."""
+    """How far <f f' r>/<f^2> is from chi: what a user's f' has missed. Where f jumps it misses that, and averages of
+    f'^2 are infinite whatever it is.
+    """
+    if activation.jump is not None:
+        return np.zeros(np.shape(s))
 
     def integrands(r, t):
         ratio = activation.ratio(r)
         return [ratio**2 * t, ratio * activation.derivative(r) * t]
 
-    power, up = radial_averages(dimension, s, integrands, refinement(activation))
+    power, up = averages(activation, dimension, s, integrands)
     return np.abs(up / power - relaxation(activation, dimension, s)[0])
 
 
@@ -93,7 +100,7 @@ def saturation(activation: Activation, dimension: int, s) -> Saturation:
         missing, ratio = activation.one_minus_ratio(r), activation.ratio(r)
         return [missing * (2.0 - missing) * t, ratio**2 * t, ratio * over_r(activation.deficit(r), r) * t]
 
-    lost, gain, down = radial_averages(dimension, s, integrands, refinement(activation))
+    lost, gain, down = averages(activation, dimension, s, integrands)
     return Saturation(2.0 / dimension * lost, 2.0 / dimension * gain, down / gain)
 
 
@@ -113,8 +120,22 @@ def gain_and_jacobian(
         square = activation.ratio(r) ** 2
         return [square * t, activation.derivative(r) ** 2, square]
 
-    gain, amplitude, angular = radial_averages(dimension, s, integrands, refinement(activation, refine))
-    return 2.0 / dimension * gain, amplitude, _over_square(activation, dimension, angular)
+    gain, amplitude, angular = averages(activation, dimension, s, integrands, refine)
+    return (
+        2.0 / dimension * gain,
+        _over_jump(activation, dimension, s, amplitude),
+        _over_square(activation, dimension, angular),
+    )
+
+
+def _over_jump(activation: Activation, dimension: int, s, average: np.ndarray) -> np.ndarray:
+    """An average of f'^2: infinite where f jumps, unless no capsule in 1e300 is that long."""
+    if activation.jump is None:
+        return average
+    half = dimension / 2.0
+    with np.errstate(divide="ignore"):
+        reached = special.gammaincc(half, half * activation.jump**2 / np.asarray(s, float)) > 0.0
+    return np.where(reached, np.inf, average)
 
 
 def _over_square(activation: Activation, dimension: int, average: np.ndarray) -> np.ndarray:
@@ -124,10 +145,8 @@ def _over_square(activation: Activation, dimension: int, average: np.ndarray) ->
 
 def bending(activation: Activation, dimension: int, s) -> np.ndarray:
     """<(f/r - f')^2>, which a small change at right angles and one along the radius differ by."""
-    (square,) = radial_averages(
-        dimension, s, lambda r, t: [over_r(activation.deficit(r), r) ** 2], refinement(activation)
-    )
-    return _over_square(activation, dimension, square)
+    (square,) = averages(activation, dimension, s, lambda r, t: [over_r(activation.deficit(r), r) ** 2])
+    return _over_jump(activation, dimension, s, _over_square(activation, dimension, square))
 
 
 class LayerMoments(NamedTuple):
@@ -159,8 +178,8 @@ def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) ->
             ratio**2,
         ]
 
-    square, up, down, ratio_mean, missing_mean, amplitude, angular = radial_averages(
-        dimension, s, integrands, refinement(activation, refine)
+    square, up, down, ratio_mean, missing_mean, amplitude, angular = averages(
+        activation, dimension, s, integrands, refine
     )
     distance = _distance_from_linear(activation, dimension, s, scale * ratio_mean, scale * missing_mean, refine)
     chi, one_minus_chi = up / square, down / square
@@ -172,7 +191,7 @@ def layer_moments(activation: Activation, dimension: int, s, refine: int = 1) ->
         one_minus_chi=one_minus_chi,
         linear=scale * ratio_mean**2 / square,
         one_minus_linear=distance / square,
-        amplitude=amplitude,
+        amplitude=_over_jump(activation, dimension, s, amplitude),
         angular=_over_square(activation, dimension, angular),
     )
 
@@ -186,18 +205,37 @@ def _distance_from_linear(activation, dimension, s, ratio_mean, missing_mean, re
     flat_s = np.asarray(s, float).ravel()
     out = np.empty(flat_s.shape)
     nearly = flat_missing < 0.5
-    steps = refinement(activation, refine)
+
+    def variance(which, function, mean) -> np.ndarray:
+        """<(function(r) - mean)^2 t>, one mean for each s."""
+
+        def integrands(r, t, mean):
+            return [(function(r) - mean) ** 2 * t]
+
+        return averages(activation, dimension, flat_s[which], integrands, refine, rows=mean[which])[0]
+
     if nearly.any():
-        lack = _variance(dimension, flat_s[nearly], activation.one_minus_ratio, flat_missing[nearly], steps)
-        out[nearly] = activation.slope**2 * lack
+        out[nearly] = activation.slope**2 * variance(nearly, activation.one_minus_ratio, flat_missing)
     if not nearly.all():
-        out[~nearly] = _variance(dimension, flat_s[~nearly], activation.ratio, flat_ratio[~nearly], steps)
+        out[~nearly] = variance(~nearly, activation.ratio, flat_ratio)
     return out.reshape(np.shape(s))
 
 
-def _variance(dimension, s, function, mean, steps) -> np.ndarray:
-    """<(function(r) - mean)^2 t>, one mean for each s."""
-    return radial_averages(dimension, s, lambda r, t, m: [(function(r) - m) ** 2 * t], steps, rows=mean)[0]
+def aligned(activation: Activation, dimension: int, s_1, s_2) -> np.ndarray:
+    """<f_1 f_2>/sqrt(s_1 s_2) for two radii in proportion, Delta' of aligned inputs; flat arrays (m,)."""
+    a_1, a_2, x, w = _both_radii(activation, dimension, s_1, s_2)
+    return 2.0 / dimension * np.vecdot(activation.ratio(a_1 * x) * activation.ratio(a_2 * x) * x**2, w)
+
+
+def _both_radii(activation: Activation, dimension: int, s_1, s_2) -> tuple[np.ndarray, ...]:
+    """Scales a_1 and a_2 of the radii, shape (m, 1), and nodes x and weights of a rule for functions of both."""
+    a_1, a_2 = (np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None] for s in (s_1, s_2))
+    bucket = scale_bucket(float(np.maximum(a_1, a_2).max()))
+    if activation.guaranteed:
+        return a_1, a_2, *radial_rule(dimension, bucket)
+    with np.errstate(divide="ignore"):
+        breaks = np.concatenate([np.array(activation.breaks) / a for a in (a_1, a_2)], axis=1)
+    return a_1, a_2, *panel_rule(dimension, bucket, breaks)
 
 
 def norm_mismatch(activation: Activation, dimension: int, s_1, s_2, stretch: np.ndarray) -> np.ndarray:
@@ -223,8 +261,7 @@ def norm_mismatch(activation: Activation, dimension: int, s_1, s_2, stretch: np.
 
 def _sine_loss(activation, dimension, s_1, s_2, nearly, stretch) -> np.ndarray:
     """Where all of f is nearly linear, or none; `stretch` where the radii are nearly equal, or None."""
-    a_1, a_2 = (np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None] for s in (s_1, s_2))
-    x, w = radial_rule(dimension, scale_bucket(float(a_2.max())), refinement(activation))
+    a_1, a_2, x, w = _both_radii(activation, dimension, s_1, s_2)
     r_1, r_2 = a_1 * x, a_2 * x
     if stretch is not None:
         change = _integral(activation, r_1, stretch[:, None], nearly)
@@ -236,10 +273,10 @@ def _sine_loss(activation, dimension, s_1, s_2, nearly, stretch) -> np.ndarray:
     unit_1, unit_2 = np.maximum(a_1, 1.0), np.maximum(a_2, 1.0)
     change = change * unit_2 * (x if nearly else 1.0 / a_2)
     first, second = activation.ratio(r_1) * x * unit_1, activation.ratio(r_2) * x * unit_2
-    square, power = first**2 @ w, second**2 @ w
-    share = (first * change) @ w / square
-    sine = (change - share[:, None] * first) ** 2 @ w / power
-    cosine = (first * second) @ w / (np.sqrt(square) * np.sqrt(power))
+    square, power = np.vecdot(first**2, w), np.vecdot(second**2, w)
+    share = np.vecdot(first * change, w) / square
+    sine = np.vecdot((change - share[:, None] * first) ** 2, w) / power
+    cosine = np.vecdot(first * second, w) / (np.sqrt(square) * np.sqrt(power))
     return sine / (1.0 + cosine)
 
 

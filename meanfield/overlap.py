@@ -14,7 +14,7 @@ after M terms (for unequal norms with the geometric mean of the two remainders, 
 R and R' are good to rounding errors of their totals, which is enough at equal norms; at unequal ones, where
 sqrt(R_1 R_2) counts, those that are rounding alone are bounded by a sum of positive terms (`meanfield.mixture`). Where
 the series needs too many terms (large sigma_w with rho near 1), the named activations turn to the sum over pairs of
-mixture components.
+mixture components, and a user's function that breaks to direct quadrature (`meanfield.nearby`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ import numpy as np
 
 from . import laguerre, mixture
 from .activations import Activation
-from .moments import gain_and_jacobian, power_gain
+from .moments import aligned, gain_and_jacobian, power_gain
+from .nearby import nearby_gap
 from .saturated import saturated_map
 
 _TOLERANCE = 3e-15
 _ROUNDING = 4.0 * np.finfo(float).eps  # of c' and of the slope: what a difference of them may lack
 _UNSURE = 1e-13  # of them: up to here a difference may be rounding
+_GOOD = 1e-13  # digits enough of a user's function
 _FIRST, _LAST = 128, 384  # terms of the series: for every state, and where that is not enough
 _FEW = 128  # states that are all worth the longer series once one of them needs it
 _BLOCK = 16
@@ -215,10 +217,11 @@ class Overlaps:
             both = saturated_map(self.dimension, rho, one_minus_rho)
             scale = np.sqrt(self.gain[first]) * np.sqrt(self.gain[second])
             return both[int(want_gap)] * scale, np.zeros(rho.size)
+        if self.activation.breaks:
+            return self._of_breaks(first, second, rho, one_minus_rho, want_gap)
         out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap)
         if not self.activation.guaranteed:
-            other, _ = self._check.sum(first, second, rho, one_minus_rho, want_gap)
-            return out, error + np.divide(np.abs(out - other), out, out=np.zeros(out.shape), where=out > 0)
+            return out, error + self._change(out, first, second, rho, one_minus_rho, want_gap)
         if error.max() > _TOLERANCE:
             for method in (self._longer_series, self._pair_sums):
                 todo = np.flatnonzero(error > _TOLERANCE)
@@ -227,6 +230,31 @@ class Overlaps:
                 left = first[todo]
                 right = left if first is second else second[todo]
                 out[todo], error[todo] = method(left, right, rho[todo], one_minus_rho[todo], want_gap)
+        return out, error
+
+    def _change(self, out, first, second, rho, one_minus_rho, want_gap) -> np.ndarray:
+        """By how much a second rule changes what the series of a user's function gives."""
+        other, _ = self._check.sum(first, second, rho, one_minus_rho, want_gap)
+        return np.divide(np.abs(out - other), out, out=np.zeros(out.shape), where=out > 0)
+
+    def _of_breaks(self, first, second, rho, one_minus_rho, want_gap):
+        """Of a user's function that breaks: by the series, and by direct quadrature where that converges slowly."""
+        out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap=False)
+        error = error + self._change(out, first, second, rho, one_minus_rho, want_gap=False)
+        whole = self.gain[first]
+        if first is not second:
+            whole = aligned(self.activation, self.dimension, self.s[first], self.s[second])
+        same = one_minus_rho == 0.0
+        if want_gap:
+            lost, out = error * out + np.finfo(float).eps * whole, whole - out
+            error = np.divide(lost, out, out=np.full(out.shape, np.inf), where=out > 0.0)
+        out[same], error[same] = (0.0 if want_gap else whole[same]), 0.0
+        for i in np.flatnonzero((error > _GOOD) & (rho > 0.0)):
+            pair = float(self.s[first[i]]), float(self.s[second[i]])
+            gap, gap_error = nearby_gap(self.activation, self.dimension, *pair, float(rho[i]), float(one_minus_rho[i]))
+            value = gap if want_gap else whole[i] - gap
+            if gap_error * gap < error[i] * value:
+                out[i], error[i] = value, gap_error * gap / value + np.finfo(float).eps
         return out, error
 
     def _longer_series(self, first, second, rho, one_minus_rho, want_gap):

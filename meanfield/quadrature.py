@@ -9,6 +9,9 @@ In log x the integrand is analytic in a strip around the real axis *whatever a i
 stay at distance pi/2 however sharply tanh(a x) turns at x ~ 1/a. The trapezoidal rule therefore converges geometrically
 and uniformly in a (Gauss-Hermite and Gauss-Laguerre rules do not, because in x those poles approach the axis). All
 integrands used here are positive, so relative accuracy survives however small the average is.
+
+A user's function may break. Its averages are taken over panels that end where it does, by Gauss and Legendre's rule:
+each halves x towards 0, so that it, too, serves every scale.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ import numpy as np
 _BEND = 1.5  # how far (in log x) below that scale the bending starts
 _REACH = 3.7  # exp(exp(-3.7)) is 1e-17: where the rule can stop
 _CHUNK = 100_000  # numbers per temporary array: fits the cache
+_WIDTH = 0.9  # of a panel where the density is not small
+_FIRST_PANELS = 8  # that halve x, below what the scale asks for
+_ORDER = 40  # Gauss-Legendre points a panel: a user's function may bend within a few hundredths of r
 
 
 def bent_grid(
@@ -61,12 +67,47 @@ def radial_rule(dimension: int, bucket: int, refine: int = 1) -> tuple[np.ndarra
     return x, w
 
 
+@lru_cache(maxsize=256)
+def panel_ends(dimension: int, bucket: int) -> np.ndarray:
+    """Ends of the panels in x where nothing breaks, from 0 to where the density is below 1e-17."""
+    peak = np.sqrt(dimension / 2.0)
+    start, end = max(_WIDTH, peak - 6.3), peak + 6.3
+    halved = start * 2.0 ** -np.arange(2.0 * bucket + _FIRST_PANELS, 0.0, -1.0)
+    return np.concatenate([[0.0], halved, np.linspace(start, end, int(np.ceil((end - start) / _WIDTH)) + 1)])
+
+
+def panel_rule(dimension: int, bucket: int, breaks: np.ndarray, refine: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes x and weights, shape (m, nodes), for integrands that break at `breaks` in x > 0, shape (m, b).
+
+    Features between breaks are no finer than x ~ 4^-bucket. `refine` multiplies the points of a panel.
+    """
+    ends = panel_ends(dimension, bucket)
+    inside = np.clip(breaks, np.finfo(float).tiny, ends[-1])  # one that lies beyond makes a panel of no width
+    ends = np.sort(np.concatenate([np.broadcast_to(ends, (len(breaks), ends.size)), inside], axis=1), axis=1)
+    node, weight = np.polynomial.legendre.leggauss(_ORDER * refine)
+    half = np.diff(ends)[:, :, None] / 2.0
+    x = (ends[:, :-1, None] + half * (1.0 + node)).reshape(len(ends), half.shape[1] * node.size)
+    peak = dimension / 2.0
+    density = np.exp((dimension - 1) * (np.log(x) - 0.5 * np.log(peak)) - (x * x - peak))
+    w = density * (half * weight).reshape(x.shape)
+    return x, w / w.sum(axis=1, keepdims=True)
+
+
+@lru_cache(maxsize=256)
+def _unbroken_panels(dimension: int, bucket: int, refine: int) -> tuple[np.ndarray, np.ndarray]:
+    """Shape (1, nodes)."""
+    x, w = panel_rule(dimension, bucket, np.empty((1, 0)), refine)
+    x.flags.writeable = w.flags.writeable = False
+    return x, w
+
+
 def radial_averages(
     dimension: int,
     s: np.ndarray,
     integrands: Callable[..., Sequence[np.ndarray]],
     refine: int = 1,
     rows: np.ndarray | None = None,
+    breaks: Sequence[float] | None = None,
 ) -> list[np.ndarray]:
     """Average several functions of (r, t) over a capsule's radius.
 
@@ -74,41 +115,47 @@ def radial_averages(
     ----------
     dimension : D.
     s : array (...), sigma_w^2 c >= 0.
-    integrands : called with r, shape (m, nodes), and t = D r^2/(2 s), shape (nodes,); returns arrays (m, nodes).
-    refine : divides the step of the rule. A refined rule is for functions with kinks, whose error it shows: each s then
-        has the rule it would have alone, and its average does not depend on what else is averaged.
+    integrands : called with r, shape (m, nodes), and t = D r^2/(2 s), shape (nodes,) or, with `breaks`, (m, nodes);
+        returns arrays (m, nodes).
+    refine : makes the rule that many times as fine, which shows its error.
     rows : array (...), a number for each s that the integrands need; passed on as a third argument, shape (m, 1).
+    breaks : the radii where a user's function breaks, or () where it does not; None for the named ones. A user's
+        function may leave an error: each s then has the rule it would have alone, whatever else is averaged.
 
     Returns
     -------
     list of arrays (...), one for each integrand.
     """
     s = np.asarray(s, float)
-    a = np.sqrt(2.0 / dimension) * np.sqrt(s).ravel()[:, None]
-    extra = () if rows is None else (np.ravel(rows)[:, None],)
-    buckets = np.array([scale_bucket(float(scale)) for scale in a.flat], int) if refine > 1 else np.zeros(1, int)
-    if np.all(buckets == buckets[:1]):
-        rule = radial_rule(dimension, scale_bucket(float(a.max(initial=0.0))), refine)
-        return [average.reshape(s.shape) for average in _averages(*rule, a, integrands, extra)]
-    out: list[np.ndarray] = []
-    for bucket in np.unique(buckets):
-        own = buckets == bucket
-        rule = radial_rule(dimension, int(bucket), refine)
-        averages = _averages(*rule, a[own], integrands, tuple(e[own] for e in extra))
-        out = out or [np.empty(a.size) for _ in averages]
-        for whole, part in zip(out, averages, strict=True):
-            whole[own] = part
-    return [whole.reshape(s.shape) for whole in out]
+    a = np.sqrt(2.0 / dimension) * np.sqrt(s).reshape(-1, 1)
+    extra = () if rows is None else (np.reshape(rows, (-1, 1)),)
+
+    def averages(own: np.ndarray, bucket: int) -> list[np.ndarray]:
+        x, w = _rule(dimension, bucket, refine, a[own], breaks)
+        return [np.vecdot(g, w) for g in integrands(a[own] * x, x * x, *(e[own] for e in extra))]
+
+    portions = list(_portions(a.ravel(), dimension, refine, breaks))
+    parts = [averages(own, bucket) for own, bucket in portions]
+    order = np.argsort(np.concatenate([own for own, _ in portions]))
+    return [np.concatenate(column)[order].reshape(s.shape) for column in zip(*parts, strict=True)]
 
 
-def _averages(x: np.ndarray, w: np.ndarray, a: np.ndarray, integrands: Callable, extra: tuple) -> list[np.ndarray]:
-    """By one rule for all scales a, shape (m, 1), a cache at a time; arrays (m,)."""
-    t = x * x
-    size = max(1, _CHUNK // x.size)
-    if a.size <= size:
-        return [g @ w for g in integrands(a * x, t, *extra)]
-    parts = [
-        [g @ w for g in integrands(a[i : i + size] * x, t, *(e[i : i + size] for e in extra))]
-        for i in range(0, a.size, size)
-    ]
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+def _rule(dimension: int, bucket: int, refine: int, a: np.ndarray, breaks: Sequence[float] | None):
+    if breaks is None:
+        return radial_rule(dimension, bucket, refine)
+    if not breaks:
+        return _unbroken_panels(dimension, bucket, refine)
+    with np.errstate(divide="ignore"):
+        return panel_rule(dimension, bucket, np.array(breaks) / a, refine)
+
+
+def _portions(a: np.ndarray, dimension: int, refine: int, breaks: Sequence[float] | None):
+    """Rows that share a bucket, a cache at a time, and their bucket."""
+    shared = scale_bucket(float(a.max(initial=0.0)))
+    own = np.full(a.size, shared) if breaks is None else np.array([scale_bucket(float(each)) for each in a], int)
+    for bucket in np.unique(own) if a.size else [shared]:
+        rows = np.flatnonzero(own == bucket)
+        nodes = _rule(dimension, int(bucket), refine, np.ones((1, 1)), breaks)[0].size
+        size = max(1, _CHUNK // nodes)
+        for first in range(0, max(rows.size, 1), size):
+            yield rows[first : first + size], int(bucket)

@@ -87,8 +87,7 @@ def trajectory(
         as the floats c_1 and c_2 of a layer tell how unequal they are).
         With sigma_b or asymmetry `phi` is in [-pi, pi] from layer 1 on. With sigma_b, `rho` of U(1) and generic(k),
         k >= 2, is positive there, as `phi` has the sign; that of O(k) and generic(1) can change its own.
-        A user's activation adds `error_estimate`, the relative error that each layer adds to c and the overlap; where
-        such a function jumps, `one_minus_rho` of nearly identical inputs is off by more (see `as_activation`).
+        A user's activation adds `error_estimate`, the relative error that each layer adds to c and the overlap.
 
     Raises
     ------

@@ -43,6 +43,23 @@ def clipped(r):
     return np.minimum(r, 1.0)
 
 
+def toothed(r):
+    """A user's function with more kinks than are looked for: a clipped one with teeth 0.01 wide beyond r = 1/2."""
+    return np.minimum(r, 1.0) + 0.01 * np.where(r > 0.5, 1.0 - np.abs((100.0 * (r - 0.5)) % 2.0 - 1.0), 0.0)
+
+
+def toothed_length(dimension: int, s: float) -> float:
+    """<f^2> of :func:`toothed` by Simpson's rule, whose panels end at the teeth."""
+    scale, points = np.sqrt(2.0 * s / dimension), 64
+    end = 0.5 + 0.01 * np.ceil(100.0 * (np.sqrt(dimension / 2.0) + 7.0) * scale)
+    r = np.linspace(0.0, end, round(100.0 * end) * points + 1)
+    x = r / scale
+    with np.errstate(divide="ignore"):
+        log_density = (dimension - 1) * np.log(x) if dimension > 1 else 0.0
+    density = 2.0 * np.exp(log_density - x * x - special.gammaln(dimension / 2.0))
+    return float(integrate.simpson(toothed(r) ** 2 * density, x=x))
+
+
 def relative(found, expected) -> float:
     """Largest relative error of an array (or a number) against floats or mpfs."""
     found, expected = np.atleast_1d(np.asarray(found, float)), np.atleast_1d(np.asarray(expected, object))

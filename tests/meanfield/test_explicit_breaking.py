@@ -299,8 +299,22 @@ def test_the_largest_of_several_fixed_points():
         assert one.c_star.item() == pytest.approx(settled.c[-1].item(), rel=1e-10)
     with pytest.raises(ValueError, match=r"linear has no result at sigma_w = 1\.5, sigma_b = 0\.1: no fixed"):
         explicit_breaking(1.5, 0.1, activation="linear")
-    with pytest.warns(match="estimated"):
-        explicit_breaking(2.0, 0.5, activation=lambda r: np.where(r > 1.0, 1.0, 0.3 * r))
+
+
+def test_a_function_that_jumps():
+    """Nearly identical inputs part however strong the biases are: chi_jacobian is infinite."""
+
+    def jumping(r):
+        return np.where(r > 1.0, 1.0, 0.3 * r)
+
+    found = explicit_breaking(2.0, [0.5, 1.0], activation=jumping)
+    assert np.all(np.isinf(found.chi_jacobian))
+    assert not found.ordered.any()
+    for bias in (0.5, 1.0):
+        one = found.sel(sigma_b=bias)
+        path = trajectory(200, 2.0, c=0.5, one_minus_rho=1e-6, activation=jumping, sigma_b=bias)
+        assert one.rho_star.item() == pytest.approx(path.rho[-1].item(), rel=1e-10)
+        assert one.c_star.item() == pytest.approx(path.c[-1].item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("sigma_b", [1e-3, 1e-5, 1e-8, 1e-20])

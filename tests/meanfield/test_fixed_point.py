@@ -12,9 +12,11 @@ from tests.meanfield.independent import (
     DIMENSIONS,
     MP_DERIVATIVES,
     MP_FUNCTIONS,
+    clipped_length,
     own_tanh,
     radial_average,
     relative,
+    toothed,
 )
 
 NAMED = ("tanh", "erf", "algebraic")
@@ -254,9 +256,8 @@ def test_unbounded_activations_that_grow_slowly_enough():
         far, _ = integrate.quad(lambda t: np.exp(-t) * (0.3 + 0.7 * np.sqrt(s * t)) ** 2, 1 / s, 60, epsrel=1e-12)
         return s * special.gammainc(2.0, 1 / s) + far - s / 1.69
 
-    with pytest.warns(AccuracyWarning):
-        found = fixed_point(1.3, activation=leaky)
-    assert found.c == pytest.approx(optimize.brentq(lack, 5.0, 30.0) / 1.69, rel=1e-4)
+    found = fixed_point(1.3, activation=leaky)
+    assert found.c == pytest.approx(optimize.brentq(lack, 5.0, 30.0, xtol=1e-13) / 1.69, rel=1e-11)
     # above 1/0.7 it grows for ever
     message = r"at sigma_w = 1\.5: it does not saturate, a layer still multiplies c by 1\.1025 where sigma_w\^2 c = "
     with pytest.raises(ValueError, match=message):
@@ -286,17 +287,13 @@ def test_a_function_that_saturates_far_out(scale):
 
 
 def test_a_sweep_is_its_single_points():
-    """The error of a kink shows in c*, and it must not depend on which other sigma_w are there."""
-
-    def clipped(r):
-        return np.minimum(r, 1.0)
-
+    """The error of kinks shows in c*, and it must not depend on which other sigma_w are there."""
     sigma_w = [1.3, 0.7, 1e8, 1.05, 1e3]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccuracyWarning)
         for dimension in (1, 2):
-            sweep = fixed_point(sigma_w, f"O({dimension})", clipped)
-            for i, single in enumerate(fixed_point(v, f"O({dimension})", clipped) for v in sigma_w):
+            sweep = fixed_point(sigma_w, f"O({dimension})", toothed)
+            for i, single in enumerate(fixed_point(v, f"O({dimension})", toothed) for v in sigma_w):
                 assert single.c == pytest.approx(sweep.c[i], rel=1e-14)
                 assert single.error == pytest.approx(sweep.error[i], rel=1e-6)
 
@@ -456,24 +453,14 @@ def test_users_function_gives_what_its_named_twin_gives():
     assert np.all(np.abs(user.c - named.c) <= named.c * (10 * user.error + 1e-12))
 
 
-def test_error_estimate_of_a_clipped_activation():
+@pytest.mark.parametrize("dimension", [1, 2, 3, 48])
+@pytest.mark.parametrize("sigma_w", [1.01, 1.1, 1.5, 4.0, 1e3])
+def test_a_clipped_activation(dimension, sigma_w):
     """c* of min(r, 1) against the root of its closed form."""
 
-    def clipped(r):
-        return np.minimum(r, 1.0)
+    def lack(c):
+        return clipped_length(dimension, sigma_w**2 * c) - c
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AccuracyWarning)
-        for dimension in (1, 3):
-            for sigma_w in (1.1, 1.5, 4.0):
-                point = fixed_point(sigma_w, f"O({dimension})", clipped)
-
-                def lack(c, sigma_w=sigma_w, dimension=dimension):
-                    s = sigma_w**2 * c
-                    edge = dimension / (2 * s)
-                    low = s * special.gammainc(dimension / 2 + 1, edge)
-                    return low + special.gammaincc(dimension / 2, edge) - c
-
-                exact = optimize.brentq(lack, 0.05, 1.0, xtol=1e-15)
-                assert abs(point.c / exact - 1) <= 4 * point.error
-                assert point.error < 0.01
+    point = fixed_point(sigma_w, f"O({dimension})", lambda r: np.minimum(r, 1.0))
+    assert point.c == pytest.approx(optimize.brentq(lack, 0.05, 1.5, xtol=1e-15, rtol=1e-15), rel=1e-12)
+    assert point.error < 1e-12

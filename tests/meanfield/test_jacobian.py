@@ -184,14 +184,21 @@ def test_a_users_activation():
     assert "error_estimate" not in named
 
 
-def test_a_users_activation_with_a_kink_is_told_to_be_inaccurate():
+def test_a_users_activation_with_a_kink():
     def ramp(r):
         return np.minimum(r, 1.0)
 
-    with pytest.warns(mf.AccuracyWarning):
-        run = jacobian_trajectory(1, 1.5, activation=(ramp, lambda r: 1.0 * (r < 1.0)))
+    run = jacobian_trajectory(1, 1.5, activation=(ramp, lambda r: 1.0 * (r < 1.0)))
     exact = 1.5**2 / 2.0 * (2.0 * (1.0 - np.exp(-1.0)) + special.exp1(1.0))  # r^2 = t ~ Exp(1) at d = 1
-    assert np.abs(run.chi_jacobian[0] / exact - 1.0) < run.error_estimate[0] * 10.0
+    assert run.chi_jacobian[0] == pytest.approx(exact, rel=1e-12)
+    assert np.all(run.error_estimate < 1e-10)
+
+
+def test_where_f_jumps_the_jacobian_is_infinite_but_for_what_is_protected():
+    run = jacobian_trajectory(3, 1.5, activation=lambda r: np.where(r < 1.0, r, 0.5))
+    assert np.all(np.isinf(run.chi_jacobian))
+    assert np.all(np.isinf(run.log_norm[1:]))
+    np.testing.assert_allclose(run.protected, run.d, rtol=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Trajectories: iterated maps, nearly identical inputs, what underflows, phases, labels."""
 
-import warnings
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -15,6 +13,8 @@ from tests.meanfield.independent import (
     hyperbolic_ratio,
     own_tanh,
     relative,
+    toothed,
+    toothed_length,
 )
 
 NAMED = ("tanh", "erf", "algebraic", "saturated", "linear")
@@ -402,36 +402,31 @@ def test_users_function_gives_what_its_named_twin_gives():
     assert "error_estimate" not in named
 
 
-def test_error_estimate_of_a_clipped_activation():
-    """Layer by layer against closed forms, D = 1; one input alone has an estimate, too."""
+def test_a_clipped_activation():
+    """Layer by layer against closed forms, D = 1; one input alone has an error estimate, too."""
 
     def clipped(r):
         return np.minimum(r, 1.0)
 
-    with pytest.warns(AccuracyWarning, match="clipped"):
-        path = trajectory(1, 1.5, 1.0, [0.2, 0.7, 0.99], symmetry="O(1)", activation=clipped)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AccuracyWarning)
-        alone = trajectory(1, 1.5, 1.0, symmetry="O(1)", activation=clipped)
+    path = trajectory(1, 1.5, 1.0, [0.2, 0.7, 0.99], symmetry="O(1)", activation=clipped)
+    alone = trajectory(1, 1.5, 1.0, symmetry="O(1)", activation=clipped)
     exact = clipped_length(1, 2.25)
     np.testing.assert_array_equal(alone.c, path.c[:, 0])
-    assert abs(alone.c[1] / exact - 1) <= 4 * alone.error_estimate[1]
-    assert np.all(alone.error_estimate[1] < 1e-3)
+    assert alone.c[1] == pytest.approx(exact, rel=1e-13)
     for i, rho in enumerate((0.2, 0.7, 0.99)):
-        true = clipped_correlation(rho, 2.25) / exact
-        assert abs(path.rho[1, i] / true - 1) <= 8 * path.error_estimate[1, i]
+        assert path.rho[1, i] == pytest.approx(clipped_correlation(rho, 2.25) / exact, rel=1e-10)
+    assert np.all((path.error_estimate[1] > 0.0) & (path.error_estimate < 1e-12))
     np.testing.assert_array_equal(path.error_estimate[0], 0.0)
 
 
 @pytest.mark.parametrize("delta", [None, 0.0])
 @pytest.mark.parametrize("pair", [(1e-3, 1.0), (1.0, 1e-3)])
 def test_error_estimate_is_of_both_inputs_and_of_c(pair, delta):
-    """min(r, 1), D = 1: exact for the small input and for an overlap of zero, but not for the large input."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AccuracyWarning)
-        path = trajectory(1, 1.5, pair, delta, symmetry="O(1)", activation=lambda r: np.minimum(r, 1.0))
+    """Teeth beyond r = 1/2: exact for the small input and for an overlap of zero, but not for the large input."""
+    with pytest.warns(AccuracyWarning, match="toothed"):
+        path = trajectory(1, 1.5, pair, delta, symmetry="O(1)", activation=toothed)
     large = path.c_1 if pair[0] == 1.0 else path.c_2
-    assert 0.0 < abs(large[1] / clipped_length(1, 2.25) - 1) <= 4 * path.error_estimate[1]
+    assert 0.0 < abs(large[1] / toothed_length(1, 2.25) - 1) <= 4 * path.error_estimate[1]
 
 
 def test_relative_accuracy_of_c_and_rho_at_depth():

@@ -1,0 +1,115 @@
+"""Two inputs near rho = 1 by direct quadrature, for a user's function that breaks.
+
+There the Laguerre series converges slowly: a jump of f' leaves (1 - rho)^(3/2) of c' - Delta', one of f (1 -
+rho)^(1/2). By the symmetry between the two capsules u, v with radii x, q (r = a x, as in `meanfield.quadrature`)
+
+    c' - Delta' = E |phi(u) - phi(v)|^2 / 2
+                = int dx int_{q > x} dq p(x, q) { (f(x) - f(q))^2 + 2 <1 - cos theta> f(x) f(q) },
+
+    p(x, q) = 4 (x q)^(D/2) I_(D/2-1)(k) exp(-(x^2 + q^2)/w^2) / (Gamma(D/2) rho^(D/2-1) w^2),
+    <cos theta> = I_(D/2)(k)/I_(D/2-1)(k),        k = 2 rho x q/w^2,        w^2 = 1 - rho^2,
+
+the kernel of Eq. (12) for any D; both terms are positive. At unequal norms the square is (f_1(x) - f_1(q)) (f_2(x) -
+f_2(q)), and so on. All panels end where f breaks, and those of x are as fine as w where q can pass a break.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from .activations import Activation
+from .quadrature import panel_ends, scale_bucket
+
+_REACH = 6.7  # exp(-6.7^2) is 1e-20
+_LAYERS = np.linspace(0.0, _REACH, 5)
+_ORDERS = (12, 16)  # Gauss-Legendre points a panel; what they differ by is the error
+_TERMS = 16  # of the asymptotic series of Bessel functions
+
+
+def nearby_gap(
+    activation: Activation, dimension: int, s_1: float, s_2: float, rho: float, one_minus_rho: float
+) -> tuple[float, float]:
+    """(Delta'(1) - Delta'(rho))/sqrt(s_1 s_2) for 0 < rho < 1, and an estimate of its relative error.
+
+    The differences of f lose digits where w^2 = 1 - rho^2 is small; of order 1e-16/w is left.
+    """
+    width = np.sqrt(one_minus_rho * (1.0 + rho))
+    found = [_gap(activation, dimension, s_1, s_2, rho, width, order) for order in _ORDERS]
+    rounding = np.finfo(float).eps / width
+    return found[1], rounding + abs(found[0] - found[1]) / abs(found[1])
+
+
+def _gap(activation, dimension, s_1, s_2, rho, width, order) -> float:
+    scales = np.sqrt(2.0 / dimension) * np.sqrt(np.unique([s_1, s_2]))
+    with np.errstate(divide="ignore"):
+        breaks = np.sort((np.array(activation.breaks) / scales[:, None]).ravel())
+    x, dx = _outer(dimension, scales, breaks, width, order)
+    q, dq = _inner(x, breaks, width, order)
+    x = x[:, None]
+    kernel, missing = _kernel(dimension, x, q, rho, width)
+    # f(r)/sqrt(s), which stays finite where s underflows
+    near = [activation.ratio(scale * x) * x for scale in scales]
+    far = [activation.ratio(scale * q) * q for scale in scales]
+    change = (far[0] - near[0]) * (far[-1] - near[-1])
+    turn = missing * (near[0] * far[-1] + far[0] * near[-1])
+    return float(2.0 / dimension * (dx @ np.vecdot(kernel * (change + turn), dq)))
+
+
+def _outer(dimension, scales, breaks, width, order) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes x and dx: panels that end at breaks, and layers of the width below them."""
+    ends = panel_ends(dimension, scale_bucket(float(max(scales.max(), 1.0 / width))))
+    layers = (breaks[:, None] - width * _LAYERS).ravel()
+    ends = np.sort(np.concatenate([ends, layers[(layers > 0.0) & (layers < ends[-1])]]))
+    node, weight = np.polynomial.legendre.leggauss(order)
+    half = np.diff(ends)[:, None] / 2.0
+    return (ends[:-1, None] + half * (1.0 + node)).ravel(), (half * weight).ravel()
+
+
+def _inner(x, breaks, width, order) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes q > x and dq, shape (x.size, nodes)."""
+    ends = x[:, None] + width * _LAYERS
+    first, last = (np.searchsorted(breaks, end) for end in (x, ends[:, -1]))
+    reached = first[:, None] + np.arange((last - first).max(initial=0))  # the others make panels of no width
+    inside = np.clip(breaks[np.minimum(reached, breaks.size - 1)], ends[:, :1], ends[:, -1:])
+    ends = np.sort(np.concatenate([ends, inside], axis=1), axis=1)
+    node, weight = np.polynomial.legendre.leggauss(order)
+    half = np.diff(ends)[:, :, None] / 2.0
+    return (ends[:, :-1, None] + half * (1.0 + node)).reshape(x.size, -1), (half * weight).reshape(x.size, -1)
+
+
+def _kernel(dimension, x, q, rho, width) -> tuple[np.ndarray, np.ndarray]:
+    """p(x, q) and <1 - cos theta>."""
+    half = dimension / 2.0
+    k = 2.0 * rho * x * q / width**2
+    first, missing = _bessel(half, k)
+    # (x q)^(D/2) near its peak, and k's exponential completed to a square
+    log = half * np.log(x * q / half) - ((q - x) / width) ** 2 - 2.0 * x * q / (1.0 + rho) + half
+    constant = np.log(4.0) + half * np.log(half) - half - special.gammaln(half) - (half - 1.0) * np.log(rho)
+    return np.exp(log + constant) * first / width**2, missing
+
+
+def _bessel(half: float, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """I_(half-1)(k) exp(-k), and 1 - I_half(k)/I_(half-1)(k), which is about (half - 1/2)/k at large k: there by the
+    asymptotic series of both and by their difference.
+    """
+    if half == 0.5:  # cosh and sinh
+        opposite = np.exp(-2.0 * k)
+        return (1.0 + opposite) / np.sqrt(2.0 * np.pi * k), 2.0 * opposite / (1.0 + opposite)
+    below, above = _asymptotic(half - 1.0), _asymptotic(half)
+    far = k > max(30.0, half**2)
+    inverse = 1.0 / np.where(far, k, np.inf)
+    series, difference = (np.polynomial.polynomial.polyval(inverse, c) for c in (below, below - above))
+    first, missing = series * np.sqrt(inverse / (2.0 * np.pi)), difference / series
+    near = k[~far]
+    # those of integer order are ten times as fast
+    lower, upper = (special.i0e(near), special.i1e(near)) if half == 1.0 else special.ive([[half - 1.0], [half]], near)
+    first[~far] = lower
+    missing[~far] = 1.0 - np.divide(upper, lower, out=np.zeros(near.shape), where=lower > 0.0)
+    return first, missing
+
+
+def _asymptotic(order: float) -> np.ndarray:
+    """Coefficients in 1/k of I_order(k) exp(-k) sqrt(2 pi k)."""
+    n = np.arange(1.0, _TERMS)
+    return np.cumprod(np.concatenate([[1.0], -(4.0 * order**2 - (2.0 * n - 1.0) ** 2) / (8.0 * n)]))
