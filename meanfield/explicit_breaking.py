@@ -316,7 +316,7 @@ def _at_power(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> di
         "c_star": state * m.gain,
         "d_star": s,
         "delta_star": state * m.gain * rho * decay,
-        "rho_star": rho * decay,
+        "rho_star": np.minimum(rho * decay, 1.0),  # rounding may exceed it
         "one_minus_rho_star": np.divide(missing, weights, out=np.zeros(s.shape), where=weights > 0.0),
         "chi_c": chi_c,
         "xi_c": depth_scale(chi_c, one_minus_chi_c),

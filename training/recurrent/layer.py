@@ -221,6 +221,12 @@ class Recurrent(nn.Module, ABC):
 
 
 def _autocast(x: torch.Tensor) -> bool:
-    """Whether it is on for x; "meta" tensors, for one, know of no such thing."""
+    """Whether it is on for x."""
     kind = x.device.type
-    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return _knows_autocast(kind) and torch.is_autocast_enabled(kind)
+
+
+@torch.compiler.assume_constant_result  # torch 2.11 cannot trace it
+def _knows_autocast(kind: str) -> bool:
+    """Whether there is such a thing: "meta" tensors, for one, know of none."""
+    return torch.amp.is_autocast_available(kind)
