@@ -324,6 +324,32 @@ def test_a_kink_costs_no_digits(dimension, given):
     assert np.all(scales.error < 1e-9)
 
 
+@pytest.mark.parametrize("sigma_w", [1.0 + 1e-6, 1.001, 1.1, 1.5, 30.0])
+def test_the_transition_of_a_clipped_activation(sigma_w):
+    """min(r, 1), D = 2: s = 1/log(1 + 1/e) and 1 - chi_c = e/s with e = sigma_w^2 - 1."""
+    scales = depth_scales(sigma_w, "U(1)", lambda r: np.minimum(r, 1.0))
+    with mp.workdps(30):
+        e = mpf(sigma_w) ** 2 - 1
+        s = 1 / mp.log1p(1 / e)
+        assert scales.c_star == pytest.approx(float(s / (1 + e)), rel=1e-11)
+        assert scales.one_minus_chi_c == pytest.approx(float(e / s), rel=1e-10)
+        assert scales.chi_jacobian_minus_one == pytest.approx(float((1 + e) * mp.e1(1 / s) / (2 * s)), rel=1e-9)
+
+
+@pytest.mark.parametrize("p", [1, 2, 4])
+@pytest.mark.parametrize("dimension", [1, 2, 5])
+def test_exponents_of_activations_that_bend_at_order_p(p, dimension):
+    """f = r - r^(p+1)/p + ...: with half = D/2, e = sigma_w^2 - 1, and <r^q> by Gamma functions, to first order."""
+    scales = depth_scales(1.0 + 1e-6, f"O({dimension})", lambda r: r * (1.0 + r**p) ** (-1.0 / p))
+    half, e = dimension / 2.0, (1.0 + 1e-6) ** 2 - 1.0
+    moment = special.gamma(half + 1.0 + p / 2.0) / special.gamma(half + 1.0)
+    s = 2.0 * half * (p * e / (2.0 * moment)) ** (2.0 / p) / 2.0
+    spread = special.gamma(half + 1.0 + p) / special.gamma(half + 1.0) / moment**2 - 1.0
+    assert scales.d_star == pytest.approx(s, rel=2e-3)
+    assert scales.one_minus_chi_c == pytest.approx(p / 2.0 * e, rel=2e-3)
+    assert scales.one_minus_chi_delta == pytest.approx(e**2 / 4.0 * spread, rel=2e-3)
+
+
 @pytest.mark.filterwarnings("error::meanfield.AccuracyWarning")
 def test_no_alarm_where_the_relaxation_vanishes():
     """f = r exp(-r^2), D = 2: F(c) = s/(1 + 2 s)^2, s = sigma_w^2 c; at sigma_w = 2 c* = 1/8, the top of F."""
