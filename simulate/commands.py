@@ -76,7 +76,7 @@ class Verify:
         passed = True
         for number, (sampler, out) in enumerate(places.items()):
             full = self.full and number == 0
-            total = len(CASES) * len(WIDTH_RATIOS) * self.n_networks * (2 + MORE_NETWORKS if full else 1)
+            total = len(CASES) * len(WIDTH_RATIOS) * self.n_networks * (3 + MORE_NETWORKS if full else 1)
             with working(total, self.device) as (executor, progress):
                 result = verify(
                     images,

@@ -26,7 +26,7 @@ from .data import Images
 from .samplers import function_of
 from .sampling import plane_rotation
 from .statistics import deviation_limit, false_alarm_rate
-from .verify_full import Identity, compare_fluctuations, compare_jacobians
+from .verify_full import Identity, compare_fluctuations, compare_inexact, compare_jacobians
 
 SIGMA_W = (0.9, 1.0, 1.1, 1.3, 1.5, 2.0, 3.0)
 DEPTH = 20
@@ -128,7 +128,8 @@ def verify(
     theory_of : the ensemble whose theory the networks of an ensemble are compared with: the same one, unless a test
         wants to see a wrong theory fail
     sampler : ``"networks"`` draws every weight; ``"collective"`` only Gram matrices
-    full : also compare Jacobians (explicit networks) and the theory of order 1/N (`simulate.verify_full`)
+    full : also compare Jacobians (explicit networks), the theory of order 1/N, and networks with biases and with
+        weights that ignore the symmetry in part (`simulate.verify_full`)
     device, executor, progress : see :func:`simulate.sample_networks`
 
     Raises
@@ -172,6 +173,7 @@ def verify(
             more = (case.ensemble, case.widths, inputs, theory_of, n_networks)
             rows, exact = compare_jacobians(*more, seed=_seed(seed, number, len(samples)), **run)
             comparisons += rows + compare_fluctuations(*more, seed=_seed(seed, number, len(samples) + 1), **run)
+            comparisons += compare_inexact(*more, seed=_seed(seed, number, len(samples) + 2), **run)
             identities += exact
     limit = deviation_limit(NOMINAL_RATE, len(comparisons), n_networks - 1)
     rate = false_alarm_rate(limit, np.array([row.skewness for row in comparisons]), n_networks - 1)

@@ -1,4 +1,4 @@
-"""What ``verify --full`` adds: the Jacobian of the input-output map, and the theory of order 1/N.
+"""What ``verify --full`` adds: the Jacobian of the input-output map, the theory of order 1/N, and inexact symmetries.
 
 All comparisons are of means over independent networks, extrapolated to infinite width like those of `simulate.verify`:
 for what is of order 1/N, of N times it.
@@ -6,7 +6,7 @@ for what is of order 1/N, of N times it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -19,18 +19,22 @@ from meanfield import (
     length_map,
     overlap_fluctuations,
     phase_diffusion,
+    trajectory,
 )
 
 from .collective import sample_collective
 from .compare import Comparison, Quantity, Theory, complete, extrapolated
 from .jacobians import sample_jacobians
 from .observables import cross_block, group_element, in_frame, order_parameters, overlap, polar_angles, turn
+from .sampling import plane_rotation, sample_networks
 
 JACOBIAN_LAYERS = (1, 2, 5, 10)
 PROBES = 8
 PHASE_LAYERS = (1, 2, 5)
 OVERLAP_LAYERS = (10, 20, 40)
 SETTLED_LAYER = 40  # where nothing is left of the start
+SIGMA_B, ASYMMETRY = 0.5, 0.1
+INEXACT_LAYERS = (1, 2, 5, 10)
 MORE_NETWORKS = 8  # for fluctuations, whose own fluctuations are larger, and which cost little to sample
 
 
@@ -199,3 +203,60 @@ def _diffusion(samples: xr.Dataset, told: Ensemble, d_0: float, delta: float) ->
     layers = list(PHASE_LAYERS)
     theory = variance[layers] - variance[0]
     return Quantity("N Var phi", told.sigma_w, layers, theory, samples.width * square[:, layers] - theory)
+
+
+def compare_inexact(
+    ensemble: Ensemble,
+    widths: tuple[int, ...],
+    inputs: np.ndarray,
+    theory_of: Theory,
+    n_networks: int,
+    seed: int,
+    **run,
+) -> list[Comparison]:
+    """c and C_12 of two inputs where the layers have biases and weights that ignore the symmetry in part.
+
+    The first input is turned by a radian where the symmetry has a phase, which then fades.
+    """
+    symmetry, k = ensemble.symmetry, ensemble.symmetry.capsule_dimension
+    broken = replace(ensemble, sigma_b=SIGMA_B, asymmetry=0.0 if symmetry.family == "generic" else ASYMMETRY)
+    angle = 1.0 if symmetry.has_phase else 0.0
+    samples = [
+        complete(
+            sample_networks(
+                broken,
+                inputs[:2],
+                width=width,
+                depth=max(INEXACT_LAYERS),
+                n_networks=n_networks,
+                seed=seed + step,
+                d_0=1.0,
+                group_elements=np.stack([plane_rotation(k, angle), np.eye(k)]),
+                **run,
+            )
+        )
+        for step, width in enumerate(widths)
+    ]
+    directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
+    told = theory_of(broken)
+    start = trajectory(
+        1, 1.0, c=1.0, delta=float(directions[0] @ directions[1]), symmetry=symmetry, activation=told.activation
+    ).isel(layer=1)
+    theory = told.trajectory(max(INEXACT_LAYERS), c=float(start.c), delta=float(start.delta), phi=angle)
+    return [
+        row
+        for part in ("c", "Re C_12", "Im C_12")
+        for row in extrapolated(str(symmetry), [_inexact(one, part, theory, told.sigma_w) for one in samples])
+    ]
+
+
+def _inexact(samples: xr.Dataset, part: str, theory: xr.Dataset, sigma_w: float) -> Quantity:
+    layers = list(INEXACT_LAYERS)
+    if part == "c":
+        measured, expected = order_parameters(samples)[:, 0].mean(axis=-1), theory.c
+    elif part == "Re C_12":
+        measured, expected = overlap(cross_block(samples)[:, 0]), theory.delta * np.cos(theory.phi)
+    else:
+        measured, expected = turn(cross_block(samples)[:, 0]), theory.delta * np.sin(theory.phi)
+    values = expected.values[layers]
+    return Quantity(f"{part}, inexact", sigma_w, layers, values, measured[:, layers] - values)

@@ -32,6 +32,10 @@ def width_rows(symmetry, inputs, theory_of=lambda ensemble: ensemble):
     return full.compare_fluctuations(Ensemble(symmetry), WIDTHS[symmetry], inputs, theory_of, NETWORKS, 0, device="cpu")
 
 
+def inexact_rows(symmetry, inputs, theory_of=lambda ensemble: ensemble):
+    return full.compare_inexact(Ensemble(symmetry), WIDTHS[symmetry], inputs, theory_of, 4 * NETWORKS, 0, device="cpu")
+
+
 def failures(rows):
     limit = deviation_limit(1e-5, 40, NETWORKS - 1)
     return {row.quantity for row in rows if not row.agrees(limit)}
@@ -40,7 +44,7 @@ def failures(rows):
 @EVERY
 def test_the_right_theory_agrees(symmetry, inputs):
     rows, identities = jacobians(symmetry, inputs)
-    rows = rows + width_rows(symmetry, inputs)
+    rows = rows + width_rows(symmetry, inputs) + inexact_rows(symmetry, inputs)
     assert not failures(rows)
     names = {row.quantity for row in rows}
     assert names >= {"Jacobian norm", "Jacobian protected", "N Var c", "N (E c - c*)"}
@@ -63,6 +67,17 @@ def test_a_wrong_weight_scale_fails(inputs):
     rows, _ = jacobians("U(1)", inputs, stronger)
     assert {"Jacobian norm", "Jacobian protected"} <= failures(rows)
     assert failures(width_rows("U(1)", inputs, stronger))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "seen"),
+    [
+        ({"sigma_b": 0.0}, {"c, inexact", "Re C_12, inexact"}),
+        ({"asymmetry": 0.0}, {"Im C_12, inexact"}),
+    ],
+)
+def test_a_theory_without_what_breaks_the_symmetry_fails(inputs, wrong, seen):
+    assert failures(inexact_rows("U(1)", inputs, lambda ensemble: replace(ensemble, **wrong))) >= seen
 
 
 def test_a_theory_that_forgets_the_angular_part_fails(inputs, monkeypatch):
@@ -140,7 +155,7 @@ def test_the_table_tells(monkeypatch):
     assert result.passed
 
 
-@pytest.mark.parametrize("name", ["sample_jacobians", "sample_collective"])
+@pytest.mark.parametrize("name", ["sample_jacobians", "sample_collective", "sample_networks"])
 def test_each_width_has_its_own_seed(inputs, monkeypatch, name):
     right, seeds = getattr(full, name), []
 
@@ -149,5 +164,6 @@ def test_each_width_has_its_own_seed(inputs, monkeypatch, name):
         return right(*arguments, seed=seed, **options | {"n_networks": 4})
 
     monkeypatch.setattr(full, name, recorded)
-    (jacobians if name == "sample_jacobians" else width_rows)("U(1)", inputs)
+    of = {"sample_jacobians": jacobians, "sample_collective": width_rows, "sample_networks": inexact_rows}
+    of[name]("U(1)", inputs)
     assert len(set(seeds)) == len(seeds) == 4
