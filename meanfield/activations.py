@@ -25,12 +25,12 @@ import numpy as np
 from scipy import special
 from scipy.differentiate import derivative as differentiate
 
-from .breaks import find_breaks
+from .breaks import find_breaks, merged
 
 RadialFunction = Callable[[np.ndarray], np.ndarray]
 
 _SAME_SLOPE = 1e-3  # how far f(1e-8)/1e-8 may be from f'(0): f may bend on scales down to 1e-5
-_MOST_BREAKS = 16  # of a function with more none is followed
+_MOST_BREAKS = 32
 _PROBE = np.concatenate([[0.0], np.geomspace(1e-8, 1e4, 97)])
 _TINY = 2.0**-332  # about 1e-100: f(r)/r is f'(0) there to every digit, and a power of two divides without rounding
 
@@ -64,7 +64,8 @@ class Activation:
         unless f(r)/r exceeds f'(0) somewhere: c* of tanh(r + 2 r^3) jumps from 0 below it.
     mixture : the Gaussian mixture of f(r)/r, or None for a user's function.
     jump : a radius where a user's function jumps, where one was found; None otherwise.
-    breaks : radii where a user's function jumps or bends sharply, which averages have to know of.
+    breaks : radii where a user's function jumps or bends sharply, which averages have to know of; the first 32.
+    more_breaks : whether there are more.
     guaranteed : True for the named activations, for which the accuracy statements of this package hold.
     """
 
@@ -78,6 +79,7 @@ class Activation:
     mixture: GaussianMixture | None = field(default=None, repr=False)
     jump: float | None = field(default=None, repr=False)
     breaks: tuple[float, ...] = field(default=(), repr=False)
+    more_breaks: bool = field(default=False, repr=False)
 
     def __reduce__(self):
         # by name or by the user's functions, so that an ensemble can be sent to another process
@@ -265,10 +267,11 @@ def as_activation(activation) -> Activation:
     shape, finite, with f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be
     left out: it is then found by `scipy.differentiate.derivative`; a given one is compared with that.
 
-    It may have kinks and jumps, as ``np.minimum(r, 1)`` has: they are found (up to 16 of them, one in 15 % of the
-    radius) and cost no digits. Where f jumps, its mean squared Jacobian is infinite and 1 - rho of nearly identical
-    inputs grows to order sqrt(1 - rho) in one layer. What else f does on a scale of a few hundredths of the radii or
-    finer need not be seen, nor warned of.
+    It may have kinks and jumps, as ``np.minimum(r, 1)`` has: between 1e-8 and 1e4 they are found, 32 of them at most,
+    and cost the averages of one input and the correlation map no digits. (What needs derivatives of that map, the
+    scatter of overlaps and the response to biases, has few near rho = 1; warnings estimate how many.) Where f jumps,
+    its mean squared Jacobian is infinite and 1 - rho of nearly identical inputs grows to order sqrt(1 - rho) in one
+    layer. What else f does on a scale of a few hundredths of the radii or finer need not be seen, nor warned of.
 
     Raises
     ------
@@ -379,7 +382,7 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
         )
     if given:
         _compare(slopes, value, breaks, probe, name)
-        breaks = np.union1d(breaks, find_breaks(derivative).all)
+        breaks = merged(find_breaks(derivative).all, breaks)  # f' shows them more sharply
     # a numerical derivative is off in its last digits, which is far on either side of the transition
     slope = at_tiny if abs(at_tiny / slope - 1.0) < _SAME_SLOPE else slope
 
@@ -398,7 +401,8 @@ def _from_callable(value: RadialFunction, derivative: RadialFunction | None = No
         deficit=lambda r: value(r) - r * derivative(r),
         critical=(1.0 / abs(slope), 0.0),
         jump=float(jumps[0]) if jumps.size else None,
-        breaks=tuple(breaks.tolist()) if breaks.size <= _MOST_BREAKS else (),
+        breaks=tuple(breaks[:_MOST_BREAKS].tolist()),
+        more_breaks=breaks.size > _MOST_BREAKS,
     )
 
 

@@ -9,46 +9,37 @@ so it serves a user's own function, and the tests use it as a second route for t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
 
 from .activations import Activation
+from .quadrature import density, in_x, panels
 
 TERMS = 256
-PANELS = 32
-OTHER_PANELS = 23  # a second rule for a user's function, whose kinks fall elsewhere between its points
-_ORDER = 24  # Gauss-Legendre points a panel
-_INFINITE = 1e200  # the slope at rho = 1 where f jumps: times a power of rho that underflows it is 0
+PANELS = (32, 24)  # and Gauss-Legendre points in each
+OTHER_PANELS = (23, 22)  # a second rule for a user's function, whose kinks fall elsewhere between its points
+_INFINITE = 1e200  # in place of a slope that is not known: times a power of rho that underflows it is 0
+_CHUNK = 256  # states at a time
 
 
 @lru_cache(maxsize=32)
-def _ends(dimension: int, panels: int) -> np.ndarray:
+def _ends(dimension: int, n: int) -> np.ndarray:
     """Ends of panels in x = sqrt(t): even ones where the Laguerre functions oscillate (up to n = 256 they have 90 zeros
     where exp(-t) matters), dyadic ones towards x = 0, where an activation may turn on any small scale.
     """
-    even = np.linspace(0.0, np.sqrt(dimension / 2.0) + 9.0, panels + 1)
+    even = np.linspace(0.0, np.sqrt(dimension / 2.0) + 9.0, n + 1)
     return np.concatenate([[0.0], even[1] * 2.0 ** -np.arange(20.0, 0.0, -1.0), even[1:]])
 
 
-def _gauss_legendre(dimension: int, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes x and their weights times the density of x, of panels (..., p); shape (..., p * _ORDER)."""
-    node, weight = np.polynomial.legendre.leggauss(_ORDER)
-    half = (high - low)[..., None] / 2.0
-    x = low[..., None] + half * (1.0 + node)
-    peak = dimension / 2.0
-    log_density = (dimension - 1) * (np.log(x) - 0.5 * np.log(peak)) - (x * x - peak)
-    flat = (*low.shape[:-1], -1) if low.size else low.shape
-    return x.reshape(flat), (np.exp(log_density) * half * weight).reshape(flat)
-
-
 @lru_cache(maxsize=32)
-def _rule(dimension: int, panels: int) -> tuple[np.ndarray, np.ndarray, float]:
+def _rule(dimension: int, rule: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, float]:
     """Nodes x and weights, shape (m,), normalised so that <1> = 1, and what they were divided by."""
-    ends = _ends(dimension, panels)
-    x, density = _gauss_legendre(dimension, ends[:-1], ends[1:])
-    return x, density / density.sum(), density.sum()
+    ends = _ends(dimension, rule[0])
+    x, dx = panels(ends[:-1], ends[1:], rule[1])
+    weight = density(dimension, x) * dx
+    return x, weight / weight.sum(), weight.sum()
 
 
 def _functions(dimension: int, x: np.ndarray, scalar: bool) -> Iterator[np.ndarray]:
@@ -70,10 +61,10 @@ def _functions(dimension: int, x: np.ndarray, scalar: bool) -> Iterator[np.ndarr
 
 
 @lru_cache(maxsize=32)
-def _projection(dimension: int, panels: int, scalar: bool = False) -> np.ndarray:
+def _projection(dimension: int, rule: tuple[int, int], scalar: bool = False) -> np.ndarray:
     """The matrix (m, TERMS) that projects values at the nodes on :func:`_functions`."""
-    x, density, _ = _rule(dimension, panels)
-    return (np.array(list(_functions(dimension, x, scalar))) * density).T
+    x, weight, _ = _rule(dimension, rule)
+    return (np.array(list(_functions(dimension, x, scalar))) * weight).T
 
 
 class _Averages:
@@ -82,30 +73,28 @@ class _Averages:
     Where it breaks the panel is left out, and averaged in two: `more` are the nodes there, shape (m, q).
     """
 
-    def __init__(self, activation: Activation, dimension: int, s: np.ndarray, panels: int) -> None:
-        self.dimension, self.panels = dimension, panels
-        x, self.density, total = _rule(dimension, panels)
+    def __init__(self, activation: Activation, dimension: int, s: np.ndarray, rule: tuple[int, int]) -> None:
+        self.dimension, self.rule = dimension, rule
+        x, self.weight, total = _rule(dimension, rule)
         scale = np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None]
-        with np.errstate(divide="ignore"):
-            breaks = np.asarray(activation.breaks) / scale
-        whole, low, high = _split(_ends(dimension, panels), breaks)
-        self.whole = np.repeat(whole, _ORDER, axis=1)
-        more, density = _gauss_legendre(dimension, low, high)
-        self.more, self.more_density = more, density / total
-        self.x = np.concatenate([np.broadcast_to(x, (s.size, x.size)), more], axis=1)
+        whole, low, high = _split(_ends(dimension, rule[0]), in_x(activation.breaks, scale))
+        self.whole = np.repeat(whole, rule[1], axis=1)
+        self.more, dx = panels(low, high, rule[1])
+        self.more_weight = density(dimension, self.more) * dx / total
+        self.x = np.concatenate([np.broadcast_to(x, (s.size, x.size)), self.more], axis=1)
         self.r = scale * self.x
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """<values> of values (m, nodes) at `x`; shape (m,)."""
-        nodes = self.density.size
-        return (values[:, :nodes] * self.whole) @ self.density + np.vecdot(values[:, nodes:], self.more_density)
+        nodes = self.weight.size
+        return (values[:, :nodes] * self.whole) @ self.weight + np.vecdot(values[:, nodes:], self.more_weight)
 
     def project(self, values: np.ndarray, scalar: bool = False) -> np.ndarray:
         """<values psi_n>, shape (m, TERMS)."""
-        nodes = self.density.size
-        out = (values[:, :nodes] * self.whole) @ _projection(self.dimension, self.panels, scalar)
+        nodes = self.weight.size
+        out = (values[:, :nodes] * self.whole) @ _projection(self.dimension, self.rule, scalar)
         if self.more.size:
-            weighted = values[:, nodes:] * self.more_density
+            weighted = values[:, nodes:] * self.more_weight
             for n, function in enumerate(_functions(self.dimension, self.more, scalar)):
                 out[:, n] += np.vecdot(weighted, function)
         return out
@@ -127,26 +116,39 @@ def _split(ends: np.ndarray, breaks: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def expansion(
-    activation: Activation, dimension: int, s: np.ndarray, panels: int = PANELS
+    activation: Activation, dimension: int, s: np.ndarray, rule: tuple[int, int] = PANELS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """a_n/sqrt(s) for n < TERMS at a flat array s, shape (m, TERMS), and what the series sums to at rho = 1: c'/s and
     the slope <f'^2 + (D-1)(f/r)^2>/D, shape (m,), by the same rule, so that what they leave is what the series leaves
-    out. All of it stays finite where s underflows.
+    out (of a function that breaks the slope is not known). All of it stays finite where s underflows.
     """
-    of = _Averages(activation, dimension, s, panels)
-    ratio = activation.ratio(of.r)
-    a = of.project(ratio * (np.sqrt(2.0 / dimension) * of.x))
-    gain = 2.0 / dimension * of.mean((ratio * of.x) ** 2)
-    slope = of.mean(activation.derivative(of.r) ** 2 + (dimension - 1) * ratio**2) / dimension
-    if activation.jump is not None:
-        slope = np.full(s.shape, _INFINITE)
-    return a, gain, slope
+
+    def of_some(s: np.ndarray):
+        of = _Averages(activation, dimension, s, rule)
+        ratio = activation.ratio(of.r)
+        a = of.project(ratio * (np.sqrt(2.0 / dimension) * of.x))
+        gain = 2.0 / dimension * of.mean((ratio * of.x) ** 2)
+        if activation.breaks or activation.jump is not None:
+            return a, gain, np.full(s.shape, _INFINITE)
+        return a, gain, of.mean(activation.derivative(of.r) ** 2 + (dimension - 1) * ratio**2) / dimension
+
+    return _in_chunks(of_some, s)
 
 
 def power_expansions(
-    activation: Activation, dimension: int, s: np.ndarray, panels: int = PANELS
+    activation: Activation, dimension: int, s: np.ndarray, rule: tuple[int, int] = PANELS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Coefficients of f/s^(1/2) and f^3/s^(3/2) in the vector, of f^2/s in the scalar functions, each (m, TERMS)."""
-    of = _Averages(activation, dimension, s, panels)
-    value = activation.ratio(of.r) * (np.sqrt(2.0 / dimension) * of.x)
-    return of.project(value), of.project(value**3), of.project(value**2, scalar=True)
+
+    def of_some(s: np.ndarray):
+        of = _Averages(activation, dimension, s, rule)
+        value = activation.ratio(of.r) * (np.sqrt(2.0 / dimension) * of.x)
+        return of.project(value), of.project(value**3), of.project(value**2, scalar=True)
+
+    return _in_chunks(of_some, s)
+
+
+def _in_chunks(of_some: Callable, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    parts = [of_some(s[i : i + _CHUNK]) for i in range(0, max(s.size, 1), _CHUNK)]
+    first, second, third = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return first, second, third

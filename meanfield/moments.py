@@ -16,8 +16,9 @@ import numpy as np
 from scipy import special
 
 from .activations import Activation
-from .quadrature import panel_rule, radial_averages, radial_rule, scale_bucket
+from .quadrature import in_x, panel_rule, radial_averages, radial_rule, scale_bucket
 
+_PORTION = 256  # pairs at a time
 _CLOSE = 0.25  # log of a ratio of radii up to which eight Gauss-Legendre points leave 1e-17
 
 
@@ -221,21 +222,28 @@ def _distance_from_linear(activation, dimension, s, ratio_mean, missing_mean, re
     return out.reshape(np.shape(s))
 
 
-def aligned(activation: Activation, dimension: int, s_1, s_2) -> np.ndarray:
+def aligned(activation: Activation, dimension: int, s_1, s_2, refine: int = 1) -> np.ndarray:
     """<f_1 f_2>/sqrt(s_1 s_2) for two radii in proportion, Delta' of aligned inputs; flat arrays (m,)."""
-    a_1, a_2, x, w = _both_radii(activation, dimension, s_1, s_2)
-    return 2.0 / dimension * np.vecdot(activation.ratio(a_1 * x) * activation.ratio(a_2 * x) * x**2, w)
+    out = np.empty(s_1.shape)
+    for part in _portions(np.arange(s_1.size)):
+        a_1, a_2, x, w = _both_radii(activation, dimension, s_1[part], s_2[part], refine)
+        out[part] = np.vecdot(activation.ratio(a_1 * x) * activation.ratio(a_2 * x) * x**2, w)
+    return 2.0 / dimension * out
 
 
-def _both_radii(activation: Activation, dimension: int, s_1, s_2) -> tuple[np.ndarray, ...]:
+def _portions(which: np.ndarray) -> list[np.ndarray]:
+    """Indices, a cache of nodes at a time."""
+    return np.array_split(which, -(-which.size // _PORTION)) if which.size else []
+
+
+def _both_radii(activation: Activation, dimension: int, s_1, s_2, refine: int = 1) -> tuple[np.ndarray, ...]:
     """Scales a_1 and a_2 of the radii, shape (m, 1), and nodes x and weights of a rule for functions of both."""
     a_1, a_2 = (np.sqrt(2.0 / dimension) * np.sqrt(s)[:, None] for s in (s_1, s_2))
     bucket = scale_bucket(float(np.maximum(a_1, a_2).max()))
     if activation.guaranteed:
         return a_1, a_2, *radial_rule(dimension, bucket)
-    with np.errstate(divide="ignore"):
-        breaks = np.concatenate([np.array(activation.breaks) / a for a in (a_1, a_2)], axis=1)
-    return a_1, a_2, *panel_rule(dimension, bucket, breaks)
+    breaks = np.concatenate([in_x(activation.breaks, a) for a in (a_1, a_2)], axis=1)
+    return a_1, a_2, *panel_rule(dimension, bucket, breaks, refine)
 
 
 def norm_mismatch(activation: Activation, dimension: int, s_1, s_2, stretch: np.ndarray) -> np.ndarray:
@@ -251,8 +259,7 @@ def norm_mismatch(activation: Activation, dimension: int, s_1, s_2, stretch: np.
     linear = relaxation(activation, dimension, s_2)[0] > 0.5
     close = (stretch < _CLOSE) & activation.guaranteed  # a user's f' may miss jumps
     for nearly, near in product((True, False), repeat=2):
-        which = np.flatnonzero((linear == nearly) & (close == near))
-        if which.size:
+        for which in _portions(np.flatnonzero((linear == nearly) & (close == near))):
             out[which] = _sine_loss(
                 activation, dimension, s_1[which], s_2[which], nearly, stretch[which] if near else None
             )

@@ -11,39 +11,70 @@ rho)^(1/2). By the symmetry between the two capsules u, v with radii x, q (r = a
 
 the kernel of Eq. (12) for any D; both terms are positive. At unequal norms the square is (f_1(x) - f_1(q)) (f_2(x) -
 f_2(q)), and so on. All panels end where f breaks, and those of x are as fine as w where q can pass a break.
+
+The differences of f lose digits where w is small, about 1e-16/w. Below 1 - rho = 1e-12 the integral is not done:
+(c' - Delta')/(1 - rho), or where f jumps (c' - Delta')/(1 - rho)^(1/2), is followed from there as a linear function of
+(1 - rho)^(1/2).
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
 
 from .activations import Activation
-from .quadrature import panel_ends, scale_bucket
+from .quadrature import gauss_legendre, in_x, panel_ends, scale_bucket
 
 _REACH = 6.7  # exp(-6.7^2) is 1e-20
 _LAYERS = np.linspace(0.0, _REACH, 5)
 _ORDERS = (12, 16)  # Gauss-Legendre points a panel; what they differ by is the error
 _TERMS = 16  # of the asymptotic series of Bessel functions
+_NEAR, _NEARER = 1e-10, 1e-12  # values of 1 - rho that smaller ones are extrapolated from
 
 
 def nearby_gap(
-    activation: Activation, dimension: int, s_1: float, s_2: float, rho: float, one_minus_rho: float
+    activation: Activation, dimension: int, s_1: float, s_2: float, one_minus_rho: float
 ) -> tuple[float, float]:
     """(Delta'(1) - Delta'(rho))/sqrt(s_1 s_2) for 0 < rho < 1, and an estimate of its relative error.
 
-    The differences of f lose digits where w^2 = 1 - rho^2 is small; of order 1e-16/w is left.
+    That is infinite where norms differ by so little that both radii pass a break together down to the smallest 1 - rho
+    that can be done: nothing is known of smaller ones.
     """
+    if one_minus_rho >= _NEARER:
+        return _measured(activation, dimension, s_1, s_2, one_minus_rho)
+    between = abs(np.log(s_1 / s_2))
+    if 0.0 < between < 100.0 * np.sqrt(_NEAR):
+        return 0.0, np.inf
+    power = 0.5 if activation.jump is not None and between == 0.0 else 1.0
+    (far, _), (near, error) = _nearest(activation, dimension, s_1, s_2)
+    far, near = far / _NEAR**power, near / _NEARER**power
+    slope = (far - near) / (np.sqrt(_NEAR) - np.sqrt(_NEARER))
+    scaled = near + slope * (np.sqrt(one_minus_rho) - np.sqrt(_NEARER))
+    return float(scaled * one_minus_rho**power), float(2.0 * error + _NEAR)
+
+
+@lru_cache(maxsize=1024)  # layers in which c has settled share it
+def _nearest(activation, dimension, s_1, s_2) -> list[tuple[float, float]]:
+    return [_measured(activation, dimension, s_1, s_2, missing) for missing in (_NEAR, _NEARER)]
+
+
+def _measured(activation, dimension, s_1, s_2, one_minus_rho) -> tuple[float, float]:
+    results = [_gap(activation, dimension, s_1, s_2, one_minus_rho, order) for order in _ORDERS]
+    (rough, _), (gap, mass) = results
+    if gap == 0.0 or not np.isfinite(gap):
+        return 0.0, np.inf
+    rounding = np.finfo(float).eps / np.sqrt(one_minus_rho)
+    return gap, rounding + abs(rough - gap) / abs(gap) + abs(2.0 * mass - 1.0)
+
+
+def _gap(activation, dimension, s_1, s_2, one_minus_rho, order) -> tuple[float, float]:
+    """The integral, and what it makes of p alone: 1/2, as q > x is one half of all."""
+    rho = 1.0 - one_minus_rho
     width = np.sqrt(one_minus_rho * (1.0 + rho))
-    found = [_gap(activation, dimension, s_1, s_2, rho, width, order) for order in _ORDERS]
-    rounding = np.finfo(float).eps / width
-    return found[1], rounding + abs(found[0] - found[1]) / abs(found[1])
-
-
-def _gap(activation, dimension, s_1, s_2, rho, width, order) -> float:
     scales = np.sqrt(2.0 / dimension) * np.sqrt(np.unique([s_1, s_2]))
-    with np.errstate(divide="ignore"):
-        breaks = np.sort((np.array(activation.breaks) / scales[:, None]).ravel())
+    breaks = np.sort(in_x(activation.breaks, scales[:, None]).ravel())
     x, dx = _outer(dimension, scales, breaks, width, order)
     q, dq = _inner(x, breaks, width, order)
     x = x[:, None]
@@ -53,17 +84,15 @@ def _gap(activation, dimension, s_1, s_2, rho, width, order) -> float:
     far = [activation.ratio(scale * q) * q for scale in scales]
     change = (far[0] - near[0]) * (far[-1] - near[-1])
     turn = missing * (near[0] * far[-1] + far[0] * near[-1])
-    return float(2.0 / dimension * (dx @ np.vecdot(kernel * (change + turn), dq)))
+    gap, mass = (float(dx @ np.vecdot(kernel * part, dq)) for part in (change + turn, 1.0))
+    return 2.0 / dimension * gap, mass
 
 
 def _outer(dimension, scales, breaks, width, order) -> tuple[np.ndarray, np.ndarray]:
     """Nodes x and dx: panels that end at breaks, and layers of the width below them."""
     ends = panel_ends(dimension, scale_bucket(float(max(scales.max(), 1.0 / width))))
     layers = (breaks[:, None] - width * _LAYERS).ravel()
-    ends = np.sort(np.concatenate([ends, layers[(layers > 0.0) & (layers < ends[-1])]]))
-    node, weight = np.polynomial.legendre.leggauss(order)
-    half = np.diff(ends)[:, None] / 2.0
-    return (ends[:-1, None] + half * (1.0 + node)).ravel(), (half * weight).ravel()
+    return gauss_legendre(np.sort(np.concatenate([ends, layers[(layers > 0.0) & (layers < ends[-1])]])), order)
 
 
 def _inner(x, breaks, width, order) -> tuple[np.ndarray, np.ndarray]:
@@ -72,17 +101,13 @@ def _inner(x, breaks, width, order) -> tuple[np.ndarray, np.ndarray]:
     first, last = (np.searchsorted(breaks, end) for end in (x, ends[:, -1]))
     reached = first[:, None] + np.arange((last - first).max(initial=0))  # the others make panels of no width
     inside = np.clip(breaks[np.minimum(reached, breaks.size - 1)], ends[:, :1], ends[:, -1:])
-    ends = np.sort(np.concatenate([ends, inside], axis=1), axis=1)
-    node, weight = np.polynomial.legendre.leggauss(order)
-    half = np.diff(ends)[:, :, None] / 2.0
-    return (ends[:, :-1, None] + half * (1.0 + node)).reshape(x.size, -1), (half * weight).reshape(x.size, -1)
+    return gauss_legendre(np.sort(np.concatenate([ends, inside], axis=1), axis=1), order)
 
 
 def _kernel(dimension, x, q, rho, width) -> tuple[np.ndarray, np.ndarray]:
     """p(x, q) and <1 - cos theta>."""
     half = dimension / 2.0
-    k = 2.0 * rho * x * q / width**2
-    first, missing = _bessel(half, k)
+    first, missing = _bessel(half, 2.0 * rho * x * q / width**2)
     # (x q)^(D/2) near its peak, and k's exponential completed to a square
     log = half * np.log(x * q / half) - ((q - x) / width) ** 2 - 2.0 * x * q / (1.0 + rho) + half
     constant = np.log(4.0) + half * np.log(half) - half - special.gammaln(half) - (half - 1.0) * np.log(rho)

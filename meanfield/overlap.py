@@ -14,7 +14,8 @@ after M terms (for unequal norms with the geometric mean of the two remainders, 
 R and R' are good to rounding errors of their totals, which is enough at equal norms; at unequal ones, where
 sqrt(R_1 R_2) counts, those that are rounding alone are bounded by a sum of positive terms (`meanfield.mixture`). Where
 the series needs too many terms (large sigma_w with rho near 1), the named activations turn to the sum over pairs of
-mixture components, and a user's function that breaks to direct quadrature (`meanfield.nearby`).
+mixture components. Of a user's function that breaks, the series gives Delta' where rho is not near 1, and direct
+quadrature c' - Delta' where it is (`meanfield.nearby`); each is c' less the other.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Series:
     ) -> None:
         """`bound` of some states, after a number of terms, of R/s or (True) of R'/s; None if there is none."""
         self.a, self.square, self._bound = a, a**2, bound
-        self._totals = gain, slope
+        self.gain, self._totals = gain, (gain, slope)
         self._sure: dict[tuple[int, bool], np.ndarray] = {}
         # lengths at which a sum may stop, and the remainders R/s and R'/s there, shape (m, lengths); rounding leaves
         # them up to a few 1e-16 of the total below zero
@@ -71,14 +72,14 @@ class Series:
     def sum(self, first, second, rho, one_minus_rho, want_gap: bool) -> tuple[np.ndarray, np.ndarray]:
         """Delta' (or Delta'(1) - Delta') over sqrt(s_1 s_2) for rho >= 0, and a bound on its relative remainder."""
         # each total is at least the first term of its sum, or its value at the slope of the first term
-        linear = self.square[first, 0] if first is second else self.a[first, 0] * self.a[second, 0]
+        linear = self.square[first, 0] if first is second else np.abs(self.a[first, 0] * self.a[second, 0])
         enough = _TOLERANCE * (one_minus_rho if want_gap else rho) * linear
         for stop in range(len(self.lengths)):
             remainder = self._remainder(stop, first, second, rho, one_minus_rho, want_gap)
             if (remainder <= enough).all():
                 break
         total = self._sum(self.lengths[stop], first, second, rho, one_minus_rho, want_gap)
-        return total, np.divide(remainder, total, out=np.zeros(total.shape), where=total > 0)
+        return total, np.divide(remainder, np.abs(total), out=np.zeros(total.shape), where=total != 0)
 
     def _remainder(self, stop, first, second, rho, one_minus_rho, want_gap):
         # at unequal norms sqrt(R_1 R_2) vanishes with the smaller one, and an error of that counts by its root
@@ -235,27 +236,41 @@ class Overlaps:
     def _change(self, out, first, second, rho, one_minus_rho, want_gap) -> np.ndarray:
         """By how much a second rule changes what the series of a user's function gives."""
         other, _ = self._check.sum(first, second, rho, one_minus_rho, want_gap)
-        return np.divide(np.abs(out - other), out, out=np.zeros(out.shape), where=out > 0)
+        return np.divide(np.abs(out - other), np.abs(out), out=np.zeros(out.shape), where=out != 0)
 
     def _of_breaks(self, first, second, rho, one_minus_rho, want_gap):
-        """Of a user's function that breaks: by the series, and by direct quadrature where that converges slowly."""
+        """Of a user's function that breaks: by the series for Delta', and by direct quadrature for the gap where that
+        converges slowly; each gives the other through what they sum to at rho = 1.
+        """
         out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap=False)
         error = error + self._change(out, first, second, rho, one_minus_rho, want_gap=False)
-        whole = self.gain[first]
-        if first is not second:
-            whole = aligned(self.activation, self.dimension, self.s[first], self.s[second])
-        same = one_minus_rho == 0.0
+        whole, whole_error = self._whole(first, second)
         if want_gap:
-            lost, out = error * out + np.finfo(float).eps * whole, whole - out
-            error = np.divide(lost, out, out=np.full(out.shape, np.inf), where=out > 0.0)
-        out[same], error[same] = (0.0 if want_gap else whole[same]), 0.0
-        for i in np.flatnonzero((error > _GOOD) & (rho > 0.0)):
+            out, lost = whole - out, error * np.abs(out) + whole_error
+            error = np.divide(lost, np.abs(out), out=np.full(out.shape, np.inf), where=out != 0.0)
+        same = one_minus_rho == 0.0
+        out[same], error[same] = (0.0, 0.0) if want_gap else (whole[same], whole_error[same] / np.abs(whole[same]))
+        if self.activation.more_breaks:
+            return out, error
+        for i in np.flatnonzero((error > _GOOD) & (rho > 0.5) & ~same):
             pair = float(self.s[first[i]]), float(self.s[second[i]])
-            gap, gap_error = nearby_gap(self.activation, self.dimension, *pair, float(rho[i]), float(one_minus_rho[i]))
-            value = gap if want_gap else whole[i] - gap
-            if gap_error * gap < error[i] * value:
-                out[i], error[i] = value, gap_error * gap / value + np.finfo(float).eps
+            gap, gap_error = nearby_gap(self.activation, self.dimension, *pair, float(one_minus_rho[i]))
+            value, lost = gap, gap_error * abs(gap)
+            if not want_gap:
+                value, lost = whole[i] - gap, lost + whole_error[i]
+            if lost < error[i] * abs(value):
+                out[i], error[i] = value, lost / abs(value)
         return out, error
+
+    def _whole(self, first, second) -> tuple[np.ndarray, np.ndarray]:
+        """Delta' of aligned inputs and its estimated error, both over sqrt(s_1 s_2), of a user's function."""
+        if first is second:
+            whole, other = self.gain[first], self._check.gain[first]
+        else:
+            whole, other = (
+                aligned(self.activation, self.dimension, self.s[first], self.s[second], refine) for refine in (1, 2)
+            )
+        return whole, np.abs(whole - other) + np.finfo(float).eps * np.abs(whole)
 
     def _longer_series(self, first, second, rho, one_minus_rho, want_gap):
         if self.s.size <= _FEW:

@@ -78,7 +78,7 @@ def _products(activation: Activation, dimension: int, s, rho, one_minus_rho):
     if activation.guaranteed:
         powers = _powers(squared_state(activation, dimension, s), dimension / 2.0, one_minus_rho)
         return powers, _power_overlap(activation, dimension, s, one_minus_rho), np.zeros(s.shape)
-    sums = [_by_series(activation, dimension, s, rho, panels) for panels in (laguerre.PANELS, laguerre.OTHER_PANELS)]
+    sums = [_by_series(activation, dimension, s, rho, rule) for rule in (laguerre.PANELS, laguerre.OTHER_PANELS)]
     return *sums[0], relative_change(*sums)
 
 
@@ -126,12 +126,12 @@ def _power_overlap(activation: Activation, dimension: int, s: np.ndarray, one_mi
     return out
 
 
-def _by_series(activation: Activation, dimension: int, s: np.ndarray, rho: np.ndarray, panels: int):
+def _by_series(activation: Activation, dimension: int, s: np.ndarray, rho: np.ndarray, rule: tuple[int, int]):
     """Both from the expansions of f and f^3 in vector, and of f^2 in scalar Laguerre functions.
 
     They leave out less than those of `overlap_response`, whose terms have the same factors times powers of n.
     """
-    once, thrice, squares = laguerre.power_expansions(activation, dimension, s, panels)
+    once, thrice, squares = laguerre.power_expansions(activation, dimension, s, rule)
     powers = rho[:, None] ** (2.0 * np.arange(laguerre.TERMS))
     gain = squares[:, 0]
     crossed = np.sum(thrice * once * powers, axis=1) / (gain * np.sum(once**2 * powers, axis=1)) - 1.0

@@ -94,8 +94,7 @@ def overlap_response(
     if activation.guaranteed:
         return _by_mixture(activation, dimension, s, one_minus_rho), np.zeros(s.shape)
     (found, rest), (other, _) = (
-        _by_series(activation, dimension, s, one_minus_rho, panels)
-        for panels in (laguerre.PANELS, laguerre.OTHER_PANELS)
+        _by_series(activation, dimension, s, one_minus_rho, rule) for rule in (laguerre.PANELS, laguerre.OTHER_PANELS)
     )
     return found, rest + relative_change(found, other)
 
@@ -199,10 +198,10 @@ def _means(pair: Pairs, mu: float, integrands: Sequence[np.ndarray]) -> tuple[np
 
 
 def _by_series(
-    activation: Activation, dimension: int, s: np.ndarray, one_minus_rho: np.ndarray, panels: int
+    activation: Activation, dimension: int, s: np.ndarray, one_minus_rho: np.ndarray, rule: tuple[int, int]
 ) -> tuple[OverlapResponse, np.ndarray]:
     """By the first 254 terms, and about what the later ones of the series that converges last leave out."""
-    a, gain, _ = laguerre.expansion(activation, dimension, s, panels)
+    a, gain, _ = laguerre.expansion(activation, dimension, s, rule)
     n = np.arange(laguerre.TERMS - 2.0)
     up = np.sqrt((n + 1.0) * (n + 1.0 + dimension / 2.0))
     up_again = np.sqrt((n + 2.0) * (n + 2.0 + dimension / 2.0))

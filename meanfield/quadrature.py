@@ -76,6 +76,31 @@ def panel_ends(dimension: int, bucket: int) -> np.ndarray:
     return np.concatenate([[0.0], halved, np.linspace(start, end, int(np.ceil((end - start) / _WIDTH)) + 1)])
 
 
+def gauss_legendre(ends: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of panels between neighbouring ends, shape (..., n + 1); shape (..., n * order)."""
+    return panels(ends[..., :-1], ends[..., 1:], order)
+
+
+def panels(low: np.ndarray, high: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of panels between their ends, shape (..., n); shape (..., n * order)."""
+    node, weight = np.polynomial.legendre.leggauss(order)
+    half = (high - low)[..., None] / 2.0
+    shape = (*low.shape[:-1], low.shape[-1] * order)
+    return (low[..., None] + half * (1.0 + node)).reshape(shape), (half * weight).reshape(shape)
+
+
+def density(dimension: int, x: np.ndarray) -> np.ndarray:
+    """x^(D-1) exp(-x^2), in units of its value at x^2 = D/2."""
+    peak = dimension / 2.0
+    return np.exp((dimension - 1) * (np.log(x) - 0.5 * np.log(peak)) - (x * x - peak))
+
+
+def in_x(breaks: Sequence[float], a: np.ndarray) -> np.ndarray:
+    """Breaks r = a x in x, shape (m, b), of scales a, shape (m, 1); infinite where a is 0."""
+    with np.errstate(divide="ignore"):
+        return np.array(breaks) / a
+
+
 def panel_rule(dimension: int, bucket: int, breaks: np.ndarray, refine: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Nodes x and weights, shape (m, nodes), for integrands that break at `breaks` in x > 0, shape (m, b).
 
@@ -84,12 +109,8 @@ def panel_rule(dimension: int, bucket: int, breaks: np.ndarray, refine: int = 1)
     ends = panel_ends(dimension, bucket)
     inside = np.clip(breaks, np.finfo(float).tiny, ends[-1])  # one that lies beyond makes a panel of no width
     ends = np.sort(np.concatenate([np.broadcast_to(ends, (len(breaks), ends.size)), inside], axis=1), axis=1)
-    node, weight = np.polynomial.legendre.leggauss(_ORDER * refine)
-    half = np.diff(ends)[:, :, None] / 2.0
-    x = (ends[:, :-1, None] + half * (1.0 + node)).reshape(len(ends), half.shape[1] * node.size)
-    peak = dimension / 2.0
-    density = np.exp((dimension - 1) * (np.log(x) - 0.5 * np.log(peak)) - (x * x - peak))
-    w = density * (half * weight).reshape(x.shape)
+    x, dx = gauss_legendre(ends, _ORDER * refine)
+    w = density(dimension, x) * dx
     return x, w / w.sum(axis=1, keepdims=True)
 
 
@@ -145,8 +166,7 @@ def _rule(dimension: int, bucket: int, refine: int, a: np.ndarray, breaks: Seque
         return radial_rule(dimension, bucket, refine)
     if not breaks:
         return _unbroken_panels(dimension, bucket, refine)
-    with np.errstate(divide="ignore"):
-        return panel_rule(dimension, bucket, np.array(breaks) / a, refine)
+    return panel_rule(dimension, bucket, in_x(breaks, a), refine)
 
 
 def _portions(a: np.ndarray, dimension: int, refine: int, breaks: Sequence[float] | None):

@@ -1,14 +1,23 @@
 """c' - Delta' near rho = 1 of functions that break, by direct quadrature."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from mpmath import mp, mpf
-from scipy import special
+from scipy import integrate, special
 
-from meanfield import as_activation, correlation_map, depth_scales, trajectory
+from meanfield import (
+    AccuracyWarning,
+    as_activation,
+    correlation_map,
+    depth_scales,
+    explicit_breaking,
+    trajectory,
+)
 from meanfield.nearby import nearby_gap
 from meanfield.overlap import Overlaps
-from tests.meanfield.independent import clipped, clipped_length, own_tanh
+from tests.meanfield.independent import clipped, clipped_length, own_tanh, toothed
 
 CLOSE = [0.5, 0.1, 1e-2, 1e-4, 1e-6, 1e-9]
 
@@ -18,7 +27,7 @@ def dropping(r):
 
 
 def gap(function, dimension, s, missing, other=None):
-    return nearby_gap(as_activation(function), dimension, s, other or s, 1.0 - missing, missing)
+    return nearby_gap(as_activation(function), dimension, s, other or s, missing)
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3, 20])
@@ -69,12 +78,42 @@ def test_the_growth_of_a_small_difference(dimension):
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 5])
-def test_the_square_root_law_of_a_jump(dimension):
+@pytest.mark.parametrize("missing", [1e-10, 1e-13, 1e-24, 1e-300])
+def test_the_square_root_law_of_a_jump(dimension, missing):
     """J^2 p(x_0) w/(2 sqrt(pi)) for a jump J at x_0: the chance that a break lies between the two radii."""
-    s, missing, at = 1.0, 1e-10, np.sqrt(dimension / 2.0)
+    at = np.sqrt(dimension / 2.0)
     density = 2.0 * at ** (dimension - 1) * np.exp(-at * at) / special.gamma(dimension / 2.0)
     law = 0.25 * density * np.sqrt(2.0 * missing) / (2.0 * np.sqrt(np.pi))
-    assert gap(dropping, dimension, s, missing)[0] == pytest.approx(law, rel=1e-4)
+    assert gap(dropping, dimension, 1.0, missing)[0] == pytest.approx(law, rel=1e-9 + 10.0 * np.sqrt(missing))
+
+
+@pytest.mark.parametrize("missing", [1e-11, 1e-13, 1e-24, 1e-300])
+@pytest.mark.parametrize("other", [1.0, 2.0])
+def test_a_kink_however_near(missing, other):
+    """(1 - rho) <f_1' f_2' + f_1 f_2/(r_1 r_2)>/2 for D = 2 and min(r, 1), r_1^2 = t, r_2^2 = other t, t ~ Exp(1)."""
+
+    def integrand(t):
+        ratio = 1.0 / np.sqrt(other * t) if other * t > 1.0 else 1.0
+        return np.exp(-t) * ((1.0 if other * t < 1.0 else 0.0) + ratio) / 2.0
+
+    below = integrate.quad(integrand, 0.0, 1.0, points=[1.0 / other], epsrel=1e-13)[0]
+    beyond = integrate.quad(lambda t: np.exp(-t) / (t * np.sqrt(other)) / 2.0, 1.0, 60.0, epsrel=1e-13)[0]
+    found, error = gap(clipped, 2, 1.0, missing, other)
+    assert found / missing == pytest.approx(below + beyond, rel=1e-9 + 2.0 * np.sqrt(missing))
+    assert error < 1e-8
+
+
+def test_norms_too_alike_to_follow():
+    assert gap(clipped, 2, 1.0, 1e-14, 1.0 + 1e-9) == (0.0, np.inf)
+
+
+def test_inputs_that_biases_make_alike():
+    """In the ordered region 1 - rho falls at one rate, through all sizes."""
+    path = trajectory(600, 0.8, 1.0, delta=0.5, sigma_b=0.3, activation=clipped)
+    rate = np.diff(np.log(path.one_minus_rho.values))
+    np.testing.assert_allclose(rate[300:], rate[-1], rtol=1e-8)
+    expected = explicit_breaking(0.8, 0.3, activation=clipped).chi_jacobian
+    assert np.exp(rate[-1]) == pytest.approx(float(expected), rel=1e-8)
 
 
 def test_a_layer_behind_a_jump():
@@ -106,3 +145,52 @@ def test_series_and_quadrature_meet(dimension, function):
 def test_the_overlap_of_equal_inputs_is_their_norm():
     c = correlation_map(0.5, 0.5, 1.5, "O(1)", clipped)
     assert c == pytest.approx(clipped_length(1, 1.125), rel=1e-14)
+
+
+def by_hand(function, breaks, rho, s_1, s_2):
+    """E f(u) f(v) for D = 1 by nested quadrature, whose panels end at breaks."""
+    width = np.sqrt(1.0 - rho * rho)
+    ends = np.array([*(-np.array(breaks)), 0.0, *breaks])
+
+    def odd(r):
+        return np.sign(r) * function(np.abs(np.array(r)))
+
+    def inner(u):
+        mean, scale = rho * u * np.sqrt(s_2), width * np.sqrt(s_2)
+        points = np.sort([e for e in ends if abs(e - mean) < 9 * scale] + [mean - 9 * scale, mean + 9 * scale])
+        return sum(
+            integrate.quad(lambda v: odd(v) * np.exp(-0.5 * ((v - mean) / scale) ** 2), a, b, epsrel=1e-12)[0]
+            for a, b in pairwise(points)
+        ) / (scale * np.sqrt(2.0 * np.pi))
+
+    points = [0.0, *(e / np.sqrt(s_1) for e in breaks if e < 9 * np.sqrt(s_1)), 9.0]
+    return sum(
+        integrate.quad(lambda u: odd(u * np.sqrt(s_1)) * inner(u) * np.exp(-0.5 * u * u), a, b, epsrel=1e-10)[0]
+        for a, b in pairwise(points)
+    ) * np.sqrt(2.0 / np.pi)
+
+
+def tent(r):
+    return np.where(r < 1.0, r, np.maximum(2.0 - r, -1.0))
+
+
+def close(r):
+    return (np.minimum(r, 1.0) + np.minimum(r, 1.05) + np.minimum(r, 1.1)) / 3.0
+
+
+@pytest.mark.parametrize(
+    ("function", "breaks", "rho", "pair"),
+    [
+        (tent, (1.0, 3.0), 0.7, (0.3, 20.0)),
+        (tent, (1.0, 3.0), 0.98, (0.3, 20.0)),
+        (close, (1.0, 1.05, 1.1), 0.9, (1.0, 1.0)),
+    ],
+)
+def test_several_kinks_and_a_function_that_changes_its_sign(function, breaks, rho, pair):
+    found = correlation_map(rho * np.sqrt(pair[0] * pair[1]), pair, 1.0, "O(1)", function)
+    assert found == pytest.approx(by_hand(function, breaks, rho, *pair), rel=1e-8)
+
+
+def test_what_is_wrong_of_the_norms_is_wrong_of_the_overlap():
+    with pytest.warns(AccuracyWarning, match="toothed"):
+        correlation_map(1.0, 1.0, 1.0, activation=toothed)
