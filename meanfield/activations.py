@@ -83,7 +83,10 @@ class Activation:
 
     def __reduce__(self):
         # by name or by the user's functions, so that an ensemble can be sent to another process
-        return (as_activation, (self.name if self.guaranteed else (self.value, self.derivative),))
+        if self.guaranteed:
+            return (as_activation, (self.name,))
+        found = isinstance(self.derivative, partial) and self.derivative.func is _numerical_derivative
+        return (as_activation, (self.value if found else (self.value, self.derivative),))
 
     @property
     def guaranteed(self) -> bool:

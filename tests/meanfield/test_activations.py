@@ -172,6 +172,7 @@ def test_activations_can_be_sent_to_another_process(name):
     np.testing.assert_array_equal(again.value(r), activation.value(r))
     np.testing.assert_array_equal(again.derivative(r), activation.derivative(r))
     assert again.guaranteed == activation.guaranteed
+    assert again is activation  # in this process it is known already, from the user's function alone
 
 
 def test_jumps_are_found_and_nothing_else():
