@@ -262,9 +262,9 @@ def as_activation(activation) -> Activation:
 
     The functions np.tanh, torch.tanh, scipy.special.erf and torch.erf are read as their names.
 
-    A callable that is made of operators, ``lambda r: r / (1 + r)``, serves the theory and, on torch tensors, the
-    sampled networks of `simulate`; one that needs functions has to choose between them:
-    ``torch.clamp(r, max=1) if isinstance(r, torch.Tensor) else np.minimum(r, 1)``.
+    A callable that is made of operators and of methods that both have, ``lambda r: r / (1 + r)`` or ``lambda r:
+    r.clip(max=1)``, serves the theory and, on torch tensors, the sampled networks of `simulate`; one that needs
+    functions has to choose between them: ``torch.sin(r) if isinstance(r, torch.Tensor) else np.sin(r)``.
 
     A callable must accept a float array of radii r >= 0, leave it as it is, and return a real numpy array of the same
     shape, finite, with f(0) = 0. Results are kept for it, so it must be hashable and not change. Its derivative may be
