@@ -13,8 +13,10 @@ from meanfield import (
     correlation_map,
     depth_scales,
     explicit_breaking,
+    overlap,
     trajectory,
 )
+from meanfield.moments import aligned
 from meanfield.nearby import nearby_gap
 from meanfield.overlap import Overlaps
 from tests.meanfield.independent import clipped, clipped_length, own_tanh, toothed
@@ -194,3 +196,34 @@ def test_several_kinks_and_a_function_that_changes_its_sign(function, breaks, rh
 def test_what_is_wrong_of_the_norms_is_wrong_of_the_overlap():
     with pytest.warns(AccuracyWarning, match="toothed"):
         correlation_map(1.0, 1.0, 1.0, activation=toothed)
+
+
+def test_aligned_inputs_of_unequal_norms():
+    """<min(r_1, 1) min(r_2, 1)>/2 for D = 2, r_1^2 = t and r_2^2 = 4 t, t ~ Exp(1), by incomplete Gamma functions."""
+    both = 2.0 * special.gammainc(2.0, 0.25)
+    one = special.gamma(1.5) * (special.gammainc(1.5, 1.0) - special.gammainc(1.5, 0.25))
+    found = aligned(as_activation(clipped), 2, np.array([1.0]), np.array([4.0]))
+    assert found[0] == pytest.approx((both + one + np.exp(-1.0)) / 2.0, rel=1e-14)
+
+
+@pytest.mark.parametrize("second", [0, 1])
+def test_identical_directions(second):
+    """Their gap is exactly 0, whatever the series leaves out."""
+    overlaps, one = Overlaps(as_activation(clipped), 2, np.array([1.0, 4.0])), np.zeros(1, int)
+    pair = (one, one + 1) if second else (one, one)
+    gap, gap_error = overlaps.gap(*pair, np.array([1.0]), np.array([0.0]))
+    assert gap[0] == gap_error[0] == 0.0
+    value, _ = overlaps.value(*pair, np.array([1.0]), np.array([0.0]))
+    expected = aligned(overlaps.activation, 2, overlaps.s[pair[0]], overlaps.s[pair[1]])
+    assert value[0] == pytest.approx(expected[0], rel=1e-14)
+
+
+def test_a_density_that_underflows_is_told():
+    """Bessel functions of order 5000 do, at moderate overlaps: the integral of the density itself says so."""
+    assert gap(clipped, 10_000, 1.0, 0.45)[1] > 1e-3
+
+
+def test_a_function_with_more_breaks_than_are_followed_is_left_to_the_series(monkeypatch):
+    monkeypatch.setattr(overlap, "nearby_gap", None)
+    with pytest.warns(AccuracyWarning, match="toothed"):
+        correlation_map(0.999, 1.0, 1.0, activation=toothed)
