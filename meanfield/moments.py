@@ -40,12 +40,12 @@ def power_gain(activation: Activation, dimension: int, s, refine: int = 1) -> np
 
 
 def refinement_error(found: Callable[[int], Sequence[np.ndarray]]) -> np.ndarray:
-    """Estimated relative error of averages, given as a function of `refine`: the largest change that two finer rules
-    make to any of them (what one rule misses can sit where another changes nothing).
+    """Estimated relative error of averages, given as a function of `refine`: all that two finer rules change of any of
+    them (what one rule misses can sit where another changes nothing).
     """
     coarse, *finer = (np.array(found(refine)) for refine in (1, 2, 3))
     with np.errstate(invalid="ignore"):  # infinity less infinity, where the two are the same
-        change = np.max([np.where(coarse == better, 0.0, np.abs(coarse - better)) for better in finer], axis=0)
+        change = np.sum([np.where(coarse == better, 0.0, np.abs(coarse - better)) for better in finer], axis=0)
         return np.max(change / np.where(coarse == 0.0, 1.0, np.abs(coarse)), axis=0)
 
 

@@ -182,6 +182,7 @@ def test_kinks_and_jumps_cost_no_digits(dimension):
     found, jumped = (length_map(s, 1.0, f"O({dimension})", f) for f in (clipped, cut))
     np.testing.assert_allclose(found, [clipped_length(dimension, x) for x in s], rtol=3e-14)
     np.testing.assert_allclose(jumped, s * special.gammainc(dimension / 2 + 1, dimension / (2 * s)), rtol=3e-13)
+    # numpy's Gauss-Legendre weights are good to 1e-13 at the ends, where the averages of large D sit
     for f in (clipped, cut):
         assert np.all(gain_error(as_activation(f), dimension, s) < 3e-13)
 
@@ -194,4 +195,4 @@ def test_error_estimate_of_a_users_function_is_honest(dimension):
         found = length_map(s, 1.0, f"O({dimension})", toothed)
     error = np.abs(found / [toothed_length(dimension, x) for x in s] - 1)
     assert 1e-7 < error.max() < 3e-3
-    assert np.all(error <= 6 * gain_error(as_activation(toothed), dimension, s) + 1e-11)
+    assert np.all(error <= 4 * gain_error(as_activation(toothed), dimension, s) + 1e-11)
