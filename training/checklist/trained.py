@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import xarray as xr
 from scipy import stats
 
@@ -35,9 +37,14 @@ def _experiment(name: str) -> Outcome:
     preset = result.attrs["preset"]
     checks = EXPERIMENTS[name].judge(table.frame(result))
     size = "the paper's size" if preset == "paper" else "a reduced size"
+    stopped = [
+        f"at the paper's settings, stopped after {step:,} batches: {check}"
+        for step, run in _stopped(name)
+        for check in EXPERIMENTS[name].judge(table.frame(run))
+    ]
     return Outcome(
         claim,
-        "; ".join(map(str, checks)),
+        "; ".join([*map(str, checks), *stopped]),
         min((check.verdict for check in checks), key=_FROM_WORST.index),
         f"{name}: preset {preset}, {size}: {EXPERIMENTS[name].describe(result.attrs['settings'])}",
     )
@@ -55,7 +62,12 @@ def recurrent_table(task: str, name: str) -> Outcome:
     if result is None:
         return Outcome(expected, "", "not run yet", f"{name}: not run yet")
     found, preset = table.frame(result), result.attrs["preset"]
-    told, p = _unfinished(task, name), []
+    told, p = [], []
+    for step, run in _stopped(name):
+        (part,) = run.attrs["settings"]["parts"]
+        ours = selection.summarise(selection.select(by_model(table.frame(run), part["task"])))
+        groups = [group for group in ours.group.values if group in printed.group.values]
+        told += [f"{part['task']}, after {step:,} batches, {_told(ours, group)}" for group in groups]
     for each in found.task.unique():
         ours = selection.summarise(selection.select(by_model(found, each)))
         told += [f"{each}, {_told(ours, group)}" for group in map(str, ours.group.values)]
@@ -70,18 +82,13 @@ def recurrent_table(task: str, name: str) -> Outcome:
     return Outcome(expected, "; ".join(told), verdict, f"{name}: preset paper, the paper's size; least p {min(p):.2g}")
 
 
-def _unfinished(task: str, name: str) -> list[str]:
-    """What runs at the paper's settings have that were stopped on their way."""
-    told = []
+def _stopped(name: str) -> Iterator[tuple[int, xr.Dataset]]:
+    """Runs at the paper's settings that were stopped on their way, and after how many batches."""
     for preset in EXPERIMENTS[name].presets:
         path = COMMITTED / f"{name}_{preset}.csv"
         result = table.read(path) if path.is_file() else xr.Dataset()
         if (step := result.attrs.get("unfinished")) is not None:
-            (part,) = result.attrs["settings"]["parts"]
-            ours = selection.summarise(selection.select(by_model(table.frame(result), part["task"])))
-            groups = [group for group in ours.group.values if group in tables.paper_results(task).group.values]
-            told += [f"{part['task']}, after {step:,} batches, {_told(ours, group)}" for group in groups]
-    return told
+            yield step, result
 
 
 def _told(summary: xr.Dataset, group: str) -> str:
