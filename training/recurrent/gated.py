@@ -6,11 +6,25 @@ gradients.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from . import fused
+from .opaque import operation
 from .recurrence import EPSILON
-from .steps import POINTWISE, add_product, first_order, in_float32, rows, slope, stretch, weight_gradient, with_start
+from .steps import (
+    POINTWISE,
+    add_product,
+    extended,
+    first_order,
+    in_float32,
+    rows,
+    slope,
+    stretch,
+    weight_gradient,
+    with_start,
+)
 
 
 def gru_states(
@@ -35,7 +49,8 @@ def gru_states(
     """
     if fused.fits(start, weight):
         return fused.gru_states(drive, start, weight, bias, name)
-    return _GRUStates.apply(drive, start, weight, bias, name)
+    states = _gru_operation if torch.compiler.is_compiling() else _GRUStates.apply
+    return states(drive, start, weight, bias, name)
 
 
 def capsule_gru_states(
@@ -65,7 +80,8 @@ def capsule_gru_states(
     tensors = drive, gates, start, weight, gate_weight
     if fused.fits(start, weight, gate_weight):
         return fused.capsule_gru_states(*tensors, epsilon)
-    return in_float32(lambda *tensors: _CapsuleGRUStates.apply(*tensors, epsilon), *tensors)
+    states = _capsule_gru_operation if torch.compiler.is_compiling() else _CapsuleGRUStates.apply
+    return in_float32(lambda *tensors: states(*tensors, epsilon), *tensors)
 
 
 class _GRUStates(torch.autograd.Function):
@@ -185,3 +201,36 @@ class _CapsuleGRUStates(torch.autograd.Function):
                 dh.add_(gradients[t - 1])
         d_weight = weight_gradient(rows(reset, width), rows(dq, width))
         return dq, d_gates, dh, d_weight, weight_gradient(lengths, d_gates), None
+
+
+def _gru_saved(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    drive, start, *_ = tensors
+    each, n = drive.shape[:-1], start.shape[-1]
+    shapes = extended(start, drive.shape[-3], axes=2), (*each, 2 * n), (*each, n), (*each, n)
+    return [drive.new_empty(shape) for shape in shapes]
+
+
+def _gru_gradients(gradient: torch.Tensor, saved: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    weight = saved[-1]
+    sums = (*gradient.shape[:-1], 3 * gradient.shape[-1])
+    shapes = sums, gradient.select(-3, 0).shape, weight.shape, (*weight.shape[:-2], weight.shape[-1])
+    return [gradient.new_empty(shape) for shape in shapes]
+
+
+def _capsule_gru_saved(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    drive, gates, start, *_ = tensors
+    states, each = extended(start, drive.shape[-4], axes=3), (*drive.shape[:-2], drive.shape[-1])
+    shapes = states, (*states[:-2], states[-1]), drive.shape, drive.shape, gates.shape, each, each
+    return [drive.new_empty(shape) for shape in shapes]
+
+
+def _capsule_gru_gradients(gradient: torch.Tensor, saved: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    *_, gates, _, _, weight, gate_weight = saved
+    shapes = gradient.shape, gates.shape, gradient.select(-4, 0).shape, weight.shape, gate_weight.shape
+    return [gradient.new_empty(shape) for shape in shapes]
+
+
+_gru_operation = operation(_GRUStates, "str name", -3, slice(2, 3), _gru_saved, _gru_gradients)
+_capsule_gru_operation = operation(
+    _CapsuleGRUStates, "float epsilon", -4, slice(3, 5), _capsule_gru_saved, _capsule_gru_gradients
+)

@@ -9,19 +9,18 @@ A stack of models of one shape (`stack`) has a leading axis (models,) in all par
 What they share with those: weights are tied, the same at every step; `output` and `last` may be changed in place (not
 a stack's, which keeps its states), x may be of one sequence without a batch, a batch may be empty. What they do not:
 `batch_first` is True unless it is said, the third argument is the symmetry or the nonlinearity (a GRU's candidate has a
-ReLU unless it is said), there is one layer in one direction, and there is no `bias`, `device` or `dtype` to give
-(``layer.to(...)`` moves it). There are no packed sequences, no gradients of gradients (asking for them is an error),
-and no `torch.func` (grad, vmap, jvp), forward-mode derivatives, batched gradients, `torch.export` or `torch.jit`
-through the loop over time, whose backward pass is written by hand. Under `torch.autocast` they compute in the type of
-their parameters.
-`torch.compile` takes them; as one graph (``fullgraph=True``) gated ones after
-``torch.compiler.allow_in_graph(training.recurrent.gated.capsule_gru_states)`` (an ordinary GRU: ``gru_states``).
+ReLU unless it is said), there is one layer in one direction, and there is no `num_layers`, `bidirectional`, `dropout`,
+`device` or `dtype` to give (``layer.to(...)`` moves it). There are no packed sequences, no gradients of gradients
+(asking for them is an error), and no `torch.func` (grad, vmap, jvp), forward-mode derivatives, batched gradients or
+`torch.jit` through the loop over time, whose backward pass is written by hand. Under `torch.autocast` they compute in
+the type of their parameters. `torch.compile` and `torch.export` take them, for all lengths at once: to these the loop
+over time is one operation (:mod:`training.recurrent.opaque`).
 
 The loop over time is Python's, which on a CPU costs little next to the products. On an NVIDIA GPU it is one kernel for
 float32 numbers and 16, 32 or 64 units, without gates also 128, which are ordinary ones or capsules of two components
 that the weights mix, if Triton is there, as it is with PyTorch for CUDA (:mod:`training.recurrent.fused`). All else
 launches some kernels at every step, as a loop of one's own would, unless a CUDA graph holds them, as in
-:class:`training.recurrent.Training`. `torch.compile` sees the loops.
+:class:`training.recurrent.Training`. A compiled layer launches them, too.
 """
 
 from __future__ import annotations

@@ -9,10 +9,24 @@ gradients are not available.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from . import fused
-from .steps import POINTWISE, add_product, first_order, in_float32, rows, slope, stretch, weight_gradient, with_start
+from .opaque import operation
+from .steps import (
+    POINTWISE,
+    add_product,
+    extended,
+    first_order,
+    in_float32,
+    rows,
+    slope,
+    stretch,
+    weight_gradient,
+    with_start,
+)
 
 EPSILON = 1e-8  # of Eq. (61), (65)
 
@@ -63,7 +77,8 @@ def capsule_states(
     """
     if fused.fits(start, weight):
         return fused.capsule_states(drive, start, weight, epsilon)
-    return in_float32(lambda *tensors: _CapsuleStates.apply(*tensors, epsilon), drive, start, weight)
+    states = _capsule_operation if torch.compiler.is_compiling() else _CapsuleStates.apply
+    return in_float32(lambda *tensors: states(*tensors, epsilon), drive, start, weight)
 
 
 def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Tensor, name: str) -> torch.Tensor:
@@ -82,7 +97,8 @@ def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Ten
     """
     if fused.fits(start, weight):
         return fused.pointwise_states(drive, start, weight, name)
-    return _PointwiseStates.apply(drive, start, weight, name)
+    states = _pointwise_operation if torch.compiler.is_compiling() else _PointwiseStates.apply
+    return states(drive, start, weight, name)
 
 
 class _CapsuleStates(torch.autograd.Function):
@@ -151,3 +167,30 @@ class _PointwiseStates(torch.autograd.Function):
             if t:
                 add_product(gradients[t - 1], dqs[t], transposed, out=dh)
         return dq, dqs[0] @ transposed, weight_gradient(states.narrow(-3, 0, steps), dq), None
+
+
+def _capsule_saved(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    drive, start, _ = tensors
+    each = (*drive.shape[:-2], drive.shape[-1])
+    shapes = extended(start, drive.shape[-4], axes=3), drive.shape, each, each
+    return [drive.new_empty(shape) for shape in shapes]
+
+
+def _capsule_gradients(gradient: torch.Tensor, saved: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    shapes = gradient.shape, gradient.select(-4, 0).shape, saved[-1].shape
+    return [gradient.new_empty(shape) for shape in shapes]
+
+
+def _pointwise_saved(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    drive, start, _ = tensors
+    return [drive.new_empty(extended(start, drive.shape[-3], axes=2))]
+
+
+def _pointwise_gradients(gradient: torch.Tensor, saved: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    shapes = gradient.shape, gradient.select(-3, 0).shape, saved[-1].shape
+    return [gradient.new_empty(shape) for shape in shapes]
+
+
+_WEIGHT = slice(2, 3)  # of the arguments
+_capsule_operation = operation(_CapsuleStates, "float epsilon", -4, _WEIGHT, _capsule_saved, _capsule_gradients)
+_pointwise_operation = operation(_PointwiseStates, "str name", -3, _WEIGHT, _pointwise_saved, _pointwise_gradients)

@@ -25,10 +25,15 @@ def rows(states: torch.Tensor, n: int) -> torch.Tensor:
 
 def with_start(start: torch.Tensor, steps: int, axes: int) -> torch.Tensor:
     """A buffer for h^0 = start and `steps` more states, each of the last `axes` axes of start."""
-    split = start.ndim - axes
-    states = start.new_empty(*start.shape[:split], steps + 1, *start.shape[split:])
-    states.select(split, 0).copy_(start)
+    states = start.new_empty(extended(start, steps, axes))
+    states.select(start.ndim - axes, 0).copy_(start)
     return states
+
+
+def extended(start: torch.Tensor, steps: int, axes: int) -> tuple[int, ...]:
+    """The shape of such a buffer."""
+    split = start.ndim - axes
+    return *start.shape[:split], steps + 1, *start.shape[split:]
 
 
 def add_product(term: torch.Tensor, state: torch.Tensor, weight: torch.Tensor, out: torch.Tensor) -> torch.Tensor:

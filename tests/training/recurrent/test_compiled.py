@@ -1,22 +1,93 @@
-"""`torch.compile` of the layers as one graph, forwards and backwards."""
+"""`torch.compile` and `torch.export` of the layers as one graph, in which a loop over time is one operation."""
 
 import pytest
 import torch
 
-from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, gated
+from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN
+from training.recurrent.opaque import LIBRARY
+from training.recurrent.stacking import stack
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of Dynamo itself
 
 
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # of Dynamo itself
-@pytest.mark.parametrize("layer", [ElmanRNN(3, 4), GRU(3, 4), CapsuleRNN(3, 4), CapsuleGRU(3, 4)], ids=repr)
-def test_one_graph(layer):
-    for states in (gated.gru_states, gated.capsule_gru_states):  # as the layers' documentation says
-        torch.compiler.allow_in_graph(states)
-    x = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
-    found = []
-    for run in (layer, torch.compile(layer, backend="aot_eager", fullgraph=True)):
-        inputs = x.clone().requires_grad_()
-        output, last = run(inputs)
-        (output.square().sum() + last.sum()).backward()
-        found.append((output, last, inputs.grad))
-    for plain, compiled in zip(*found, strict=True):
-        torch.testing.assert_close(compiled, plain)
+def draw(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+LAYERS = [ElmanRNN(3, 4), GRU(3, 4), CapsuleRNN(3, 4), CapsuleGRU(3, 4), CapsuleGRU(3, 4, "O(3)")]
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_one_graph_for_all_lengths(layer):
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    for steps in (3, 5, 8):  # PyTorch takes the second length for a sign that there are more
+        x, found = draw(2, steps, 3), []
+        for run in (layer, compiled):
+            inputs = x.clone().requires_grad_()
+            output, last = run(inputs)
+            loss = output.square().sum() + last.sum()
+            found.append((output, last, *torch.autograd.grad(loss, [inputs, *layer.parameters()])))
+        for plain, seen in zip(*found, strict=True):
+            torch.testing.assert_close(seen, plain)
+
+
+def test_the_graph_is_as_long_for_a_long_sequence():
+    sizes = []
+
+    def count(graph, _):
+        sizes.append(len(graph.graph.nodes))
+        return graph.forward
+
+    for steps in (2, 60):
+        torch._dynamo.reset()
+        torch.compile(CapsuleRNN(3, 4), backend=count, fullgraph=True)(draw(2, steps, 3))
+    assert sizes[0] == sizes[1]
+
+
+def test_a_stack_and_half_precision():
+    layers = [CapsuleRNN(3, 4, generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
+    for layer, x in ((stack(layers), draw(2, 5, 3)), (CapsuleRNN(3, 4).half(), draw(2, 5, 3).half())):
+        compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(compiled(x), layer(x))
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_export_for_any_batch_and_length(layer):
+    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("steps")}
+    exported = torch.export.export(layer, (draw(4, 9, 3),), dynamic_shapes=(sizes,)).module()
+    x = draw(3, 12, 3)
+    torch.testing.assert_close(exported(x), layer(x))
+
+
+def test_gradients_of_gradients_are_an_error():
+    x = draw(2, 5, 3).requires_grad_()
+    output, _ = torch.compile(CapsuleGRU(3, 4), backend="eager")(x)
+    (gradient,) = torch.autograd.grad(output.sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="autograd formula"):
+        gradient.square().sum().backward()
+
+
+N, D, STEPS, BATCH = 4, 2, 3, 5
+OPERATIONS = {
+    "CapsuleStates": ([(STEPS, BATCH, D, N), (BATCH, D, N), (D * N, D * N)], 1e-8),
+    "PointwiseStates": ([(STEPS, BATCH, N), (BATCH, N), (N, N)], "tanh"),
+    "GRUStates": ([(STEPS, BATCH, 3 * N), (BATCH, N), (N, 3 * N), (3 * N,)], "relu"),
+    "CapsuleGRUStates": (
+        [(STEPS, BATCH, D, N), (STEPS, BATCH, 2 * N), (BATCH, D, N), (D * N, D * N), (N, 2 * N)],
+        1e-8,
+    ),
+}
+
+
+@pytest.mark.parametrize("models", [(), (2,)], ids=["one model", "a stack"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_are_what_they_tell_the_compiler(name, models):
+    """Shapes, strides, what they change, and their gradients, by PyTorch's own checks."""
+    shapes, option = OPERATIONS[name]
+    tensors = [draw(*models, *shape).requires_grad_() for shape in shapes]
+    torch.library.opcheck(getattr(getattr(torch.ops, LIBRARY), name).default, (tensors, option))
