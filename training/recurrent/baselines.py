@@ -39,8 +39,11 @@ class ElmanRNN(Recurrent):
         self.nonlinearity = _checked_options(nonlinearity, biases)
         self.recurrent = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.empty(biases, hidden_size))
-        recurrent_(self.recurrent, recurrent, generator)
-        uniform_(self.bias, hidden_size, generator)
+        self._draw(generator)
+
+    def _draw(self, generator: torch.Generator | None) -> None:
+        recurrent_(self.recurrent, self.schemes[0], generator)
+        uniform_(self.bias, self.hidden_size, generator)
         self._draw_encoder(generator)
 
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
@@ -82,13 +85,18 @@ class GRU(Recurrent):
         self.gate_recurrent = nn.Parameter(torch.empty(2 * n, n))
         self.gate_bias = nn.Parameter(torch.empty(biases, 2 * n))
         self.bias = nn.Parameter(torch.empty(2, n))  # b_xn, b_hn
+        self.update_bias = None if update_bias is None else real_number("update_bias", update_bias)
+        self._draw(generator)
+
+    def _draw(self, generator: torch.Generator | None) -> None:
+        n = self.hidden_size
         for parameter in (self.gate_encoder, self.gate_bias, self.bias):
             uniform_(parameter, n, generator)
         for parameter in (self.recurrent, self.gate_recurrent):
-            recurrent_(parameter, recurrent, generator)
-        if update_bias is not None:
+            recurrent_(parameter, self.schemes[0], generator)
+        if self.update_bias is not None:
             with torch.no_grad():
-                self.gate_bias[:, n:] = real_number("update_bias", update_bias) / biases
+                self.gate_bias[:, n:] = self.update_bias / len(self.gate_bias)
         self._draw_encoder(generator)
 
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
@@ -101,7 +109,7 @@ class GRU(Recurrent):
 
 
 def _checked_options(nonlinearity: str, biases: int) -> str:
-    if nonlinearity not in POINTWISE:
+    if not isinstance(nonlinearity, str) or nonlinearity not in POINTWISE:
         raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
     if not isinstance(biases, int) or isinstance(biases, bool) or biases not in (1, 2):
         raise ValueError(f"biases must be 1 or 2, got {biases!r}")

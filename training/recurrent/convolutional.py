@@ -80,12 +80,16 @@ class ConvolutionalRNN(Recurrent):
             raise ValueError(f"padding must be 'circular' or 'zeros', got {padding!r}")
         self.side, self.channels, self.padding = side, channels, padding
         self.epsilon = real_number("epsilon", epsilon, minimum=0.0, strict=True)
-        self.kernel = nn.Parameter(torch.zeros(2, channels, channels, KERNEL, KERNEL))
-        if recurrent == "uniform":
-            uniform_(self.kernel, channels * KERNEL**2, generator)
+        self.kernel = nn.Parameter(torch.empty(2, channels, channels, KERNEL, KERNEL))
+        self._draw(generator)
+
+    def _draw(self, generator: torch.Generator | None) -> None:
+        if self.schemes[0] == "uniform":
+            uniform_(self.kernel, self.channels * KERNEL**2, generator)
         else:
             with torch.no_grad():
-                self.kernel[0, :, :, KERNEL // 2, KERNEL // 2] = torch.eye(channels)
+                self.kernel.zero_()
+                self.kernel[0, :, :, KERNEL // 2, KERNEL // 2] = torch.eye(self.channels)
         self._draw_encoder(generator)
 
     def extra_repr(self) -> str:

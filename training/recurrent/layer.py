@@ -31,6 +31,7 @@ import torch
 from torch import nn
 
 from meanfield.checks import whole_number
+from simulate.setup import flag
 
 from .initial import check_schemes, encoder_
 from .steps import portions
@@ -87,15 +88,38 @@ class Recurrent(nn.Module, ABC):
         check_schemes(recurrent, encoder)
         self.input_size = whole_number("input_size", input_size, 1)
         self.hidden_size = whole_number("hidden_size", hidden_size, 1)
-        self.components, self.batch_first = components, batch_first
+        self.components, self.batch_first = components, flag("batch_first", batch_first)
         self.schemes = recurrent, encoder
         self.encoder = nn.Parameter(torch.empty(components * hidden_size, input_size))
-        mask = torch.ones(1, input_size)
-        if frozen_token is not None:
-            if not 0 <= whole_number("frozen_token", frozen_token, 0) < input_size:
-                raise ValueError(f"frozen_token must be below input_size = {input_size}, got {frozen_token}")
-            mask[:, frozen_token] = 0.0
-        self.register_buffer("encoder_mask", mask)
+        if frozen_token is not None and not 0 <= whole_number("frozen_token", frozen_token, 0) < input_size:
+            raise ValueError(f"frozen_token must be below input_size = {input_size}, got {frozen_token}")
+        self._frozen: tuple[int | None, ...] = (frozen_token,)  # one for each model of a stack
+        self.register_buffer("encoder_mask", self._mask())
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Initial weights once more, other ones; also after `to_empty`, of a layer that was made on the meta device.
+
+        Raises
+        ------
+        ValueError
+            For a stack: its models have initial weights of their own.
+        """
+        if self.n_models is not None:
+            raise ValueError("reset_parameters must be called of a single model, got a stack: unstack it")
+        self.encoder_mask.copy_(self._mask())
+        self._draw(generator)
+
+    @abstractmethod
+    def _draw(self, generator: torch.Generator | None) -> None:
+        """All initial weights. In which order belongs to what committed results were trained from."""
+
+    def _mask(self) -> torch.Tensor:
+        """(1, input_size), of a stack (models, 1, input_size): zero for the token that is frozen."""
+        masks = torch.ones(len(self._frozen), 1, self.input_size)
+        for mask, token in zip(masks, self._frozen, strict=True):
+            if token is not None:
+                mask[:, token] = 0.0
+        return masks if self.n_models is not None else masks[0]
 
     @property
     def features(self) -> int:
@@ -108,24 +132,30 @@ class Recurrent(nn.Module, ABC):
         return len(self.encoder) if self.encoder.ndim == 3 else None
 
     def extra_repr(self) -> str:
-        """The sizes, the kind, and the number of models in a stack."""
+        """The sizes, the kind, what is not as it is by default, and the number of models in a stack."""
         kinds = [getattr(self, name) for name in ("symmetry", "nonlinearity") if hasattr(self, name)]
         return self._told(self.hidden_size, *kinds)
 
     def _told(self, *kinds: object) -> str:
-        stacked = [] if self.n_models is None else [f"{self.n_models} models"]
-        return ", ".join(map(str, [self.input_size, *kinds, *stacked]))
+        told = [self.input_size, *kinds]
+        if set(self._frozen) != {None}:
+            told.append(f"frozen_token={', '.join(map(str, self._frozen))}")
+        if not self.batch_first:
+            told.append("batch_first=False")
+        return ", ".join(map(str, told if self.n_models is None else [*told, f"{self.n_models} models"]))
 
     def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
         """As a module's own, but with the token that this layer freezes, or none: not that of the saved one."""
-        saved, (*_, errors) = state_dict.get(f"{prefix}encoder_mask"), rest
-        if saved is None or self.encoder_mask.is_meta or torch.equal(saved.to(self.encoder_mask), self.encoder_mask):
+        saved, own, (*_, errors) = state_dict.get(f"{prefix}encoder_mask"), self._mask(), rest
+        if saved is None or saved.is_meta or saved.shape != own.shape or torch.equal(saved.to(own), own):
             super()._load_from_state_dict(state_dict, prefix, *rest)
             return
         errors.append(f"state_dict must be of a layer with the same frozen_token, got another {prefix}encoder_mask")
 
     def capsules(self, states: torch.Tensor) -> torch.Tensor:
-        """States (..., features) as (..., D, N)."""
+        """States (..., features) as (..., D, N); ``.flatten(-2)`` is the way back."""
+        if states.shape[-1:] != (self.features,):
+            raise ValueError(f"states must have {self.features} features in the last axis, got {tuple(states.shape)}")
         return states.unflatten(-1, (self.components, self.hidden_size))
 
     def forward(self, x: torch.Tensor, hx: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -194,7 +224,7 @@ class Recurrent(nn.Module, ABC):
             raise ValueError(f"parameters must be real, as the components of capsules are, got {own}")
         if value.dtype == own or (value.is_floating_point() and _autocast(value)):
             return
-        ways = f"{name}.to({own})" if not value.is_complex() else f"torch.view_as_real({name}).flatten(-2)"
+        ways = f"{name}.to({own})" if not value.is_complex() else f"torch.cat([{name}.real, {name}.imag], -1)"
         if value.is_floating_point():
             ways += f" or layer.to({value.dtype})"
         raise ValueError(f"{name} must be of the parameters' type {own}, got {value.dtype}; {ways} converts it")
@@ -215,6 +245,7 @@ class Recurrent(nn.Module, ABC):
 
     @torch.no_grad()
     def _draw_encoder(self, generator: torch.Generator | None) -> None:
+        """Zero for the frozen token."""
         encoder_(self.encoder, self.schemes[1], self.hidden_size, generator)
         self.encoder.mul_(self.encoder_mask)
 

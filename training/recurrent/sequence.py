@@ -51,13 +51,17 @@ class SequenceModel(nn.Module):
         uniform_(self.readout_bias, features, generator)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits: (batch, steps, outputs) in the order of x, or (batch, outputs); a stack's with its models first."""
+        """Logits: (batch, steps, outputs) in the order of x, or (batch, outputs); a stack's with its models first.
+
+        Of one sequence, x (steps, inputs), they are (steps, outputs) or (outputs,).
+        """
         states, last = self.layer(x)
         if not self.every_step:
             states = last if self.layer.n_models is None else last.unsqueeze(-3)
         if self.invariant:
             states = lengths(self.layer.capsules(states))
-        if self.every_step and self.layer.batch_first:  # states lie step by step in memory: they are not moved
+        # states lie step by step in memory: they are not moved
+        if self.every_step and self.layer.batch_first and states.ndim > 2:
             return self._logits(states.transpose(-3, -2)).transpose(-3, -2).contiguous()
         logits = self._logits(states)
         if self.every_step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from .baselines import ElmanRNN
-from .capsule_layers import CapsuleGRU, CapsuleRNN
+from .capsule_layers import CapsuleRNN
 from .layer import Recurrent
 
 
@@ -16,7 +16,7 @@ def spectral_radius(layer: Recurrent) -> torch.Tensor | None:
     and radial units, it is what tells the broken phase from the unbroken one. tanh stops the growth, a ReLU does not.
     NaN for weights that are not finite; None for layers with gates, whose W is not all that acts, and for grids.
     """
-    if isinstance(layer, CapsuleRNN) and not isinstance(layer, CapsuleGRU):
+    if isinstance(layer, CapsuleRNN):
         weight = layer.acting_weight()
     elif isinstance(layer, ElmanRNN):
         weight = layer.recurrent

@@ -44,7 +44,10 @@ def stack(models: Sequence[Module]) -> Module:
         raise ValueError(f"models must be alike to be stacked, got {' and '.join(sorted(kinds))}")
     if any(map(_stacked, models)):
         raise ValueError("models must be single ones, got a stack")
-    return _with_tensors(models[0], {name: torch.stack(each) for name, each in _named_tensors(models)})
+    stacked = _with_tensors(models[0], {name: torch.stack(each) for name, each in _named_tensors(models)})
+    for own, *parts in zip(*(_layers(each) for each in (stacked, *models)), strict=True):
+        own._frozen = tuple(token for part in parts for token in part._frozen)
+    return stacked
 
 
 def unstack(models: Module) -> list[Module]:
@@ -59,11 +62,19 @@ def unstack(models: Module) -> list[Module]:
         raise ValueError(f"models must be a stack, got a single {type(models).__name__}")
     tensors = {**dict(models.named_parameters()), **dict(models.named_buffers())}
     count = len(next(iter(tensors.values())))
-    return [_with_tensors(models, {name: each[i] for name, each in tensors.items()}) for i in range(count)]
+    singles = [_with_tensors(models, {name: each[i] for name, each in tensors.items()}) for i in range(count)]
+    for i, single in enumerate(singles):
+        for layer in _layers(single):
+            layer._frozen = layer._frozen[i : i + 1]
+    return singles
+
+
+def _layers(model: nn.Module) -> list[Recurrent]:
+    return [part for part in model.modules() if isinstance(part, Recurrent)]
 
 
 def _stacked(model: nn.Module) -> bool:
-    return any(isinstance(part, Recurrent) and part.n_models is not None for part in model.modules())
+    return any(layer.n_models is not None for layer in _layers(model))
 
 
 def _named_tensors(models: Sequence[nn.Module]):
@@ -94,8 +105,8 @@ def _kind(model: nn.Module) -> str:
 
 
 def _options(part: nn.Module) -> str:
-    """Its class and attributes but for the schemes of initial weights, a user's own attributes too."""
-    public = sorted(name for name in vars(part) if not name.startswith("_") and name != "schemes")
+    """Its class and attributes but for what concerns initial weights, a user's own attributes too."""
+    public = sorted(name for name in vars(part) if not name.startswith("_") and name not in ("schemes", "update_bias"))
     return f"{type(part).__name__}({', '.join(f'{name}={getattr(part, name)}' for name in public)})"
 
 

@@ -384,6 +384,11 @@ def test_repr_is_a_summary():
     assert repr(GRU(3, 4)) == "GRU(3, 4, relu)"
     assert repr(stack([ElmanRNN(3, 4)] * 2)) == "ElmanRNN(3, 4, tanh, 2 models)"
     assert repr(ConvolutionalRNN(3, 5, 2)) == "ConvolutionalRNN(3, side=5, channels=2, circular)"
+    layers = [CapsuleRNN(3, 4, frozen_token=token, batch_first=False) for token in (0, None)]
+    assert repr(layers[0]) == "CapsuleRNN(3, 4, U(1), frozen_token=0, batch_first=False)"
+    models = stack(layers)
+    assert repr(models) == "CapsuleRNN(3, 4, U(1), frozen_token=0, None, batch_first=False, 2 models)"
+    assert repr(unstack(models)[1]) == repr(layers[1])
 
 
 def test_readouts():
@@ -448,6 +453,10 @@ def _hooked():
         (lambda: CapsuleRNN(3, 4, recurrent="random"), "recurrent must be one of 'identity', 'uniform', got 'random'"),
         (lambda: CapsuleRNN(3, 4, encoder="low"), "encoder must be one of 'standard', .*, got 'low'"),
         (lambda: CapsuleRNN(3, 4, frozen_token=3), "frozen_token must be below input_size = 3, got 3"),
+        (lambda: GRU(3, 4, batch_first="no"), "batch_first must be True or False, got 'no'"),
+        (lambda: CapsuleRNN(3, 4, bias=1), "bias must be True or False, got 1"),
+        (lambda: GRU(3, 4, ["relu"]), r"nonlinearity must be 'tanh' or 'relu', got \['relu'\]"),
+        (lambda: CapsuleRNN(3, 4).capsules(torch.zeros(2, 7)), r"states must have 8 features in the last axis"),
         (lambda: ElmanRNN(3, 4, "sine"), "nonlinearity must be 'tanh' or 'relu', got 'sine'"),
         (lambda: GRU(3, 4, biases=3), "biases must be 1 or 2, got 3"),
         (lambda: CapsuleGRU(3, 4, update_bias=np.inf), "update_bias must be finite"),
@@ -482,7 +491,7 @@ def _hooked():
         (lambda: stack([Scaled(GRU(3, 4), 2), Scaled(GRU(3, 4), 2, scale=5.0)]), "models must be alike"),
         (
             lambda: CapsuleRNN(4, 2)(torch.zeros(2, 5, 2, dtype=torch.complex128)),
-            r"got torch.complex128; torch.view_as_real\(x\).flatten\(-2\) converts it",
+            r"got torch.complex128; torch.cat\(\[x.real, x.imag\], -1\) converts it",
         ),
         (
             lambda: CapsuleRNN(4, 2)(torch.zeros(2, 5, 4, dtype=torch.int64)),
@@ -515,8 +524,70 @@ def test_a_frozen_token_is_not_loaded_away():
     assert torch.equal(again.encoder, frozen.encoder)
     with torch.device("meta"):
         empty = CapsuleRNN(3, 5, frozen_token=1)
+    with pytest.raises(RuntimeError, match="same frozen_token"):
+        empty.load_state_dict(free.state_dict(), assign=True)
     empty.load_state_dict(frozen.state_dict(), assign=True)
     assert torch.equal(empty.encoder, frozen.encoder)
+
+
+def test_weights_of_other_shapes_are_each_named():
+    """As a module's own error does, and not as another frozen token."""
+    with pytest.raises(RuntimeError, match=r"size mismatch for recurrent(?s:.*)size mismatch for encoder") as error:
+        CapsuleRNN(3, 4).load_state_dict(CapsuleRNN(5, 7, "O(3)").state_dict())
+    assert "frozen_token must" not in str(error.value)
+
+
+GRID = {"grid": lambda: ConvolutionalRNN(3, 5, 2), "uniform grid": lambda: ConvolutionalRNN(3, 5, recurrent="uniform")}
+
+
+@every(LAYERS | GRID)
+def test_reset_parameters_draws_as_a_new_layer_does(make):
+    torch.manual_seed(7)
+    made = make()
+    layer = scrambled(make())
+    torch.manual_seed(7)
+    layer.reset_parameters()
+    for name, value in made.state_dict().items():
+        assert torch.equal(layer.state_dict()[name], value), name
+    with torch.device("meta"):
+        empty = make()
+    empty.to_empty(device="cpu")
+    torch.manual_seed(7)
+    empty.reset_parameters()
+    for name, value in made.state_dict().items():
+        assert torch.equal(empty.state_dict()[name], value), name
+    with pytest.raises(ValueError, match="a single model, got a stack: unstack it"):
+        stack([layer]).reset_parameters()
+
+
+def test_a_layer_that_was_made_without_memory_keeps_its_frozen_token():
+    with torch.device("meta"):
+        layer = CapsuleRNN(3, 4, frozen_token=1)
+    layer.to_empty(device="cpu").reset_parameters()
+    assert layer.encoder_mask.tolist() == [[1.0, 0.0, 1.0]]
+    assert not layer.encoder[:, 1].any()
+    assert layer.encoder[:, ::2].all()
+
+
+def test_a_complex_start_is_converted_as_the_message_says():
+    layer, start = CapsuleRNN(3, 4), torch.randn(1, 2, 4, dtype=torch.complex128)
+    x = torch.randn(2, 5, 3)
+    with pytest.raises(ValueError, match="converts it") as error:
+        layer(x, start)
+    advice = str(error.value).partition("; ")[2].removesuffix(" converts it")
+    converted = eval(advice, {"torch": torch, "hx": start})
+    real, imaginary = layer.capsules(converted[0]).unbind(-2)
+    assert torch.equal(torch.complex(real, imaginary), start[0])
+    layer(x, converted)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("every_step", [True, False])
+def test_a_model_reads_one_sequence(batch_first, every_step):
+    model = SequenceModel(CapsuleRNN(3, 4, batch_first=batch_first), 5, every_step=every_step)
+    x = torch.randn(6, 3)
+    batch = 0 if batch_first else 1
+    torch.testing.assert_close(model(x), model(x.unsqueeze(batch)).squeeze(batch if every_step else 0))
 
 
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "U(1) RNN", "O(3) RNN", "U(1) GRU"])
