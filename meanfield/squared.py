@@ -76,6 +76,9 @@ def squared(activation: Activation) -> Activation:
         deficit=lambda r: 2.0 * activation.ratio(r) * activation.deficit(r),
         critical=(activation.slope**-2, 0.0),
         mixture=_densities(activation),
+        jump=activation.jump,
+        breaks=activation.breaks,
+        more_breaks=activation.more_breaks,
     )
 
 

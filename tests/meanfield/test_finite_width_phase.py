@@ -86,6 +86,25 @@ def test_a_users_activation():
         assert noise(own_tanh, 2, 1.0, rho) == pytest.approx(noise("tanh", 2, 1.0, rho), rel=1e-9)
 
 
+@pytest.mark.parametrize(("height", "rho"), [(1.0, 0.3), (1.0, 0.9), (0.3, 0.3), (0.3, 0.9)])
+def test_an_activation_that_breaks(height, rho):
+    """f = r up to 1 and `height` beyond, a kink or a jump: K_m by panels that end there."""
+    s, ends = 0.5, np.concatenate([[0.0, 1.0], np.arange(2.0, 8.0)])
+    node, weight = np.polynomial.legendre.leggauss(60)
+    half = np.diff(ends)[:, None] / 2.0
+    r, dr = (ends[:-1, None] + half * (1.0 + node)).ravel(), (half * weight).ravel()
+    f, spread = np.where(r < 1.0, r, height), s * (1.0 - rho**2)
+    product = 2.0 * rho / spread * np.multiply.outer(r, r)
+    density = np.exp(-np.add.outer(r**2, r**2) / spread + product) * 4.0 / (s * spread)
+    zero, two = ((f**2 * r * dr) @ (density * special.ive(m, product)) @ (f**2 * r * dr) for m in (0, 2))
+    gain = 2.0 / s * np.sum(f**2 * r * np.exp(-(r**2) / s) * dr)
+
+    def breaks(r):
+        return np.where(r < 1.0, r, height)
+
+    assert noise(breaks, 2, s, rho) == pytest.approx((zero - two) / gain**2, rel=1e-10)
+
+
 @pytest.mark.parametrize("name", ["tanh", "erf", "algebraic", "linear"])
 def test_the_squared_activation(name):
     """g = f^2/r, its derivative, 1 - g/(g'(0) r), g - r g', and its mixture of Gaussians."""
