@@ -22,6 +22,8 @@ _LOWEST = -46.0  # log s of the table's lower end: below 1e-16, the s* of the sm
 _LAST = 691.0  # log s of 1e300, where every search ends
 _STRIDE = 16.0  # in log s, of a search that goes on beyond the table
 _UNKNOWN = 0.08  # estimated relative error beyond which c* is not known
+_FLAT = 1e-9  # change of the table from node to node below which it has no extremum that would be looked for
+_ZOOMS, _PARTS = 9, 9  # each zoom divides the interval by four
 _ROUNDING = 8.0 * np.finfo(float).eps  # of log <f^2>/s, a sum of positive terms
 
 TOLERANCES = {"xatol": 4e-16, "xrtol": 4e-16, "fatol": 0.0, "frtol": 0.0}  # of roots, to the last digit
@@ -94,8 +96,9 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
     [1e-3, 1e3], the neighbours of the transition included (at sigma_w = 1 + 1e-6, c* = 1.5e-6 for U(1) and tanh, and
     all of its digits hold; the error is relative to the float sigma_w, not to the decimal one typed).
 
-    A user's activation may have several fixed points: all are found that a table of spacing 0.25 in log c separates,
-    with sigma_w^2 c* from 1e-20 to at least 7e10 max(sigma_w, 1)^2. If a layer there still makes c larger, the table is
+    A user's activation may have several fixed points: all are found that a table of spacing 0.25 in log c, with the
+    extrema of F(c)/c among its nodes, separates, with sigma_w^2 c* from 1e-20 to at least 7e10 max(sigma_w, 1)^2. If a
+    layer there still makes c larger, the table is
     extended until it makes c smaller, by steps of 16 in log c, up to sigma_w^2 c = 1e300 or where f overflows. So an
     unbounded f has a c*, too, where f(r)/r falls below 1/sigma_w far out: log(1 + r) has one at every sigma_w, 0 up to
     its transition at 1 and positive above it. An :class:`meanfield.AccuracyWarning` says when c* is estimated to be
@@ -268,8 +271,10 @@ def _every_root(activation, dimension, sigma_w):
     gap = level - wanted[:, None]
     below, above = gap[:, :-1], gap[:, 1:]
     # at the transition nothing but rounding tells the two apart up to some s: its changes of sign are no roots
-    told = np.maximum.accumulate(np.abs(below) > _ROUNDING, axis=1)
     own = log_s[1:] <= end[:, None]
+    told = np.maximum.accumulate(np.abs(below) > _ROUNDING, axis=1)
+    # and the same from the other end, where f may become linear
+    told &= np.maximum.accumulate((own & (np.abs(above) > _ROUNDING))[:, ::-1], axis=1)[:, ::-1]
     index, cell = np.nonzero(own & told & ((below > 0) != (above > 0)))
     if index.size == 0:
         return index, np.empty(0), np.empty(0, bool), np.empty(0, bool)
@@ -303,7 +308,27 @@ def _level(activation: Activation, dimension: int, log_s: np.ndarray) -> np.ndar
 @lru_cache(maxsize=256)
 def _table(activation: Activation, dimension: int, top: float) -> tuple[np.ndarray, np.ndarray]:
     log_s = np.arange(_LOWEST, top + _GRID, _GRID)
-    return log_s, _level(activation, dimension, log_s)
+    level = _level(activation, dimension, log_s)
+    if activation.guaranteed:
+        return log_s, level
+    extra, of_extra = _extrema(activation, dimension, log_s, level)
+    order = np.argsort(np.concatenate([log_s, extra]), kind="stable")
+    return np.concatenate([log_s, extra])[order], np.concatenate([level, of_extra])[order]
+
+
+def _extrema(activation: Activation, dimension: int, log_s, level) -> tuple[np.ndarray, np.ndarray]:
+    """Where the level has its extrema, and its values there: two roots next to one of them share a cell otherwise."""
+    rise = np.diff(level)
+    sign = np.where(np.abs(rise) > _FLAT, np.sign(rise), 0.0)
+    node = 1 + np.flatnonzero(sign[:-1] * sign[1:] < 0.0)
+    peak, low, high = sign[node - 1], log_s[node - 1], log_s[node + 1]
+    for _ in range(_ZOOMS):
+        x = np.linspace(low, high, _PARTS)
+        values = peak * _level(activation, dimension, x.ravel()).reshape(x.shape)
+        best = np.clip(values.argmax(axis=0), 1, _PARTS - 2)
+        low, high = (x[best + shift, np.arange(node.size)] for shift in (-1, 1))
+    middle = (low + high) / 2.0
+    return middle, _level(activation, dimension, middle)
 
 
 def _assemble(symmetry, activation, sigma_w, shape, index, s, is_stable, success) -> FixedPoint:
@@ -350,7 +375,8 @@ def _root_error(activation: Activation, dimension: int, s: np.ndarray) -> np.nda
     """Estimated relative error of s*, from that of <f^2> around it: where f lost its digits, one s may seem good."""
     around = np.array([0.98, 0.99, 1.0, 1.01, 1.02])[:, None] * s
     one_minus_chi = np.abs(relaxation(activation, dimension, s)[1])
-    return gain_error(activation, dimension, around).max(axis=0) / np.maximum(one_minus_chi, 1e-12)
+    with np.errstate(divide="ignore"):
+        return gain_error(activation, dimension, around).max(axis=0) / one_minus_chi
 
 
 def _zero_stable(excess: np.ndarray, index: np.ndarray, s: np.ndarray, is_stable: np.ndarray) -> np.ndarray:

@@ -407,6 +407,48 @@ def test_a_jump_next_to_the_transition(symmetry):
         assert fixed_point(1.0 + steps * 2.0**-52, symmetry, takes_off).c == pytest.approx(near, rel=1e-8)
 
 
+@pytest.mark.parametrize("symmetry", ["O(1)", "U(1)", "O(16)"])
+def test_two_roots_that_have_just_parted(symmetry):
+    """Above the jump, however little: where the table of log c has no node between the stable root and the other."""
+
+    def late(r):
+        return np.minimum(r + 3.0 * r**3, 1.0)
+
+    def growth(log_c, sigma_w):
+        c = np.exp(log_c)
+        return float(np.log(length_map(c, sigma_w, symmetry, late) / c))
+
+    def top(sigma_w):
+        return optimize.minimize_scalar(
+            lambda x: -growth(x, sigma_w), bounds=(-3.0, 0.2), method="bounded", options={"xatol": 1e-10}
+        )
+
+    jump = optimize.brentq(lambda sigma_w: top(sigma_w).fun, 0.5, 0.7, xtol=1e-14)
+    for above in (1e-3, 1e-5, 1e-7):
+        sigma_w = jump * (1.0 + above)
+        point, middle = fixed_point(sigma_w, symmetry, late), top(sigma_w).x
+        upper, lower = (optimize.brentq(growth, middle, end, args=(sigma_w,)) for end in (1.0, -5.0))
+        assert point.c == pytest.approx(np.exp(upper), rel=1e-8)
+        assert np.nanmax(point.unstable) == pytest.approx(np.exp(lower), rel=1e-8)
+        assert fixed_point(jump * (1.0 - above), symmetry, late).c == 0.0
+
+
+def test_rounding_far_out_is_no_fixed_point():
+    """f(r) > r: c grows for ever, by ever less than rounding can tell."""
+    with pytest.raises(ValueError, match="has no stable fixed point"):
+        fixed_point(1.0, activation=lambda r: r + np.tanh(r))
+
+
+@pytest.mark.filterwarnings("ignore::meanfield.AccuracyWarning", "ignore::meanfield.ConvergenceWarning")
+def test_the_error_next_to_the_transition_is_that_of_rounding():
+    sigma_w = 1.0 + np.array([2.0**-52, 4e-15, 1e-13, 1e-11, 1e-9])
+    exact, found = fixed_point(sigma_w).c, fixed_point(sigma_w, activation=own_tanh)
+    known = found.converged
+    assert not known[0]
+    assert known[2:].all()
+    np.testing.assert_array_less(np.abs(found.c - exact)[known], (found.error * exact)[known])
+
+
 def test_c_too_small_to_be_found():
     """c* of r/(1 + r) is of second order in the distance: below 1e-20 at 1 + 1e-12. It exists, and that is said."""
     with pytest.raises(RuntimeError, match=r"at sigma_w = 1\.000000000001 is too small to be found"):
