@@ -43,9 +43,9 @@ from .checks import LARGEST_S, asymmetry_array, real_array, shortest
 from .depth_scales import depth_scale, depth_scales
 from .fixed_points import CONVERGED, NO_FIXED_POINT, NOT_CONVERGED, TOLERANCES, ConvergenceWarning, far_out
 from .maps import warn_if_inaccurate
-from .moments import bending, derivative_error, gain_error, layer_moments, power_gain, saturation
+from .moments import bending, derivative_error, gain_error, layer_moments, power_gain, relaxation, saturation
 from .overlap import Overlaps
-from .overlap_response import overlap_response
+from .overlap_response import decay_and_surplus
 from .symmetry import Symmetry, as_symmetry
 from .warn import warn
 
@@ -114,7 +114,7 @@ def explicit_breaking(
 
         Relative error below 1e-12 for the named activations, with sigma_b > 0 below 1e-12/|1 - chi_delta| for what has
         to do with two inputs, and nothing is known of 1 - chi_delta below about 1e-12. A user's activation adds
-        `error_estimate`; of several fixed points the largest is taken.
+        `error_estimate`; of several fixed points the largest stable one is taken.
 
     Raises
     ------
@@ -234,19 +234,19 @@ def _with_bias(
 
 
 def _power(activation: Activation, dimension: int, sigma_w, sigma_b) -> tuple[np.ndarray, np.ndarray]:
-    """s = sigma_w^2 c* + sigma_b^2, the largest, and its status: where sigma_w^2 <f^2> + sigma_b^2 comes down to s."""
+    """s = sigma_w^2 c* + sigma_b^2 and its status: where sigma_w^2 <f^2> + sigma_b^2 comes down to s, and does not
+    alternate about it; the largest such s, or, where it alternates about each, the largest.
+    """
     if activation.is_saturated:
         return sigma_w**2 + sigma_b**2, np.full(sigma_w.shape, CONVERGED)
     log_b = 2.0 * np.log(sigma_b)
     low, high = log_b - 1.0, _upper_end(activation, dimension, sigma_w, log_b)
-    grid = np.arange(low.min(), np.nanmax(high, initial=low.min() + 1.0) + _GRID, _GRID)
+    grid = np.arange(low.min(), max(high.max(), low.min() + 1.0) + _GRID, _GRID)
     own = (grid[1:] >= low[:, None]) & (grid[1:] <= high[:, None] + _GRID)
     level = _growth(activation, dimension, grid, log_b[:, None], sigma_w[:, None])
     crossing = own & (level[:, :-1] > 0.0) & (level[:, 1:] <= 0.0)
-    exists = crossing.any(axis=1) & np.isfinite(high)
-    index = np.flatnonzero(exists)
-    cell = crossing.shape[1] - 1 - crossing[index, ::-1].argmax(axis=1)
-    s, status = np.full(sigma_w.shape, np.nan), np.where(exists, CONVERGED, NO_FIXED_POINT)
+    index, cell = np.nonzero(crossing)
+    s, status = np.full(sigma_w.shape, np.nan), np.full(sigma_w.shape, NO_FIXED_POINT)
     if index.size:
         root = find_root(
             lambda x, b, w: _growth(activation, dimension, x, b, w),
@@ -254,17 +254,20 @@ def _power(activation: Activation, dimension: int, sigma_w, sigma_b) -> tuple[np
             args=(log_b[index], sigma_w[index]),
             tolerances=TOLERANCES,
         )
-        s[index] = np.exp(root.x)
-        status[index[~root.success]] = NOT_CONVERGED
+        found = np.exp(root.x)
+        chi = (1.0 - sigma_b[index] ** 2 / found) * relaxation(activation, dimension, found)[0]
+        order = np.lexsort((found, chi > -1.0))  # what comes last stays
+        s[index[order]] = found[order]
+        status[index[order]] = np.where(root.success, CONVERGED, NOT_CONVERGED)[order]
     return s, status
 
 
 def _upper_end(activation: Activation, dimension: int, sigma_w: np.ndarray, log_b: np.ndarray) -> np.ndarray:
-    """log s above which a layer makes s smaller; NaN where none does."""
+    """log s above which a layer makes s smaller; where it makes it larger far out, where the search ends."""
     end, growth = far_out(activation, dimension, sigma_w)
     with np.errstate(divide="ignore", invalid="ignore"):
         settled = log_b - np.log(1.0 - growth) + 1.0
-    return np.where(growth < 1.0, np.minimum(np.maximum(end, settled), np.log(LARGEST_S)), np.nan)
+    return np.where(growth < 1.0, np.minimum(np.maximum(end, settled), np.log(LARGEST_S)), end)
 
 
 def _growth(activation: Activation, dimension: int, log_s, log_b, sigma_w) -> np.ndarray:
@@ -299,7 +302,8 @@ def _at_power(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> di
     chi_jacobian = np.where((excess < -0.5) & np.isfinite(excess), far, 1.0 + excess)  # near 1 on the side of `excess`
     c_error, slope_error, overlap_error = np.full(s.shape, 1e-12), *np.zeros((2, *s.shape))
     if not activation.guaranteed:
-        c_error = gain_error(activation, dimension, state) / np.maximum(np.abs(one_minus_chi_c), 1e-12)
+        with np.errstate(divide="ignore"):
+            c_error = gain_error(activation, dimension, state) / np.abs(one_minus_chi_c)
         slope_error = derivative_error(activation, dimension, state)
     # both inputs alike, as in the ordered region
     rho, missing, decay = np.ones(s.shape), np.zeros(s.shape), np.ones(s.shape)
@@ -308,10 +312,13 @@ def _at_power(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> di
     chaotic = np.flatnonzero(excess > 0.0)
     if chaotic.size:
         found, told = _apart(activation, dimension, state[chaotic], biases[chaotic], weights[chaotic])
-        chaotic = chaotic[told]  # at the edge itself rounding does not tell the two apart
+        chaotic, unknown = chaotic[told], chaotic[~told]  # at the edge itself rounding does not tell the two apart
+        if not activation.guaranteed:
+            overlap_error[unknown] = np.minimum(excess[unknown], 1.0)  # both alike is off by as much
         for values, part in zip((rho, missing, decay, lost, one_minus_chi_delta, overlap_error), found, strict=True):
             values[chaotic] = part[told]
-    status = np.where(c_error < _UNKNOWN, CONVERGED, NOT_CONVERGED)
+    chi_delta = np.where(excess <= 0.0, chi_jacobian, 1.0 - one_minus_chi_delta)
+    status = np.where((c_error < _UNKNOWN) & (overlap_error < _UNKNOWN), CONVERGED, NOT_CONVERGED)
     return {
         "c_star": state * m.gain,
         "d_star": s,
@@ -320,8 +327,8 @@ def _at_power(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> di
         "one_minus_rho_star": np.divide(missing, weights, out=np.zeros(s.shape), where=weights > 0.0),
         "chi_c": chi_c,
         "xi_c": depth_scale(chi_c, one_minus_chi_c),
-        "chi_delta": np.where(excess <= 0.0, chi_jacobian, 1.0 - one_minus_chi_delta),
-        "xi_delta": depth_scale(1.0 - one_minus_chi_delta, one_minus_chi_delta),
+        "chi_delta": chi_delta,
+        "xi_delta": depth_scale(chi_delta, one_minus_chi_delta),
         "kept": weights * decay,
         "lost": lost,
         "chi_jacobian": chi_jacobian,
@@ -343,12 +350,13 @@ def _apart(activation: Activation, dimension: int, s, biases, weights) -> tuple[
     def pull(log_odds, state):
         """b/rho by what the map does, at rho and 1 - rho of these odds."""
         rho, missing = 1.0 / (1.0 + np.exp(-log_odds)), 1.0 / (1.0 + np.exp(log_odds))
-        return weights[state] * overlaps.steepening(state, rho, missing) / rho
+        steep, error = overlaps.steepening(state, rho, missing)
+        return weights[state] * steep / rho, error
 
     def level(log_odds, state):
         state = state.astype(int)
         with np.errstate(divide="ignore"):  # next to enormous scales b or the weights' share may be no number
-            difference = np.log(pull(log_odds, state)) - np.logaddexp(0.0, -log_odds) - np.log(biases[state])
+            difference = np.log(pull(log_odds, state)[0]) - np.logaddexp(0.0, -log_odds) - np.log(biases[state])
         return np.clip(difference, -_FAR, _FAR)
 
     every, ends = np.arange(s.size), (np.full(s.shape, -_LARGEST_ODDS), np.full(s.shape, _LARGEST_ODDS))
@@ -357,8 +365,12 @@ def _apart(activation: Activation, dimension: int, s, biases, weights) -> tuple[
     none = low >= 0.0  # biases are too weak for any rho that is a number
     told = none | ((high > 0.0) & root.success)
     log_odds = np.where(none, -_LARGEST_ODDS, np.where(told, root.x, 0.0))
-    missing, lost = 1.0 / (1.0 + np.exp(log_odds)), pull(log_odds, every)
+    missing, (lost, lost_error) = 1.0 / (1.0 + np.exp(log_odds)), pull(log_odds, every)
     rho = np.where(none, biases / np.where(none, lost, 1.0), 1.0 / (1.0 + np.exp(-log_odds)))
-    response, error = overlap_response(activation, dimension, s, missing)
-    one_minus_chi = lost - weights * response.decay * rho**2 * response.surplus
-    return (rho, missing, response.decay, lost, one_minus_chi, error), told
+    decay, surplus, error = decay_and_surplus(activation, dimension, s, missing)
+    kept = weights * decay * rho**2 * surplus
+    one_minus_chi = lost - kept
+    if not activation.guaranteed:
+        with np.errstate(divide="ignore"):
+            error = (error + lost_error) * np.maximum((lost + kept) / np.abs(one_minus_chi), 1.0)
+    return (rho, missing, decay, lost, one_minus_chi, error), told

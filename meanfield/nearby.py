@@ -1,7 +1,8 @@
-"""Two inputs near rho = 1 by direct quadrature, for a user's function that breaks.
+"""Two inputs near rho = 1 by direct quadrature, for a user's function.
 
-There the Laguerre series converges slowly: a jump of f' leaves (1 - rho)^(3/2) of c' - Delta', one of f (1 -
-rho)^(1/2). By the symmetry between the two capsules u, v with radii x, q (r = a x, as in `meanfield.quadrature`)
+There the Laguerre series converges slowly at large s, and at any s where f breaks: a jump of f' leaves (1 -
+rho)^(3/2) of c' - Delta', one of f (1 - rho)^(1/2). By the symmetry between the two capsules u, v with radii x, q (r =
+a x, as in `meanfield.quadrature`)
 
     c' - Delta' = E |phi(u) - phi(v)|^2 / 2
                 = int dx int_{q > x} dq p(x, q) { (f(x) - f(q))^2 + 2 <1 - cos theta> f(x) f(q) },
@@ -29,6 +30,8 @@ from .quadrature import gauss_legendre, in_x, panel_ends, scale_bucket
 
 _REACH = 6.7  # exp(-6.7^2) is 1e-20
 _LAYERS = np.linspace(0.0, _REACH, 5)
+_TURNS = 2.0 ** np.arange(-4.0, 5.0)  # radii r between which a user's function is taken to be smooth
+_SHARP = 0.05  # from here on the width of the kernel can hold a turn of f
 _ORDERS = (12, 16)  # Gauss-Legendre points a panel; what they differ by is the error
 _TERMS = 16  # of the asymptotic series of Bessel functions
 _NEAR, _NEARER = 1e-10, 1e-12  # values of 1 - rho that smaller ones are extrapolated from
@@ -66,27 +69,65 @@ def _measured(activation, dimension, s_1, s_2, one_minus_rho) -> tuple[float, fl
     (rough, _), (gap, mass) = results
     if gap == 0.0 or not np.isfinite(gap):
         return 0.0, np.inf
+    return gap, _estimate(rough, gap, mass, one_minus_rho)
+
+
+def nearby_slope(activation: Activation, dimension: int, s: float, one_minus_rho: float) -> tuple[float, float]:
+    """(d Delta'/d rho (1) - d Delta'/d rho)/s at equal norms, 0 < rho < 1, and an estimate of its relative error.
+
+    With the Jacobian J = A + B r r^T/r^2, A = f/r and B = f' - f/r, the derivative is s/D E tr J(u) J(v)^T, so that
+    what it lacks is s/(2 D) E |J(u) - J(v)|^2. That is infinite where f jumps.
+    """
+    results = [_slope(activation, dimension, s, one_minus_rho, order) for order in _ORDERS]
+    (rough, _), (gap, mass) = results
+    if activation.jump is not None or gap == 0.0 or not np.isfinite(gap):
+        return 0.0, np.inf
+    return gap, _estimate(rough, gap, mass, one_minus_rho)
+
+
+def _slope(activation, dimension, s, one_minus_rho, order) -> tuple[float, float]:
+    """As :func:`_gap`."""
+    scales = np.sqrt(2.0 / dimension) * np.sqrt(np.array([s]))
+    x, q, measure, missing, k = _pairs(activation, dimension, scales, one_minus_rho, order)
+    across, along = ([part(scales[0] * each) for each in (x, q)] for part in (activation.ratio, activation.derivative))
+    bend = [slope - ratio for slope, ratio in zip(along, across, strict=True)]
+    change = (dimension - 1) * (across[1] - across[0]) ** 2 + (along[1] - along[0]) ** 2
+    turn = 2.0 * (dimension - 1) * (1.0 - missing) / k * bend[0] * bend[1]  # <sin^2 theta>
+    gap, mass = (float(np.sum(measure * part)) for part in (change + turn, 1.0))
+    return gap / dimension, mass
+
+
+def _estimate(rough: float, value: float, mass: float, one_minus_rho: float) -> float:
     rounding = np.finfo(float).eps / np.sqrt(one_minus_rho)
-    return gap, rounding + abs(rough - gap) / abs(gap) + abs(2.0 * mass - 1.0)
+    return rounding + abs(rough - value) / abs(value) + abs(2.0 * mass - 1.0)
 
 
 def _gap(activation, dimension, s_1, s_2, one_minus_rho, order) -> tuple[float, float]:
     """The integral, and what it makes of p alone: 1/2, as q > x is one half of all."""
-    rho = 1.0 - one_minus_rho
-    width = np.sqrt(one_minus_rho * (1.0 + rho))
     scales = np.sqrt(2.0 / dimension) * np.sqrt(np.unique([s_1, s_2]))
-    breaks = np.sort(in_x(activation.breaks, scales[:, None]).ravel())
-    x, dx = _outer(dimension, scales, breaks, width, order)
-    q, dq = _inner(x, breaks, width, order)
-    x = x[:, None]
-    kernel, missing = _kernel(dimension, x, q, rho, width)
+    x, q, measure, missing, _ = _pairs(activation, dimension, scales, one_minus_rho, order)
     # f(r)/sqrt(s), which stays finite where s underflows
     near = [activation.ratio(scale * x) * x for scale in scales]
     far = [activation.ratio(scale * q) * q for scale in scales]
     change = (far[0] - near[0]) * (far[-1] - near[-1])
     turn = missing * (near[0] * far[-1] + far[0] * near[-1])
-    gap, mass = (float(dx @ np.vecdot(kernel * part, dq)) for part in (change + turn, 1.0))
+    gap, mass = (float(np.sum(measure * part)) for part in (change + turn, 1.0))
     return 2.0 / dimension * gap, mass
+
+
+def _pairs(activation, dimension, scales, one_minus_rho, order) -> tuple[np.ndarray, ...]:
+    """Nodes x (m, 1) and q > x (m, n), p dx dq, <1 - cos theta> and k there."""
+    rho = 1.0 - one_minus_rho
+    width = np.sqrt(one_minus_rho * (1.0 + rho))
+    breaks = np.sort(in_x(activation.breaks, scales[:, None]).ravel())
+    x, dx = _outer(dimension, scales, breaks, width, order)
+    # f turns about where r is 1, which q must see as well as x does
+    turns = (_TURNS / scales[:, None]).ravel() if width * scales.max() > _SHARP else np.empty(0)
+    q, dq = _inner(x, np.sort(np.concatenate([breaks, turns])), width, order)
+    x = x[:, None]
+    k = 2.0 * rho * x * q / width**2
+    kernel, missing = _kernel(dimension, x, q, k, rho, width)
+    return x, q, dx[:, None] * kernel * dq, missing, k
 
 
 def _outer(dimension, scales, breaks, width, order) -> tuple[np.ndarray, np.ndarray]:
@@ -100,15 +141,17 @@ def _inner(x, breaks, width, order) -> tuple[np.ndarray, np.ndarray]:
     """Nodes q > x and dq, shape (x.size, nodes)."""
     ends = x[:, None] + width * _LAYERS
     first, last = (np.searchsorted(breaks, end) for end in (x, ends[:, -1]))
+    if breaks.size == 0:
+        return gauss_legendre(ends, order)
     reached = first[:, None] + np.arange((last - first).max(initial=0))  # the others make panels of no width
     inside = np.clip(breaks[np.minimum(reached, breaks.size - 1)], ends[:, :1], ends[:, -1:])
     return gauss_legendre(np.sort(np.concatenate([ends, inside], axis=1), axis=1), order)
 
 
-def _kernel(dimension, x, q, rho, width) -> tuple[np.ndarray, np.ndarray]:
+def _kernel(dimension, x, q, k, rho, width) -> tuple[np.ndarray, np.ndarray]:
     """p(x, q) and <1 - cos theta>."""
     half = dimension / 2.0
-    first, missing = _bessel(half, 2.0 * rho * x * q / width**2)
+    first, missing = _bessel(half, k)
     # (x q)^(D/2) near its peak, and k's exponential completed to a square
     log = half * np.log(x * q / half) - ((q - x) / width) ** 2 - 2.0 * x * q / (1.0 + rho) + half
     constant = np.log(4.0) + half * np.log(half) - half - special.gammaln(half) - (half - 1.0) * np.log(rho)

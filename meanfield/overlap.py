@@ -14,8 +14,8 @@ after M terms (for unequal norms with the geometric mean of the two remainders, 
 R and R' are good to rounding errors of their totals, which is enough at equal norms; at unequal ones, where
 sqrt(R_1 R_2) counts, those that are rounding alone are bounded by a sum of positive terms (`meanfield.mixture`). Where
 the series needs too many terms (large sigma_w with rho near 1), the named activations turn to the sum over pairs of
-mixture components. Of a user's function that breaks, the series gives Delta' where rho is not near 1, and direct
-quadrature c' - Delta' where it is (`meanfield.nearby`); each is c' less the other.
+mixture components, and a user's function to direct quadrature of c' - Delta' (`meanfield.nearby`). Of one that breaks
+the series gives Delta' only, and c' - Delta' is c' less that.
 """
 
 from __future__ import annotations
@@ -186,25 +186,32 @@ class Overlaps:
         """(Delta'(1) - Delta'(|rho|))/sqrt(s_1 s_2) and an estimate of its relative error."""
         return self._evaluate(first, second, np.abs(rho), one_minus_rho, want_gap=True)
 
-    def steepening(self, state, rho, one_minus_rho) -> np.ndarray:
+    def steepening(self, state, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
         """(1 - Delta'/c')/(1 - rho) - 1 >= 0 at equal norms, 0 < rho < 1: how much faster than linear ones inputs part.
 
-        Where it is small it is a sum of positive terms.
+        And an estimate of its relative error. Where it is small it is a sum of positive terms.
         """
-        out, todo = self._steep_series(state, rho, one_minus_rho)
+        error = np.zeros(rho.shape)
+        if self.activation.is_saturated:
+            out, todo = np.empty(rho.shape), np.ones(rho.shape, bool)
+        else:
+            out, todo = self._steep_series(self._series, state, rho, one_minus_rho)
+        if not self.activation.guaranteed:
+            other, _ = self._steep_series(self._check, state, rho, one_minus_rho)
+            error = np.divide(np.abs(other - out), np.abs(out), out=error, where=out != 0.0)
         for which, want_gap in ((todo & (rho < 0.5), False), (todo & (rho >= 0.5), True)):
             own, near = np.where(which)[0], (rho[which], one_minus_rho[which])
             of = state[own]
-            found, _ = (self.gap if want_gap else self.value)(of, of, *near)
+            found, lost = (self.gap if want_gap else self.value)(of, of, *near)
             scaled = found / self.gain[of]
             out[own] = scaled / near[1] - 1.0 if want_gap else (near[0] - scaled) / near[1]
-        return out
+            with np.errstate(divide="ignore"):
+                error[own] = lost * scaled / near[1] / np.abs(out[own])
+        return out, error
 
-    def _steep_series(self, state, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
-        """The same by the series, and where that leaves too much out."""
-        if self.activation.is_saturated:
-            return np.empty(rho.shape), np.ones(rho.shape, bool)
-        series, spread = self._series, one_minus_rho * (2.0 - one_minus_rho)
+    def _steep_series(self, series: Series, state, rho, one_minus_rho) -> tuple[np.ndarray, np.ndarray]:
+        """The same by a series, and where that leaves too much out."""
+        spread = one_minus_rho * (2.0 - one_minus_rho)
         last = len(series.lengths) - 1
         total = _polynomial(series.tails[state, 1:], rho * rho)
         left_out = rho ** (2 * series.lengths[last]) * series.sure_rest(last, slope=True)[state]
@@ -218,11 +225,9 @@ class Overlaps:
             both = saturated_map(self.dimension, rho, one_minus_rho)
             scale = np.sqrt(self.gain[first]) * np.sqrt(self.gain[second])
             return both[int(want_gap)] * scale, np.zeros(rho.size)
-        if self.activation.breaks:
-            return self._of_breaks(first, second, rho, one_minus_rho, want_gap)
-        out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap)
         if not self.activation.guaranteed:
-            return out, error + self._change(out, first, second, rho, one_minus_rho, want_gap)
+            return self._of_user(first, second, rho, one_minus_rho, want_gap)
+        out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap)
         if error.max() > _TOLERANCE:
             for method in (self._longer_series, self._pair_sums):
                 todo = np.flatnonzero(error > _TOLERANCE)
@@ -238,17 +243,20 @@ class Overlaps:
         other, _ = self._check.sum(first, second, rho, one_minus_rho, want_gap)
         return np.divide(np.abs(out - other), np.abs(out), out=np.zeros(out.shape), where=out != 0)
 
-    def _of_breaks(self, first, second, rho, one_minus_rho, want_gap):
-        """Of a user's function that breaks: by the series for Delta', and by direct quadrature for the gap where that
-        converges slowly; each gives the other through what they sum to at rho = 1.
+    def _of_user(self, first, second, rho, one_minus_rho, want_gap):
+        """Of a user's function: by the series, and by direct quadrature for the gap where that converges slowly, which
+        gives Delta' through what they sum to at rho = 1. Where the function breaks, the series has Delta' alone.
         """
-        out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap=False)
-        error = error + self._change(out, first, second, rho, one_minus_rho, want_gap=False)
+        sharp = bool(self.activation.breaks)
+        out, error = self._series.sum(first, second, rho, one_minus_rho, want_gap and not sharp)
+        error = error + self._change(out, first, second, rho, one_minus_rho, want_gap and not sharp)
+        same = one_minus_rho == 0.0
+        if not sharp and not ((error > _GOOD) & (rho > 0.5) & ~same).any():
+            return out, error
         whole, whole_error = self._whole(first, second)
-        if want_gap:
+        if want_gap and sharp:
             out, lost = whole - out, error * np.abs(out) + whole_error
             error = np.divide(lost, np.abs(out), out=np.full(out.shape, np.inf), where=out != 0.0)
-        same = one_minus_rho == 0.0
         out[same], error[same] = (0.0, 0.0) if want_gap else (whole[same], whole_error[same] / np.abs(whole[same]))
         if self.activation.more_breaks:
             return out, error

@@ -45,10 +45,13 @@ import numpy as np
 from . import laguerre
 from .activations import Activation
 from .mixture import MixtureState, mixture_state
-from .moments import power_gain
+from .moments import gain_and_jacobian, power_gain
+from .nearby import nearby_gap, nearby_slope
 from .saturated import saturated_surplus
 
 _CHUNK = 300_000  # numbers per temporary array
+_LAST = 64  # terms of a series by which what is left out is judged
+_GOOD = 1e-12  # digits enough of a user's function
 
 
 class OverlapResponse(NamedTuple):
@@ -97,6 +100,31 @@ def overlap_response(
         _by_series(activation, dimension, s, one_minus_rho, rule) for rule in (laguerre.PANELS, laguerre.OTHER_PANELS)
     )
     return found, rest + relative_change(found, other)
+
+
+def decay_and_surplus(
+    activation: Activation, dimension: int, s: np.ndarray, one_minus_rho: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two of :class:`OverlapResponse`, and an estimate of their relative error, also at a user's sharp f.
+
+    There, with g and g' what Delta' and its derivative by rho lack of their values G and G' at rho = 1, over s,
+
+        rho d(Delta')/d(rho) - Delta' = (G' - G) - (1 - rho) G' - rho g' + g.
+    """
+    response, error = overlap_response(activation, dimension, s, one_minus_rho)
+    decay, surplus = response.decay, response.surplus
+    for i in np.flatnonzero((error > _GOOD) & (one_minus_rho < 0.5)):
+        missing, at = float(one_minus_rho[i]), float(s[i])
+        gap, gap_error = nearby_gap(activation, dimension, at, at, missing)
+        slope, slope_error = nearby_slope(activation, dimension, at, missing)
+        gain, amplitude, angular = gain_and_jacobian(activation, dimension, at)
+        whole = (amplitude + (dimension - 1) * angular) / dimension
+        rho, value = 1.0 - missing, float(gain) - gap
+        over = float(whole - gain) - missing * whole - rho * slope + gap
+        lost = gap_error * gap + slope_error * slope + 4.0 * np.finfo(float).eps * float(whole)
+        if over != 0.0 and lost / abs(over) < error[i]:
+            decay[i], surplus[i], error[i] = value / (rho * gain), over / value / rho**2, lost / abs(over)
+    return decay, surplus, error
 
 
 def relative_change(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -223,6 +251,7 @@ def _by_series(
         total(-odd * up * next_ * here),
         total(odd * even * here**2, 1),
     )
-    last = np.max(np.abs([up * up_again * second * here, odd * even * here**2]), axis=0)[:, -1] * powers[:, -1]
-    rest = last / value / np.maximum(1.0 - rho**2, 1.0 / laguerre.TERMS)
+    # of many terms the largest: coefficients change their sign, and single ones vanish
+    last = np.max(np.abs([up * up_again * second * here, odd * even * here**2])[..., -_LAST:], axis=(0, 2))
+    rest = last * powers[:, -1] / value / np.maximum(1.0 - rho**2, 1.0 / laguerre.TERMS)
     return OverlapResponse(value / gain, *(each / value for each in derivatives)), rest

@@ -18,6 +18,8 @@ from meanfield import (
     precise,
     trajectory,
 )
+from meanfield.overlap import Overlaps
+from tests.meanfield.independent import clipped, own_tanh
 
 DIGITS = 25
 
@@ -299,6 +301,70 @@ def test_the_largest_of_several_fixed_points():
         assert one.c_star.item() == pytest.approx(settled.c[-1].item(), rel=1e-10)
     with pytest.raises(ValueError, match=r"linear has no result at sigma_w = 1\.5, sigma_b = 0\.1: no fixed"):
         explicit_breaking(1.5, 0.1, activation="linear")
+
+
+@pytest.mark.parametrize(
+    ("sigma_w", "sigma_b"), [(6.0, 3.65), (10.0, 7.22493), (20.0, 32.9954), (50.0, 79.2538), (200.0, 326.726)]
+)
+def test_a_users_function_far_out_and_next_to_the_edge_of_chaos(sigma_w, sigma_b):
+    """There its series is too short; the named tanh has a route of its own, that of sums over pairs of Gaussians."""
+    named, found = (explicit_breaking(sigma_w, sigma_b, activation=f) for f in ("tanh", own_tanh))
+    for name in ("rho_star", "one_minus_rho_star", "chi_delta", "xi_delta", "chi_phi"):
+        assert found[name].item() == pytest.approx(named[name].item(), rel=4.0 * found.error_estimate.item()), name
+    assert found.error_estimate < 1e-10
+    assert not found.ordered
+
+
+@pytest.mark.parametrize(("sigma_w", "sigma_b"), [(1.28, 0.56), (1.28574, 0.55031), (1.5, 0.5)])
+def test_a_kink_next_to_the_edge_of_chaos(sigma_w, sigma_b):
+    """Against how fast small deviations from rho* die along layers."""
+    found = explicit_breaking(sigma_w, sigma_b, activation=clipped)
+    c, rho = found.c_star.item(), found.rho_star.item()
+    logs = []
+    for shift in (1e-3, -1e-3, 5e-4, -5e-4):
+        away = (1.0 - rho) * (1.0 + shift)
+        path = trajectory(1, sigma_w, c=c, one_minus_rho=away, activation=clipped, sigma_b=sigma_b)
+        logs.append((path.one_minus_rho[-1].item() - (1.0 - rho)) / ((1.0 - rho) * shift))
+    far, near = sum(logs[:2]) / 2, sum(logs[2:]) / 2
+    assert found.chi_delta.item() == pytest.approx(near + (near - far) / 3, rel=1e-8)
+    assert found.error_estimate < 1e-9
+
+
+def test_what_is_not_found_next_to_an_edge_is_no_result(monkeypatch):
+    """Both inputs alike are a fixed point beyond the edge of chaos too, and not the one that inputs go to."""
+
+    def lost(self, state, rho, one_minus_rho):
+        return np.full(rho.shape, np.nan), np.full(rho.shape, np.inf)
+
+    monkeypatch.setattr(Overlaps, "steepening", lost)
+    with pytest.raises(ValueError, match="not converged"):
+        explicit_breaking(1.5, 0.1, activation=own_tanh)
+
+
+@pytest.mark.parametrize(("sigma_w", "sigma_b"), [(1e-8, 1.0), (1e-3, 1e3), (0.5, 0.3)])
+def test_the_depth_scale_of_an_ordered_network_is_that_of_its_factor(sigma_w, sigma_b):
+    found = explicit_breaking(sigma_w, sigma_b, symmetry="O(3)")
+    assert found.ordered
+    assert found.xi_delta.item() == pytest.approx(-1.0 / np.log(found.chi_delta.item()), rel=1e-12)
+
+
+def test_a_small_fixed_point_below_one_that_explodes():
+    """Large inputs grow for ever, small ones settle where biases and weights balance."""
+
+    def late(r):
+        return 0.1 * r + np.maximum(r - 1.0, 0.0)
+
+    settled = trajectory(50, 1.5, c=1e-3, activation=late, sigma_b=0.1)
+    assert explicit_breaking(1.5, 0.1, activation=late).c_star.item() == pytest.approx(settled.c[-1].item(), rel=1e-10)
+
+
+def test_a_stable_fixed_point_below_one_that_alternates():
+    def hump(r):
+        return r * (0.3 + 5.0 * r * r) * np.exp(-r * r)
+
+    found = explicit_breaking(1.0, 0.05, symmetry="O(16)", activation=hump)
+    settled = trajectory(50, 1.0, c=1e-3, symmetry="O(16)", activation=hump, sigma_b=0.05)
+    assert found.c_star.item() == pytest.approx(settled.c[-1].item(), rel=1e-10)
 
 
 def test_a_function_that_jumps():

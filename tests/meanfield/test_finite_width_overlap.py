@@ -237,7 +237,7 @@ def test_a_user_s_function_by_its_series(symmetry, sigma_w):
 
 def test_a_user_s_function_says_what_its_series_leaves_out():
     """Saturated and nearly identical: 254 terms are few."""
-    start = {"sigma_w": 50.0, "c": 0.5, "one_minus_rho": 1e-3}
+    start = {"sigma_w": 50.0, "c": 0.5, "one_minus_rho": 1e-4}
     with pytest.warns(AccuracyWarning, match="averages are estimated to be off by"):
         own = overlap_fluctuations(1, 1, activation=own_tanh, **start)
     named = overlap_fluctuations(1, 1, **start)

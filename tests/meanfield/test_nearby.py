@@ -16,8 +16,8 @@ from meanfield import (
     overlap,
     trajectory,
 )
-from meanfield.moments import aligned
-from meanfield.nearby import nearby_gap
+from meanfield.moments import aligned, gain_and_jacobian
+from meanfield.nearby import nearby_gap, nearby_slope
 from meanfield.overlap import Overlaps
 from tests.meanfield.independent import clipped, clipped_length, own_tanh, toothed
 
@@ -44,6 +44,39 @@ def test_against_the_mixture_of_a_named_activation(dimension, missing, other):
     found, error = gap(own_tanh, dimension, 2.0, missing, other)
     assert found == pytest.approx(exact[0], rel=1e-13 + error)
     assert error < 1e-11
+
+
+@pytest.mark.parametrize("s", [1e3, 1e6])
+@pytest.mark.parametrize("missing", [0.3, 1e-2, 1e-5])
+def test_a_function_that_turns_within_the_kernel(s, missing):
+    """r is 1 at x = 1e-3, where the kernel is 0.1 wide."""
+    overlaps, one = Overlaps(as_activation("tanh"), 2, np.array([s])), np.zeros(1, int)
+    exact, _ = overlaps.gap(one, one, np.array([1.0 - missing]), np.array([missing]))
+    found, error = gap(own_tanh, 2, s, missing)
+    assert found == pytest.approx(exact[0], rel=1e-13 + error)
+    assert error < 1e-11
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 5])
+@pytest.mark.parametrize("function", [clipped, own_tanh])
+@pytest.mark.parametrize("missing", [0.4, 1e-2, 1e-5])
+def test_the_slope_is_the_derivative_of_the_gap(dimension, function, missing):
+    """d gap/d rho = -(slope at rho), by differences of two orders; the slope at rho = 1 is an average of one input."""
+    s, activation = 3.0, as_activation(function)
+    _, amplitude, angular = gain_and_jacobian(activation, dimension, s)
+    whole = float(amplitude + (dimension - 1) * angular) / dimension
+    lacks, error = nearby_slope(activation, dimension, s, missing)
+    steps = [1e-2 * missing, 5e-3 * missing]
+    far, near = (
+        (gap(function, dimension, s, missing + h)[0] - gap(function, dimension, s, missing - h)[0]) / (2 * h)
+        for h in steps
+    )
+    assert whole - lacks == pytest.approx(near + (near - far) / 3, rel=2e-9)
+    assert error < 1e-10
+
+
+def test_no_slope_is_told_of_a_jump():
+    assert nearby_slope(as_activation(dropping), 2, 1.0, 0.1) == (0.0, np.inf)
 
 
 @pytest.mark.parametrize(("s", "missing"), [(0.1, 1e-2), (1.0, 0.3), (30.0, 0.3), (30.0, 1e-5)])
