@@ -20,7 +20,7 @@ import xarray as xr
 from .activations import Activation, as_named
 from .checks import (
     LARGEST_S,
-    check_positive,
+    check_gram,
     preactivation_power,
     real_array,
     sigma_w_number,
@@ -96,7 +96,7 @@ def _one_input_gram(gram, k: int) -> np.ndarray:
     gram = real_array("gram", gram)
     if gram.shape != (k, k):
         raise ValueError(f"gram must have shape {(k, k)}, got {gram.shape}")
-    check_positive("gram", gram)
+    check_gram("gram", gram, components=k)
     if not gram.any():
         raise ValueError("gram must not be zero")
     return gram

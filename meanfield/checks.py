@@ -6,6 +6,7 @@ import numpy as np
 
 LARGEST_S = 1e300  # of sigma_w^2 c: beyond it 1/s is no normal float
 SMALLEST_S = 1e-300  # below it a layer is linear to every digit
+ROUNDING_OF_A_LAYER = 1e-10  # of a Gram matrix's eigenvalues: f = 1 takes square roots of rounding errors
 
 
 def _first_bad(array: np.ndarray, good: np.ndarray) -> str:
@@ -171,20 +172,39 @@ def layer_power(activation, sigma_w: np.ndarray, c: np.ndarray, sigma_b: np.ndar
     return times_square(sigma_w, c) + np.square(sigma_b)
 
 
-def check_positive(name: str, matrix: np.ndarray) -> None:
-    """A square array must be symmetric and positive semi-definite, up to rounding.
+def check_gram(name: str, gram: np.ndarray, rounding: float = 1e-12, components: int = 1) -> None:
+    """Finite matrices C (..., B, B) must be Hermitian (symmetric if real) and positive semi-definite, up to rounding.
+
+    Every input counts by its own size: C_ab and C_ba may differ by 1e-12 sqrt(C_aa C_bb), and no eigenvalue of
+    C_ab/sqrt(C_aa C_bb) may be below -B `rounding`. Where an input has several `components`, rows in turn, C_aa is
+    there the largest of them: what a layer makes of a capsule is right relative to that.
 
     Raises
     ------
     ValueError
         Naming the argument otherwise.
     """
-    scale = np.abs(matrix).max()
-    if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-12 * scale):
-        raise ValueError(f"{name} must be symmetric, got one that is not")
-    lowest = np.linalg.eigvalsh(matrix)[0]
-    if lowest < -1e-10 * len(matrix) * scale:
-        raise ValueError(f"{name} must be positive semi-definite, got an eigenvalue {lowest:.6g}")
+    rows = gram.shape[-1]
+    norms = np.diagonal(gram, axis1=-2, axis2=-1).real
+    if norms.min() < 0.0:
+        raise ValueError(f"{name} must have a diagonal >= 0, got {norms.min():.6g}")
+    largest = norms.reshape(*norms.shape[:-1], -1, components).max(axis=-1)
+    size = np.sqrt(np.repeat(largest, components, axis=-1))
+    bound = size[..., :, None] * size[..., None, :]
+    if np.any(np.abs(gram - np.conj(np.swapaxes(gram, -1, -2))) > 1e-12 * bound):
+        raise ValueError(f"{name} must be symmetric (Hermitian if complex), got one that is not")
+    if np.any(gram[bound == 0.0]):  # of an input without a size, which the eigenvalues need not show
+        raise ValueError(f"{name} must be positive semi-definite, got C_aa = 0 with another entry in its row")
+    size = np.where(size > 0.0, size, 1.0)
+    overlaps = gram / size[..., :, None] / size[..., None, :]
+    try:  # much faster than eigenvalues
+        np.linalg.cholesky(overlaps + rows * rounding * np.eye(rows))
+    except np.linalg.LinAlgError:
+        lowest = np.linalg.eigvalsh(overlaps)[..., 0].min()
+        if lowest < -rows * rounding:
+            raise ValueError(
+                f"{name} must be positive semi-definite, got an eigenvalue {lowest:.6g} of C_ab/sqrt(C_aa C_bb)"
+            ) from None
 
 
 def pair_of(c) -> tuple:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from .activations import as_activation
-from .checks import broadcast, pair_of, real_array, sigma_w_array
+from .checks import ROUNDING_OF_A_LAYER, broadcast, check_gram, pair_of, real_array, sigma_w_array
 from .maps import correlation_map, length_map, overlap_of
 from .symmetry import Symmetry, as_symmetry
 
-_ROUNDING = 1e-12  # of what should be Hermitian, real, or at most 1, relative
-_ROUNDING_OF_EIGENVALUES = 1e-10  # times B: below 0, of the matrix of overlaps
+_ROUNDING = 1e-12  # of what should be real, relative
 
 
 def gram_map(gram, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -> np.ndarray:
@@ -110,41 +109,13 @@ def _square(gram) -> tuple[np.ndarray, float]:
 
 def _hermitian(gram, symmetry: Symmetry) -> np.ndarray:
     gram, given = _square(gram)
-    scale = np.abs(gram).max(axis=(-2, -1), keepdims=True)  # each matrix has its own
+    check_gram("gram", gram, max(ROUNDING_OF_A_LAYER, 2.0 * given))
     if np.iscomplexobj(gram) and not symmetry.has_phase:
-        if np.any(np.abs(gram.imag) > _ROUNDING * scale):  # a phase of pi leaves some
+        size = np.sqrt(np.diagonal(gram, axis1=-2, axis2=-1).real)
+        if np.any(np.abs(gram.imag) > _ROUNDING * size[..., :, None] * size[..., None, :]):  # a phase of pi leaves some
             raise ValueError(f"gram must be real for {symmetry}, got an imaginary part")
         gram = gram.real
-    if np.any(np.abs(gram - np.conj(np.swapaxes(gram, -1, -2))) > _ROUNDING * scale):
-        raise ValueError("gram must be Hermitian (symmetric if real), got one that differs from its adjoint")
-    norms = np.diagonal(gram, axis1=-2, axis2=-1).real
-    if norms.min() < 0.0:
-        raise ValueError(f"gram must have a diagonal >= 0, got {norms.min():.6g}")
-    bound = np.sqrt(norms[..., :, None]) * np.sqrt(norms[..., None, :])
-    if np.any(np.abs(gram) > bound * (1.0 + _ROUNDING)):
-        raise ValueError("gram must satisfy |C_ab|^2 <= C_aa C_bb, got an entry beyond that")
-    if gram.shape[-1] > 2:  # of two inputs that was all
-        _check_positive(gram / np.where(bound > 0.0, bound, 1.0), max(_ROUNDING_OF_EIGENVALUES, 2.0 * given))
     return gram
-
-
-def _check_positive(overlaps: np.ndarray, rounding: float) -> None:
-    """Inputs of every size count alike: the matrices of rho_ab, in a batch of any shape, must have no eigenvalue < 0.
-
-    Raises
-    ------
-    ValueError
-        Where one has, by more than rounding.
-    """
-    inputs = overlaps.shape[-1]
-    try:  # much faster than eigenvalues
-        np.linalg.cholesky(overlaps + inputs * rounding * np.eye(inputs))
-    except np.linalg.LinAlgError:
-        lowest = np.linalg.eigvalsh(overlaps)[..., 0].min()
-        if lowest < -inputs * rounding:
-            raise ValueError(
-                f"gram must be positive semi-definite, got an eigenvalue {lowest:.6g} of C_ab/sqrt(C_aa C_bb)"
-            ) from None
 
 
 def as_gram(c, delta, phi=0.0) -> np.ndarray:

@@ -25,8 +25,9 @@ from . import mixture
 from .activations import Activation, as_named
 from .anisotropy import eigenvalue_map, spectrum
 from .checks import (
+    ROUNDING_OF_A_LAYER,
     broadcast,
-    check_positive,
+    check_gram,
     preactivation_power,
     real_array,
     sigma_w_array,
@@ -182,7 +183,8 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
     if gram.ndim != 4 or gram.shape[0] != gram.shape[1] or gram.shape[2:] != (k, k):
         raise ValueError(f"gram must have shape (B, B, {k}, {k}), got {gram.shape}")
     inputs = gram.shape[0]
-    check_positive("gram", gram.transpose(0, 2, 1, 3).reshape(inputs * k, inputs * k))
+    rows = gram.transpose(0, 2, 1, 3).reshape(inputs * k, inputs * k)
+    check_gram("gram", rows, ROUNDING_OF_A_LAYER, components=k)
     preactivation_power(sigma_w, np.trace(np.einsum("aaij->aij", gram), axis1=1, axis2=2))  # must not be too large
     if symmetry.family == "generic":
         gram = np.trace(gram, axis1=2, axis2=3)[:, :, None, None] * np.eye(k) / k

@@ -19,7 +19,7 @@ import torch
 import xarray as xr
 
 from meanfield import Ensemble
-from meanfield.checks import real_array
+from meanfield.checks import check_gram, real_array
 from meanfield.symmetry import Symmetry
 
 from .activations import RadialFunction, torch_activation
@@ -390,12 +390,5 @@ def _covariance(gram, ensemble: Ensemble) -> np.ndarray:
     gram = real_array("gram", gram)
     if gram.ndim != 2 or gram.shape[0] != gram.shape[1] or len(gram) % k:
         raise ValueError(f"gram must have shape (inputs D, inputs D) with D = {k}, got {gram.shape}")
-    size = np.sqrt(np.maximum(np.diagonal(gram), 0.0))
-    bound = 1e-12 * np.outer(size, size)
-    if not np.all(np.abs(gram - gram.T) <= bound):
-        raise ValueError("gram must be symmetric, or Hermitian, got a matrix that is not")
-    unit = gram / np.where(size > 0.0, size, 1.0)[:, None] / np.where(size > 0.0, size, 1.0)
-    lowest = np.linalg.eigvalsh(unit).min()
-    if np.any(np.diagonal(gram) < 0.0) or lowest < -1e-12 * len(gram):
-        raise ValueError(f"gram must be positive semidefinite, got the eigenvalue {lowest:.6g} of its correlations")
+    check_gram("gram", gram)
     return 0.5 * (gram + gram.T)

@@ -403,12 +403,12 @@ def test_labelled_arrays():
         (np.zeros((0, 0)), "U(1)", "gram must not be empty"),
         ([[1.0, NAN], [NAN, 1.0]], "U(1)", "gram must be finite, got nan"),
         ([[1.0, 1j * INF], [-1j * INF, 1.0]], "U(1)", "gram must be finite"),
-        ([[1.0, 0.2], [0.3, 1.0]], "U(1)", "gram must be Hermitian"),
-        ([[1.0, 0.2j], [0.2j, 1.0]], "U(1)", "gram must be Hermitian"),
-        ([[1.0j, 0.2], [0.2, 1.0]], "U(1)", "gram must be Hermitian"),
+        ([[1.0, 0.2], [0.3, 1.0]], "U(1)", "gram must be symmetric (Hermitian if complex)"),
+        ([[1.0, 0.2j], [0.2j, 1.0]], "U(1)", "gram must be symmetric (Hermitian if complex)"),
+        ([[1.0j, 0.2], [0.2, 1.0]], "U(1)", "gram must be symmetric (Hermitian if complex)"),
         ([[1.0, 0.0], [0.0, -1.0]], "U(1)", "gram must have a diagonal >= 0, got -1"),
-        ([[1.0, 1.1], [1.1, 1.0]], "O(3)", "gram must satisfy |C_ab|^2 <= C_aa C_bb"),
-        ([[1.0, 0.2], [0.2, 0.0]], "O(3)", "gram must satisfy |C_ab|^2 <= C_aa C_bb"),
+        ([[1.0, 1.1], [1.1, 1.0]], "O(3)", "gram must be positive semi-definite, got an eigenvalue -0.1 of"),
+        ([[1.0, 2e-9], [2e-9, 0.0]], "O(3)", "gram must be positive semi-definite, got C_aa = 0 with"),
         ([[1.0, 0.2j], [-0.2j, 1.0]], "O(2)", "gram must be real for O(2), got an imaginary part"),
         ("ab", "U(1)", "gram must be a real number or an array of real numbers"),
         ([[1, 2], [3]], "U(1)", "gram must have shape (..., B, B), got [[1, 2], [3]]"),
@@ -421,7 +421,7 @@ def test_gram_map(gram, symmetry, message):
 
 
 def test_every_gram_matrix_is_judged_by_its_own_size():
-    with raises("gram must be Hermitian"):
+    with raises("gram must be symmetric (Hermitian if complex)"):
         mf.gram_map(np.stack([1e10 * np.eye(2), [[1e-3, 5e-4], [-5e-4, 1e-3]]]), 1.5)
 
 
@@ -500,11 +500,24 @@ def test_matrix_gram_map():
     skew = np.zeros((2, 2, 3, 3))
     skew[0, 0] = skew[1, 1] = np.eye(3)
     skew[0, 1] = 0.1 * np.eye(3)
-    with raises("gram must be symmetric, got one that is not"):
+    with raises("gram must be symmetric (Hermitian if complex), got one that is not"):
         mf.matrix_gram_map(skew, 1.5)
     skew[1, 0], skew[0, 1] = 2 * np.eye(3), 2 * np.eye(3)
     with raises("gram must be positive semi-definite, got an eigenvalue -1"):
         mf.matrix_gram_map(skew, 1.5)
+
+
+def test_small_inputs_are_checked_beside_large_ones():
+    """An overlap rho = 5 of inputs of norms 1 and 1e-12; C_12 without C_21; a small negative variance."""
+    small = np.zeros((2, 2, 3, 3))
+    small[0, 0], small[1, 1], small[0, 1] = np.eye(3), 1e-12 * np.eye(3), 5e-6 * np.eye(3)
+    with raises("gram must be symmetric (Hermitian if complex), got one that is not"):
+        mf.matrix_gram_map(small, 1.5)
+    small[1, 0] = small[0, 1]
+    with raises("gram must be positive semi-definite, got an eigenvalue -4 of C_ab/sqrt(C_aa C_bb)"):
+        mf.matrix_gram_map(small, 1.5)
+    with raises("gram must have a diagonal >= 0, got -1e-10"):
+        mf.anisotropy_trajectory(1, np.diag([1.0, 1.0, -1e-10]), 1.5)
 
 
 def test_no_fixed_point():

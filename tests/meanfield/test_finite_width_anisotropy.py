@@ -151,7 +151,7 @@ def test_the_result():
         ({"symmetry": "O(1)"}, "whose capsules can stay anisotropic; got"),
         ({"gram": np.eye(2)}, r"gram must have shape \(3, 3\), got \(2, 2\)"),
         ({"gram": GRAM + np.triu(GRAM, 1)}, "gram must be symmetric"),
-        ({"gram": np.diag([1.0, 1.0, -0.1])}, "gram must be positive semi-definite, .* -0.1"),
+        ({"gram": np.diag([1.0, 1.0, -0.1])}, "gram must have a diagonal >= 0, got -0.1"),
         ({"gram": np.zeros((3, 3))}, "gram must not be zero"),
         ({"gram": np.full((3, 3), np.nan)}, "gram must be finite"),
         ({"activation": own_tanh}, "activation must be one of the named ones"),

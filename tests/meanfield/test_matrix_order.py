@@ -348,6 +348,17 @@ def test_two_saturated_inputs_of_five_features_sampled():
     assert np.linalg.eigvalsh(new.transpose(0, 2, 1, 3).reshape(6, 6))[0] > -1e-14
 
 
+@pytest.mark.parametrize("name", ["tanh", "erf"])
+def test_the_image_of_anisotropic_inputs_is_taken_as_the_next_layers_input(name):
+    """Components of a capsule span ten decades, so that rounding of the large ones exceeds the small ones' overlaps."""
+    rng = np.random.default_rng(12)
+    for _ in range(10):
+        gram = from_features(*rng.normal(size=(2, 3, 3)) * 10.0 ** rng.uniform(-10, 0, (3, 1)))
+        for _ in range(2):
+            gram = matrix_gram_map(gram, 5.0, "O(3)", name)
+        assert np.all(np.isfinite(gram))
+
+
 @pytest.mark.parametrize("name", ["tanh", "saturated"])
 def test_inputs_of_very_different_size(name):
     """Isotropic blocks: the correlation map at unequal norms, Eq. (12) with footnote 4."""
