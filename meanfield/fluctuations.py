@@ -75,7 +75,7 @@ def layer_noise(activation: Activation, dimension: int, s: np.ndarray, refine: i
             bend = (half - t) * ratio * over_r(activation.deficit(r), r) * t
         else:  # integrated by parts once more, as in `relaxation`: no f'
             bend = ((t - half) ** 2 - 2.0 * t + half) * ratio**2 * t
-        return [bend, (ratio**2 * t - mean) ** 2]
+        return [bend, (ratio**2 * t / mean - 1.0) ** 2]  # over the mean, whose square underflows at large s
 
     curvature, spread = averages(activation, dimension, s, integrands, refine, rows=power)
     return LayerNoise(
@@ -83,7 +83,7 @@ def layer_noise(activation: Activation, dimension: int, s: np.ndarray, refine: i
         chi=m.chi,
         one_minus_chi=m.one_minus_chi,
         curvature=curvature / power,
-        noise=spread / power**2,
+        noise=spread,
         one_minus_chi_gram=2.0 / (dimension + 2.0) * m.one_minus_chi,
     )
 
@@ -152,7 +152,8 @@ def fluctuations(width, sigma_w, symmetry: str | Symmetry = "U(1)", activation="
         O(k), k >= 2, `anisotropy` (E tr T^2). `wide` says whether N (1 - chi_c) > 4 and, for O(k), N > k^2; where it is
         False the expansion is no good, and E c may come out negative. Where c* = 0 networks die: `var_c` and
         `mean_shift` are 0, and `anisotropy` is NaN, as there is nothing left that has one. All are NaN without a fixed
-        point. A user's activation adds `error_estimate`.
+        point. Large sigma_w leave little of var_c: below 1e-31/N it is rounding (tanh: from sigma_w = 1e15 on for U(1),
+        1e7 for O(4)). A user's activation adds `error_estimate`.
 
     Raises
     ------

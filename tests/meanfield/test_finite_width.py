@@ -82,6 +82,16 @@ def test_next_to_the_transition(sigma_w):
     assert found.mean_shift == pytest.approx(s * -2 * (variance / 2 + anisotropy / 15), rel=1e-8)
 
 
+def test_large_sigma_w():
+    """U(1) and tanh: Var c = int 2 r sech(r)^4 dr/(N sigma_w^2), as long as that is above rounding."""
+    sigma_w = np.array([1e3, 1e6, 1e9, 1e100, 1e150])
+    found = fluctuations(16, sigma_w)
+    expected = (4.0 * np.log(2.0) - 1.0) / (3.0 * 16.0 * sigma_w**2)
+    np.testing.assert_allclose(found.var_c[:3], expected[:3], rtol=1e-5)
+    assert np.all((found.var_c >= 0.0) & (found.var_c < 1e-31 / 16 + 2.0 * expected))
+    assert np.all(np.abs(found.mean_shift[3:]) < 1e-31)
+
+
 def test_a_users_function_needs_no_derivative():
     """min(r, 1), D = 1: F and its derivatives by mpmath from incomplete Gamma functions, <f^4> likewise."""
 
