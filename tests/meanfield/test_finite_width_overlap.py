@@ -257,6 +257,25 @@ def test_no_nan_where_numbers_end(symmetry):
     assert np.isfinite(deep.var_magnitude).all()
 
 
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(3)"])
+def test_wide_networks_scatter_by_less_than_a_tenth(symmetry):
+    """Along the frame of C_12, and across it, where noise lengthens |C_12| by half its variance."""
+    found = overlap_fluctuations(60, [9.0, 64.0, 1e12], 1.5, c=0.5, delta=0.4, symmetry=symmetry)
+    along = found.var_magnitude / found.delta**2
+    across = 2.0 * (found.magnitude_shift - found.delta_shift) / found.delta
+    expected = (along < 0.1) & (across < 0.1) & ((found.width > 9.0) | (symmetry != "O(3)"))
+    np.testing.assert_array_equal(found.wide, expected)
+    assert found.wide.sel(width=1e12).all()
+    assert 0 < found.wide.sel(width=64.0).sum() < 61
+
+
+def test_no_network_is_wide_where_rho_underflows():
+    deep = overlap_fluctuations(4000, 1e12, 5.0, c=0.5, delta=0.1)
+    assert deep.rho[-1] < 1e-320
+    assert not deep.wide[-1]
+    assert deep.wide[0]  # known exactly
+
+
 def test_saturated_networks_have_one_c():
     found = overlap_fluctuations(5, 10, 1.0, c=1.0, delta=0.5, activation="saturated")
     for name in ("var_c", "mean_shift", "cov_c", "cov_c_magnitude"):
