@@ -207,8 +207,8 @@ def check_gram(name: str, gram: np.ndarray, rounding: float = 1e-12, components:
             ) from None
 
 
-def pair_of(c) -> tuple:
-    """(c_1, c_2) of two inputs, from a tuple of two or from what both share.
+def pair_of(c, name: str = "c") -> tuple:
+    """(c_1, c_2) of two inputs, from a tuple of two or from what both share; `name` is the argument's.
 
     Raises
     ------
@@ -218,7 +218,9 @@ def pair_of(c) -> tuple:
     if not isinstance(c, tuple):
         return c, c
     if len(c) != 2:
-        raise ValueError(f"c must be an array for both inputs or a tuple (c_1, c_2), got a tuple of {len(c)}")
+        raise ValueError(
+            f"{name} must be an array for both inputs or a tuple ({name}_1, {name}_2), got a tuple of {len(c)}"
+        )
     return c
 
 

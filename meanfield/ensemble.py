@@ -116,7 +116,7 @@ class Ensemble:
         """See :func:`meanfield.depth_scales`."""
         return depth_scales(self.sigma_w, self.symmetry, self.activation)
 
-    def trajectory(self, depth: int, c=1.0, delta=None, phi=0.0, one_minus_rho=None) -> xr.Dataset:
+    def trajectory(self, depth: int, c=None, delta=None, phi=0.0, one_minus_rho=None, *, d=None) -> xr.Dataset:
         """See :func:`meanfield.trajectory`."""
         return trajectory(
             depth,
@@ -127,6 +127,7 @@ class Ensemble:
             one_minus_rho,
             self.symmetry,
             self.activation,
+            d=d,
             sigma_b=self.sigma_b,
             asymmetry=self.asymmetry,
         )
@@ -141,9 +142,9 @@ class Ensemble:
         return overlap_series(c, self.sigma_w, self.symmetry, self.activation, terms=terms)
 
     @_exact
-    def jacobian_trajectory(self, depth: int, d_0=1.0) -> xr.Dataset:
+    def jacobian_trajectory(self, depth: int, d=1.0) -> xr.Dataset:
         """See :func:`meanfield.jacobian_trajectory`."""
-        return jacobian_trajectory(depth, self.sigma_w, d_0, self.symmetry, self.activation)
+        return jacobian_trajectory(depth, self.sigma_w, d, self.symmetry, self.activation)
 
     @_exact
     def fluctuations(self, width) -> xr.Dataset:

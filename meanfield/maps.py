@@ -131,8 +131,10 @@ def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activa
     return (sigma_w * np.sqrt(c_1) * (sigma_w * np.sqrt(c_2)) * value.reshape(delta.shape))[()]
 
 
-def overlap_of(delta: np.ndarray, c_1: np.ndarray, c_2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def overlap_of(delta: np.ndarray, c_1: np.ndarray, c_2: np.ndarray, name: str = "c") -> tuple[np.ndarray, np.ndarray]:
     """rho = delta/sqrt(c_1 c_2) and 1 - |rho|, the latter to full relative accuracy; both 0 and 1 where c vanishes.
+
+    `name` is what c is called in an error message.
 
     Raises
     ------
@@ -145,8 +147,8 @@ def overlap_of(delta: np.ndarray, c_1: np.ndarray, c_2: np.ndarray) -> tuple[np.
     bad = size > norm * (1.0 + 4.0 * _EPS)
     if bad.any():
         raise ValueError(
-            f"delta must satisfy |delta| <= sqrt(c_1 c_2), got delta = {delta[bad][0]} with "
-            f"c_1 = {c_1[bad][0]}, c_2 = {c_2[bad][0]}"
+            f"delta must satisfy |delta| <= sqrt({name}_1 {name}_2), got delta = {delta[bad][0]} with "
+            f"{name}_1 = {c_1[bad][0]}, {name}_2 = {c_2[bad][0]}"
         )
     alive = norm > 0.0
     safe = np.where(alive, norm, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -29,13 +29,14 @@ from .symmetry import Symmetry, as_symmetry
 def trajectory(
     depth: int,
     sigma_w,
-    c=1.0,
+    c=None,
     delta=None,
     phi=0.0,
     one_minus_rho=None,
     symmetry: str | Symmetry = "U(1)",
     activation="tanh",
     *,
+    d=None,
     sigma_b=0.0,
     asymmetry=0.0,
 ) -> xr.Dataset:
@@ -45,9 +46,7 @@ def trajectory(
     :func:`meanfield.fluctuation_trajectory` has it, for Delta :func:`meanfield.overlap_fluctuations`, for the phase
     :func:`meanfield.phase_diffusion`.
 
-    Order parameters are those behind the activation. Behind a random input layer, as `simulate` has one, capsules are
-    Gaussian with E |z|^2 = d and a covariance Delta_z of two inputs; one layer with sigma_w = 1 says what that is in c
-    and delta: ``trajectory(1, 1.0, c=d, delta=Delta_z).isel(layer=1)``.
+    Order parameters are those behind the activation. Layer 0 either has a known c, or it is random.
 
     Parameters
     ----------
@@ -55,18 +54,24 @@ def trajectory(
         Number of layers to apply.
     sigma_w : array_like, >= 0
     c : array_like > 0, or a tuple (c_1, c_2)
-        Order parameter of the inputs at layer 0, of both or of each. A list is an array, of values that both share.
+        Order parameter of the inputs at layer 0, of both or of each; 1 unless d is given. A list is an array, of values
+        that both share.
     delta : array_like, optional
-        Covariance of the two inputs at layer 0, |delta| <= sqrt(c_1 c_2). Leave out for one input.
+        Covariance of the two inputs at layer 0, |delta| <= sqrt(c_1 c_2); with d that of the Gaussian capsules, at most
+        sqrt(d_1 d_2). Leave out for one input.
     phi : array_like
         Phase of Eq. (10) in radians. U(1) conserves it, Eq. (11). A generic network transmits Re(Delta e^{i phi})
         alone: from layer 1 on its overlap is Delta cos phi, of phase 0 or pi. O(k) has no phase (its polar factor is
         the subject of :func:`meanfield.matrix_correlation_map`).
     one_minus_rho : array_like in [0, 2], optional
-        1 - delta/sqrt(c_1 c_2) instead of delta, for nearly identical inputs (1e-15 keeps all its digits). Above 1 the
-        overlap is negative; as the map is odd in it, nearly opposite inputs are best followed as their mirror image.
+        1 - delta/sqrt(c_1 c_2), or with d 1 - delta/sqrt(d_1 d_2), instead of delta, for nearly identical inputs (1e-15
+        keeps all its digits). Above 1 the overlap is negative; as the map is odd in it, nearly opposite inputs are best
+        followed as their mirror image.
     symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
     activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+    d : array_like > 0, or a tuple (d_1, d_2)
+        In place of c: layer 0 is random, as behind a random input layer, Gaussian capsules with E |z|^2 = d, on which
+        the activation acts. That is what one layer of sigma_w = 1, without what breaks the symmetry, makes of c = d.
     sigma_b, asymmetry : array_like, >= 0, and in [0, 1]
         What breaks the symmetry explicitly, see :func:`meanfield.explicit_breaking`: biases, and the part of the
         weights that ignores it. Biases turn the phase towards 0; asymmetry shrinks its tangent, so that beyond a right
@@ -93,7 +98,7 @@ def trajectory(
     ------
     ValueError
         For bad values; for phi != 0 with O(k), generic(1) or one input; for asymmetry != 0 with a symmetry that
-        conserves no angle; when both delta and one_minus_rho are given;
+        conserves no angle; when both delta and one_minus_rho are given, or c and d;
         where a dimension sigma_w does not hold the sigma_w of the networks.
 
     Examples
@@ -111,15 +116,21 @@ def trajectory(
     depth = whole_number("depth", depth, 0)
     if delta is not None and one_minus_rho is not None:
         raise ValueError("give delta or one_minus_rho, not both")
+    if c is not None and d is not None:
+        raise ValueError("give c (layer 0 is known exactly) or d (layer 0 is random), not both")
     two_inputs = delta is not None or one_minus_rho is not None
-    c_1, c_2 = pair_of(c)
-    pair = isinstance(c, tuple)
+    size, given = ("d", d) if c is None and d is not None else ("c", 1.0 if c is None else c)
+    first, second = pair_of(given, size)
+    pair = isinstance(given, tuple)
     labels, arrays = _labelled(
-        {"sigma_w": sigma_w, "c": c_1, "delta": delta, "phi": phi, "one_minus_rho": one_minus_rho}
+        {"sigma_w": sigma_w, size: first, "delta": delta, "phi": phi, "one_minus_rho": one_minus_rho}
         | {"sigma_b": sigma_b, "asymmetry": asymmetry}
-        | ({"c_2": c_2} if pair else {})
+        | ({f"{size}_2": second} if pair else {})
     )
-    start = _start(symmetry, activation, arrays, two_inputs)
+    start = _start(symmetry, activation, arrays, size, two_inputs)
+    start_error = np.zeros(start.c_1.size)
+    if size == "d":
+        start, start_error = _behind_random_layer(symmetry, activation, start, two_inputs)
     norms = _Norms.iterate(activation, symmetry.capsule_dimension, depth, start)
     shape = start.sigma_w.shape
     data = _norm_variables(norms, pair)
@@ -127,6 +138,7 @@ def trajectory(
     if two_inputs:
         overlap_data, overlap_error = _overlap_variables(symmetry, activation, depth, start, norms)
         data, error = data | overlap_data, error + overlap_error
+    error[0] += start_error
     if not activation.guaranteed:
         data["error_estimate"] = error
         warn_if_inaccurate(activation, error)
@@ -224,12 +236,14 @@ class _Start:
     asymmetry: np.ndarray
 
 
-def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs: bool) -> _Start:
+def _start(symmetry: Symmetry, activation: Activation, arrays: dict, size: str, two_inputs: bool) -> _Start:
+    """The arguments, checked; `size` is "c", or "d", which then stands in place of c."""
     sigma_w = sigma_w_array(arrays["sigma_w"], activation)
-    c_1 = real_array("c", arrays["c"], minimum=0.0, strict=True)
-    c_2 = real_array("c", arrays.get("c_2", c_1), minimum=0.0, strict=True)
+    c_1 = real_array(size, arrays[size], minimum=0.0, strict=True)
+    c_2 = real_array(size, arrays.get(f"{size}_2", c_1), minimum=0.0, strict=True)
     sigma_b = real_array("sigma_b", arrays["sigma_b"], minimum=0.0)
-    preactivation_power(sigma_w, np.maximum(c_1, c_2), sigma_b)  # must not be too large
+    if size == "c":
+        preactivation_power(sigma_w, np.maximum(c_1, c_2), sigma_b)  # must not be too large
     asymmetry = asymmetry_array(arrays["asymmetry"], symmetry)
     phi = real_array("phi", arrays["phi"])
     if not symmetry.has_phase and np.any(phi != 0.0):
@@ -246,9 +260,31 @@ def _start(symmetry: Symmetry, activation: Activation, arrays: dict, two_inputs:
         sign = np.where(given > 1.0, -1.0, 1.0)
         rho, missing = np.abs(1.0 - given), np.minimum(given, 2.0 - given)
         return _Start(sigma_w, c_1, c_2, phi, rho, missing, sign, sigma_b, asymmetry)
-    rho, missing = overlap_of(real_array("delta", arrays["delta"]), c_1, c_2)
+    rho, missing = overlap_of(real_array("delta", arrays["delta"]), c_1, c_2, size)
     sign = np.where(rho < 0, -1.0, 1.0)
     return _Start(sigma_w, c_1, c_2, phi, np.abs(rho), missing, sign, sigma_b, asymmetry)
+
+
+def _behind_random_layer(
+    symmetry: Symmetry, activation: Activation, start: _Start, two_inputs: bool
+) -> tuple[_Start, np.ndarray]:
+    """Layer 0 made of Gaussian capsules, which `start` describes: what one layer of sigma_w = 1 makes of them as c. The
+    phase stays, of a generic network too, as it is the capsules' own. Also the estimated relative error of that layer.
+    """
+    shape, none = start.c_1.shape, np.zeros(start.c_1.shape)
+    preactivation_power(1.0, np.maximum(start.c_1, start.c_2))  # must not be too large
+    layer = replace(start, sigma_w=np.ones(shape), phi=none, sigma_b=none, asymmetry=none)
+    norms = _Norms.iterate(activation, symmetry.capsule_dimension, 1, layer)
+    c_1, c_2 = (norms.c[1, which].reshape(shape) for which in (norms.first, norms.second))
+    preactivation_power(start.sigma_w, np.maximum(c_1, c_2), start.sigma_b)
+    error = np.maximum(norms.error[1, norms.first], norms.error[1, norms.second])
+    start = replace(start, c_1=c_1, c_2=c_2)
+    if not two_inputs:
+        return start, error
+    data, overlap_error = _overlap_variables(symmetry, activation, 1, layer, norms)
+    rho, missing = (data[name][1].reshape(shape) for name in ("rho", "one_minus_rho"))
+    missing = np.where(start.sign > 0.0, missing, 2.0 - missing)
+    return replace(start, rho=np.abs(rho), one_minus_rho=missing), error + overlap_error[1]
 
 
 # ---- one input ------------------------------------------------------------------------------------------------------
@@ -275,7 +311,8 @@ class _Norms:
             second = first
         sigma_w, start_c, sigma_b = distinct.T
         c, log_c, error = np.zeros((3, depth + 1, sigma_w.size))
-        c[0], log_c[0] = start_c, np.log(start_c)
+        with np.errstate(divide="ignore"):  # what a random layer makes of a small d may underflow
+            c[0], log_c[0] = start_c, np.log(start_c)
         if activation.is_saturated:  # c = 1 behind every layer
             c[1:] = 1.0
             return cls(sigma_w, sigma_b, c, log_c, error, first, second)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -42,10 +44,10 @@ def follow(
 
     `scale`, `start` and `overlap` are what `axes.sigma_w_axis`, `axes.start_axis` and `overlap_axis` make of arguments.
     """
-    known = {str(overlap.name).removesuffix("_0"): overlap}
+    names: dict[str, Any] = {"symmetry": symmetry, "activation": activation}
+    names |= {str(overlap.name).removesuffix("_0"): overlap}
     if start.name == "c_0":
-        return trajectory(depth, scale, start, symmetry=symmetry, activation=activation, **known), None
+        return trajectory(depth, scale, start, **names), None
     # with sigma_w = 1, of inputs whose Gram matrix is known
-    before = trajectory(1, 1.0, start, symmetry=symmetry, activation=activation, **known)
-    begin, missing = (before[name].isel(layer=1) for name in ("c", "one_minus_rho"))
-    return trajectory(depth, scale, begin, one_minus_rho=missing, symmetry=symmetry, activation=activation), before
+    before = trajectory(1, 1.0, start, **names)
+    return trajectory(depth, scale, d=start, **names), before

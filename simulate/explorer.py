@@ -20,10 +20,8 @@ from meanfield import (
     Ensemble,
     Symmetry,
     as_symmetry,
-    correlation_map,
     depth_scales,
     fixed_point,
-    length_map,
     trajectory,
 )
 from meanfield.checks import real_array, whole_number
@@ -67,9 +65,7 @@ class Point:
     def theory(self) -> xr.Dataset:
         """c and Delta along the layers of a wide network, behind a random input layer."""
         names: dict[str, Any] = {"symmetry": self.symmetry, "activation": self.activation}
-        # z^0 has covariance 1 and rho per capsule, which a layer of sigma_w = 1 makes of c = 1 and Delta = rho
-        c, delta = length_map(1.0, 1.0, **names), correlation_map(self.rho, 1.0, 1.0, **names)
-        return trajectory(self.depth, self.sigma_w, c=c, delta=delta, **names)
+        return trajectory(self.depth, self.sigma_w, d=1.0, delta=self.rho, **names)
 
     def sampled(self, n_networks: int = NETWORKS, seed: int = 0) -> xr.Dataset:
         """The same measured in networks of the point's width, by the collective sampler."""

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from meanfield import Ensemble, correlation_map, fixed_point, length_map, trajectory
+from meanfield import Ensemble, fixed_point, trajectory
 from meanfield.checks import real_array, whole_number
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL, points
 
@@ -129,8 +129,7 @@ def _measured(dim: str, at: xr.DataArray, **values: tuple[np.ndarray, np.ndarray
 
 def _theory(model: str, cosine: float, depth: int) -> xr.Dataset:
     """Both inputs behind a random input layer of mean |z|^2 = 1, followed through wide networks."""
-    c, delta = length_map(1.0, 1.0), correlation_map(cosine, 1.0, 1.0)
-    run = trajectory(depth, BROKEN, c=c, delta=delta, phi=ANGLE, symmetry=model)
+    run = trajectory(depth, BROKEN, d=1.0, delta=cosine, phi=ANGLE, symmetry=model)
     lines = {f"{name}_theory": (("layer",), run[name].values) for name in ("delta", "phi")}
     return xr.Dataset(lines, {"layer": run.layer})
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from meanfield import Ensemble, fixed_point, length_map, trajectory
+from meanfield import Ensemble, fixed_point, trajectory
 
 from .compare import Comparison
 from .verify import D_0, Case, Verification
@@ -71,10 +71,9 @@ def sweep(verification: Verification, ax: Axes) -> Axes:
         rows = [row for row in verification.of(case) if row.quantity in _AT_DEPTH]
         symmetry, activation, at = case.ensemble.symmetry, case.ensemble.activation, [row.sigma_w for row in rows]
         grid = np.linspace(max(min(at) - 0.1, 0.0), max(at) + 0.1, 321)
-        start = length_map(1.0, np.sqrt(D_0), symmetry, activation)  # <f^2> of the input layer's preactivations
         near = grid[grid < 1.3]
         depth = rows[0].layer
-        run = trajectory(depth, near, c=start, symmetry=symmetry, activation=activation).c[-1] if near.size else near
+        run = trajectory(depth, near, d=D_0, symmetry=symmetry, activation=activation).c[-1] if near.size else near
         for one in (ax, zoom):
             one.plot(grid, fixed_point(grid, symmetry, activation).c, color=f"C{number}", label=f"$c^*$, {symmetry}")
             one.plot(near, run, ":", color=f"C{number}", label=f"$c^{{{depth}}}$, {symmetry}")

@@ -19,7 +19,6 @@ from meanfield import (
     length_map,
     overlap_fluctuations,
     phase_diffusion,
-    trajectory,
 )
 
 from .collective import sample_collective
@@ -239,10 +238,7 @@ def compare_inexact(
     ]
     directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
     told = theory_of(broken)
-    start = trajectory(
-        1, 1.0, c=1.0, delta=float(directions[0] @ directions[1]), symmetry=symmetry, activation=told.activation
-    ).isel(layer=1)
-    theory = told.trajectory(max(INEXACT_LAYERS), c=float(start.c), delta=float(start.delta), phi=angle)
+    theory = told.trajectory(max(INEXACT_LAYERS), d=1.0, delta=float(directions[0] @ directions[1]), phi=angle)
     return [
         row
         for part in ("c", "Re C_12", "Im C_12")

@@ -346,6 +346,18 @@ def test_trajectory():
             mf.trajectory(depth, 1.5)
     with raises("give delta or one_minus_rho, not both"):
         mf.trajectory(3, 1.5, 1.0, 0.5, one_minus_rho=0.5)
+    with raises("give c (layer 0 is known exactly) or d (layer 0 is random), not both"):
+        mf.trajectory(3, 1.5, 1.0, d=1.0)
+    with raises("d must be > 0, got 0"):
+        mf.trajectory(3, 1.5, d=0.0)
+    with raises("d must be an array for both inputs or a tuple (d_1, d_2), got a tuple of 3"):
+        mf.trajectory(3, 1.5, d=(1.0, 1.0, 1.0))
+    with raises("delta must satisfy |delta| <= sqrt(d_1 d_2), got delta = 2.0 with d_1 = 1.0, d_2 = 1.0"):
+        mf.trajectory(3, 1.5, d=1.0, delta=2.0)
+    with raises("sigma_w^2 c must be at most 1e+300, got 1e+301"):
+        mf.trajectory(3, 1e-9, d=1e301, activation="linear")
+    with raises("sigma_w^2 c must be at most 1e+300, got 2.25e+300"):
+        mf.trajectory(3, 1.5, d=1e300, activation="linear")
     for missing in (-1e-9, 2.5):
         with raises(f"one_minus_rho must be {'>= 0' if missing < 0 else 'in [0, 2]'}, got {missing:g}"):
             mf.trajectory(3, 1.5, one_minus_rho=missing)
@@ -362,18 +374,19 @@ def test_trajectory():
     ("name", "arguments"),
     [
         ("sigma_w", {"sigma_w": None}),
-        ("c", {"c": None}),
+        ("d", {"d": (0.5, None)}),
         ("c", {"c": (0.5, None)}),
         ("c", {"c": (None, 0.5)}),
         ("phi", {"phi": None}),
-        ("c", {"c": None, "sigma_w": xr.DataArray([1.5, 2.0], dims="sigma_w")}),
+        ("phi", {"phi": None, "sigma_w": xr.DataArray([1.5, 2.0], dims="sigma_w")}),
     ],
 )
 def test_what_a_trajectory_cannot_do_without(name, arguments):
-    """None leaves out delta and one_minus_rho alone."""
+    """None leaves out delta and one_minus_rho, and of c and d one; without both c is 1."""
     with raises(f"{name} must be a real number or an array of real numbers, got None"):
         mf.trajectory(3, **{"sigma_w": 1.5, "delta": 0.2} | arguments)
     assert "rho" not in mf.trajectory(3, 1.5, delta=None, one_minus_rho=None)
+    assert mf.trajectory(3, 1.5, None, d=None).c[0] == 1.0
 
 
 @pytest.mark.parametrize("call", [lambda c: mf.correlation_map(0.1, c, 10.0), lambda c: mf.trajectory(1, 10.0, c, 0.1)])

@@ -48,6 +48,66 @@ def test_one_input():
     np.testing.assert_allclose(path.c, c, rtol=1e-14)
 
 
+@pytest.mark.parametrize("symmetry", ["U(1)", "generic(2)", "O(3)"])
+def test_a_random_layer_is_one_layer_of_sigma_w_1(symmetry):
+    """By the maps: at equal norms, at unequal ones with a negative overlap, and for one input."""
+    alike = trajectory(2, 1.5, d=0.8, delta=0.5, symmetry=symmetry)
+    c, delta = length_map(0.8, 1.0, symmetry), correlation_map(0.5, 0.8, 1.0, symmetry)
+    np.testing.assert_allclose([alike.c[0], alike.delta[0]], [c, delta], rtol=1e-14)
+    np.testing.assert_allclose(alike.delta[1], correlation_map(delta, c, 1.5, symmetry), rtol=1e-13)
+    unequal = trajectory(2, 1.5, d=(0.8, 2.0), delta=-0.5, symmetry=symmetry)
+    norms = c, length_map(2.0, 1.0, symmetry)
+    np.testing.assert_allclose([unequal.c_1[0], unequal.c_2[0]], norms, rtol=1e-14)
+    delta = correlation_map(-0.5, (0.8, 2.0), 1.0, symmetry)
+    np.testing.assert_allclose(unequal.delta[0], delta, rtol=1e-13)
+    np.testing.assert_allclose(unequal.delta[1], correlation_map(delta, norms, 1.5, symmetry), rtol=1e-13)
+    alone = trajectory(2, [1.2, 1.5], d=0.8, symmetry=symmetry)
+    assert alone.c.dims == ("layer", "sigma_w")
+    np.testing.assert_allclose(alone.c[0], c, rtol=1e-14)
+
+
+def test_a_random_layer_knows_nothing_of_the_networks():
+    """Biases and weights without the symmetry begin behind it, and a generic network drops the phase there, too."""
+    start = {"d": 0.8, "delta": 0.5, "phi": 1.0}
+    first = trajectory(0, 1.5, **start)
+    broken = trajectory(1, 0.7, **start, sigma_b=0.3, asymmetry=0.2)
+    generic = trajectory(1, 1.5, **start, symmetry="generic(2)")
+    for run in (broken, generic):
+        for name in ("c", "delta", "phi"):
+            assert run[name][0] == first[name][0]
+    assert first.phi[0] == 1.0
+    expected = correlation_map(first.delta.item() * np.cos(1.0), first.c.item(), 1.5)
+    assert generic.delta[1] == pytest.approx(expected, rel=1e-13)
+
+
+def test_a_random_layer_keeps_the_digits_of_both_ends():
+    """erf and O(1), the arcsine law c' = (2/pi) asin(2 d/(1 + 2 d)): its slopes at overlaps 0 and 1."""
+    rho, missing = (
+        trajectory(0, 1.5, d=0.5, symmetry="O(1)", activation="erf", **start)
+        for start in (
+            {"delta": 0.5e-200},
+            {"one_minus_rho": 1e-18},
+        )
+    )
+    c = np.arcsin(0.5) * 2.0 / np.pi
+    assert rho.c[0] == pytest.approx(c, rel=1e-14)
+    assert rho.delta[0] == pytest.approx(2.0 / np.pi * 0.5e-200, rel=1e-12)  # asin of delta/(d + 1/2)
+    slope = 2.0 / np.pi * 0.5 / np.sqrt(1.0 - 0.25)
+    assert missing.one_minus_rho[0] == pytest.approx(slope * 1e-18 / c, rel=1e-12)
+
+
+def test_a_random_layer_has_an_axis_and_an_error():
+    starts = trajectory(1, 1.5, d=[0.5, 1.0])
+    np.testing.assert_array_equal(starts.d_0, [0.5, 1.0])
+    assert starts.c.dims == ("layer", "d_0")
+    clipped = trajectory(1, 1.5, d=1.0, delta=0.5, activation=lambda r: r.clip(max=1.0))
+    assert 0.0 < clipped.error_estimate[0] < 1e-6
+    with np.errstate(divide="raise", invalid="raise"):
+        small = trajectory(2, 1.5, d=5e-324, one_minus_rho=0.5, activation=lambda r: 0.1 * np.tanh(r))
+    assert small.c[0] == 0.0
+    assert not np.isnan(small.to_dataarray()).any()
+
+
 def test_depth_zero():
     """No layer at all is the input itself."""
     assert trajectory(0, 1.5, 0.8).c.values.tolist() == [0.8]
