@@ -32,9 +32,9 @@ import xarray as xr
 
 from .activations import Activation, as_activation
 from .axes import axis, sigma_w_axis, table
-from .checks import LARGEST_S, layer_power, preactivation_power, real_array, times_square, whole_number
+from .checks import LARGEST_S, real_array, times_square, whole_number
 from .maps import warn_if_inaccurate
-from .moments import derivative_error, gain_and_jacobian, power_gain, refinement_error
+from .moments import derivative_error, gain_and_jacobian, refinement_error
 from .symmetry import Symmetry, as_symmetry
 from .trajectory import trajectory
 
@@ -52,15 +52,13 @@ LONG_NAMES = {
 }
 
 
-def jacobian_trajectory(
-    depth: int, sigma_w, d_0=1.0, symmetry: str | Symmetry = "U(1)", activation="tanh"
-) -> xr.Dataset:
+def jacobian_trajectory(depth: int, sigma_w, d=1.0, symmetry: str | Symmetry = "U(1)", activation="tanh") -> xr.Dataset:
     """The Jacobian of z^0 -> z^l along the layers of a wide network (derived at the top of this module),
 
         |J^l|_F^2/(N D) = prod_{m<l} chi_J^m,    chi_J^m = (sigma_w^2/D) <f'(r)^2 + (D-1)(f(r)/r)^2> at d^m,
         (1/N) sum_A |J^l A z^0|^2 = (D-1) d^l,    generic networks: (D-1) d^1 prod_{0<m<l} chi_J^m,
 
-    for random capsules z^0 of mean square d_0, A running over the generators of the rotations of a capsule. U(1): the
+    for random capsules z^0 of mean square d, A running over the generators of the rotations of a capsule. U(1): the
     one generator is the i of Eq. (52), and the second line is Eq. (54).
 
     Parameters
@@ -68,7 +66,7 @@ def jacobian_trajectory(
     depth : int >= 0
         Number of layers L.
     sigma_w : number or sequence, >= 0
-    d_0 : number or sequence, > 0
+    d : number or sequence, > 0
         Pre-activation order parameter of layer 0, (1/N) sum_i E|z_i^0|^2.
     symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
     activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
@@ -94,7 +92,7 @@ def jacobian_trajectory(
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     dimension, depth = symmetry.capsule_dimension, whole_number("depth", depth, 0)
-    axes = (sigma_w_axis(sigma_w, activation), axis("d_0", real_array("d_0", d_0, minimum=0.0, strict=True)))
+    axes = (sigma_w_axis(sigma_w, activation), axis("d_0", real_array("d", d, minimum=0.0, strict=True), "d"))
     labels = xr.broadcast(*axes)
     scale, start = (array.values.ravel() for array in labels)
     data = _states(depth, scale, start, symmetry, activation)
@@ -122,10 +120,7 @@ def jacobian_trajectory(
 
 def _states(depth: int, sigma_w: np.ndarray, start: np.ndarray, symmetry: Symmetry, activation: Activation) -> dict:
     """d and log d at the layers 0 to depth, (layer, points): d^{l+1} = sigma_w^2 c^l."""
-    preactivation_power(np.ones(start.shape), start)  # must not be too large
-    s = layer_power(activation, np.ones(start.shape), start)
-    c = s * power_gain(activation, symmetry.capsule_dimension, s)
-    run = trajectory(depth, sigma_w, c, symmetry=symmetry, activation=activation)
+    run = trajectory(depth, sigma_w, d=start, symmetry=symmetry, activation=activation)
     with np.errstate(divide="ignore", over="ignore"):
         return {
             "d": np.concatenate([start[None], times_square(sigma_w, run.c.values[:-1])]),
