@@ -21,6 +21,7 @@ from .fixed_points import FixedPoint
 from .overlap_depth import overlap_depth_scale
 from .phase_diagram import phase_diagram
 from .phase_diffusion import readable_depth
+from .symmetry import as_symmetry
 
 
 @dataclass
@@ -35,23 +36,25 @@ class Solve:
     """tanh, erf, algebraic, saturated or linear."""
     width: int | None = None
     """Capsules in a layer: then also what order 1/N says of so narrow a network."""
-    rho: float = 0.9
-    """Overlap Delta/c* of two inputs, whose phase a network of that width keeps for so many layers."""
+    rho: float | None = None
+    """With --width: overlap Delta/c* of two inputs, whose phase, or angles, such a network keeps for so many layers; in
+    (0, 1), 0.9 if left out."""
     sigma_b: float = 0.0
     """Scale of biases, which break the symmetry: E |b|^2 = sigma_b^2 for a capsule."""
     asymmetry: float = 0.0
     """Share of the weights' variance that ignores the symmetry."""
 
     def run(self) -> None:
+        self._check_narrow()
         if self.sigma_b or self.asymmetry:
             self._print_broken(Ensemble(self.symmetry, self.activation, self.sigma_w, self.sigma_b, self.asymmetry))
             return
-        if self.width is not None:
-            whole_number("width", self.width, 1)  # before anything is printed
         scales = depth_scales(self.sigma_w, self.symmetry, self.activation)
         point = scales.fixed_point
+        narrow = [] if self.width is None else self._finite_width(point, self.width)  # may fail, before a line is out
         at = shortest(self.sigma_w)
-        print(f"{point.symmetry}, {point.activation.name}, sigma_w = {at}: symmetry {point.phase}")
+        print(f"{point.symmetry}, {point.activation.name}, sigma_w = {at}: {_phase(point)}")
+        goldstone = ", Goldstone-like" if point.symmetry.conserves_angles else ""
         rows = [
             ("c*", point.c, "order parameter, Eq. (6), (8)"),
             ("d*", scales.d_star, "pre-activation order parameter, Eq. (50)"),
@@ -61,17 +64,31 @@ class Solve:
             ("xi_delta", scales.xi_delta, "its depth scale, layers"),
             ("chi_jacobian", scales.chi_jacobian, "mean squared singular value of a layer's Jacobian"),
             ("  amplitude", scales.amplitude, "  its part along the capsules' radii"),
-            ("  angular", scales.angular, "  its part at right angles, Goldstone-like"),
+            ("  angular", scales.angular, f"  its part at right angles{goldstone}"),
             ("chi_gram", scales.chi_gram, "anisotropy of one input's Gram matrix shrinks by this factor"),
         ]
         _print_rows(rows)
         print(f"  residual F(c*)/c* - 1 = {float(point.residual):.1e}, {point.status}")
-        if self.width is not None:
-            self._print_finite_width(point, self.width)
+        for line in narrow:
+            print(line)
+
+    def _check_narrow(self) -> None:
+        """Before anything is computed or printed."""
+        if self.width is None:
+            if self.rho is not None:
+                raise ValueError(f"rho must be left out without --width, got {self.rho:g}")
+            return
+        if self.sigma_b or self.asymmetry:
+            raise ValueError(f"width must be left out where the symmetry is not exact, got {self.width}")
+        whole_number("width", self.width, 1)
+        if self.rho is None:
+            return
+        if not as_symmetry(self.symmetry).conserves_angles:
+            raise ValueError(f"rho must be left out for {self.symmetry}, which conserves no angle, got {self.rho:g}")
+        if not 0.0 < self.rho < 1.0:
+            raise ValueError(f"rho must be in (0, 1), got {self.rho:g}")
 
     def _print_broken(self, ensemble: Ensemble) -> None:
-        if self.width is not None:
-            raise ValueError(f"width must be left out where the symmetry is not exact, got {self.width}")
         found = ensemble.explicit_breaking()
         region = "ordered" if found.ordered else "chaotic"
         print(f"{ensemble!r}: {found.status.item()}, {region}")
@@ -89,19 +106,32 @@ class Solve:
         }
         _print_rows([(name, found[name].item(), meaning) for name, meaning in meanings.items()])
 
-    def _print_finite_width(self, point: FixedPoint, width: int) -> None:
+    def _finite_width(self, point: FixedPoint, width: int) -> list[str]:
         transition = finite_width_transition(width, self.symmetry, self.activation)
-        print(f"  with {width} capsules in a layer the transition is at sigma_w = {transition:.6g}")
+        lines = [f"  with {width} capsules in a layer the transition is at sigma_w = {transition:.6g}"]
         if point.phase != "broken":
-            return
+            return lines
         mean = overlap_depth_scale(width, self.sigma_w, self.symmetry, self.activation)
         if mean.wide:
-            print(f"  the mean of Delta has a depth scale longer by {float(mean.xi_shift):.4g} layers")
+            lines.append(f"  the mean of Delta has a depth scale longer by {float(mean.xi_shift):.4g} layers")
         if point.symmetry.conserves_angles:
-            read = readable_depth(width, self.sigma_w, self.rho, self.symmetry, self.activation)
+            rho = 0.9 if self.rho is None else self.rho
+            read = readable_depth(width, self.sigma_w, rho, self.symmetry, self.activation)
             wide = "" if read.wide else " (an order of magnitude: too narrow for order 1/N)"
-            rho = shortest(self.rho)
-            print(f"  and two inputs with Delta/c* = {rho} keep their phase for {float(read.depth):.4g} layers{wide}")
+            angles = "angle" if point.symmetry.capsule_dimension == 2 else "angles"
+            kept = "phase" if point.symmetry.has_phase else angles
+            told = f"two inputs with Delta/c* = {shortest(rho)} keep their {kept}"
+            lines.append(f"  and {told} for {float(read.depth):.4g} layers{wide}")
+        return lines
+
+
+def _phase(point: FixedPoint) -> str:
+    """The phase, in words that fit what symmetry there is."""
+    phase = str(point.phase)
+    if point.symmetry.conserves_angles:
+        return f"symmetry {phase}"
+    ordered = "ordered: c* > 0 (no continuous symmetry to break)"
+    return {"broken": ordered, "unbroken": "disordered: c* = 0"}.get(phase, phase)
 
 
 def _print_rows(rows: Iterable[tuple[str, float | np.ndarray, str]]) -> None:

@@ -49,6 +49,26 @@ def test_solve_says_which_sigma_w_it_solved(call, sigma_w, head):
     assert printed.out.splitlines()[0] == head
 
 
+@pytest.mark.parametrize("symmetry", ["generic(2)", "O(1)"])
+def test_solve_names_no_symmetry_that_is_not_there(call, symmetry):
+    """No phase that would be broken, no Goldstone modes; where angles are conserved, both."""
+    ordered, disordered, critical = (call("solve", symmetry, sigma_w)[1].out for sigma_w in (1.5, 0.5, 1))
+    assert (
+        ordered.splitlines()[0] == f"{symmetry}, tanh, sigma_w = 1.5: ordered: c* > 0 (no continuous symmetry to break)"
+    )
+    assert disordered.splitlines()[0] == f"{symmetry}, tanh, sigma_w = 0.5: disordered: c* = 0"
+    assert critical.splitlines()[0] == f"{symmetry}, tanh, sigma_w = 1: critical"
+    assert "Goldstone" not in ordered
+    assert "Goldstone" in call("solve", "O(2)", 1.5)[1].out
+
+
+@pytest.mark.parametrize(("symmetry", "kept"), [("U(1)", "phase"), ("O(2)", "angle"), ("O(3)", "angles")])
+def test_solve_names_what_is_kept(call, symmetry, kept):
+    told = call("solve", symmetry, 1.5, "--width", 256, "--rho", 0.7)[1].out.splitlines()[-1]
+    assert told.startswith(f"  and two inputs with Delta/c* = 0.7 keep their {kept} for ")
+    assert float(told.split()[-2]) == pytest.approx(float(readable_depth(256, 1.5, 0.7, symmetry).depth), rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "lines"),
     [
@@ -106,6 +126,19 @@ def test_diagram(call, tmp_path):
             ["solve", "--sigma-b", "0.1", "--width", "9"],
             "width must be left out where the symmetry is not exact, got 9",
         ),
+        (["solve", "--rho", "0.5"], "rho must be left out without --width, got 0.5"),
+        (["solve", "--rho", "0.5", "--sigma-b", "0.1"], "rho must be left out without --width, got 0.5"),
+        (["solve", "--width", "4", "--rho", "2"], "rho must be in (0, 1), got 2"),
+        (["solve", "O(3)", "0.8", "--width", "4", "--rho", "0"], "rho must be in (0, 1), got 0"),
+        (["solve", "--width", "0"], "width must be an integer >= 1, got 0"),
+        (
+            ["solve", "generic(2)", "--width", "4", "--rho", "0.5"],
+            "rho must be left out for generic(2), which conserves",
+        ),
+        (
+            ["solve", "U(1)", "1.00000001", "--width", "4"],
+            "sigma_w must be in the broken phase, with xi_delta <= 10000",
+        ),
         (["solve", "U(1)", "--asymmetry", "2"], "asymmetry must be in [0, 1], got 2"),
         (["solve", "SU(2)"], "symmetry must be 'U(1)', 'O(k)' or 'generic(k)'"),
         (["solve", "U(1)", "-1"], "sigma_w must be >= 0, got -1"),
@@ -132,6 +165,7 @@ def test_bad_arguments_are_exit_code_2_and_nothing_is_computed(call, monkeypatch
     assert code == 2
     assert printed.err.startswith(f"error: {message}")
     assert printed.err.count("\n") == 1
+    assert not printed.out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken.nc"]
 
 
