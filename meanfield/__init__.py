@@ -24,10 +24,11 @@ where the transition of a narrow network is               :func:`finite_width_tr
 why Delta has no other fixed point                        :func:`overlap_series`
 what biases or an inexact symmetry do to all of this      :func:`explicit_breaking`
 all of these for one symmetry, activation and sigma_w     :class:`Ensemble`
+what waves the complex field of Appendix A has            `meanfield.field`, `field_modes`, `field_plots`
 ========================================================  =====================================================
 
-`meanfield.precise` (any number of digits), `meanfield.certified` (proven error bounds; needs python-flint),
-`meanfield.symbolic` (sympy) and `meanfield.plots` are loaded on first use. Nothing here imports torch.
+These three, `meanfield.precise` (any number of digits), `meanfield.certified` (proven error bounds; needs
+python-flint), `meanfield.symbolic` (sympy) and `meanfield.plots` are loaded on first use. Nothing here imports torch.
 """
 
 from importlib import import_module
@@ -52,7 +53,7 @@ from .phase_diffusion import phase_diffusion, readable_depth
 from .symmetry import Symmetry, as_symmetry
 from .trajectory import trajectory
 
-_LOADED_ON_USE = ("certified", "plots", "precise", "symbolic")
+_LOADED_ON_USE = ("certified", "field", "field_modes", "field_plots", "plots", "precise", "symbolic")
 
 __all__ = [
     "NAMED_ACTIVATIONS",

@@ -34,12 +34,15 @@ def test_parts_are_loaded_on_use():
 import sys, meanfield
 assert "meanfield.precise" not in sys.modules
 print(meanfield.precise.__name__, "mpmath" in sys.modules)
+print(*(part.__name__ for part in (meanfield.field, meanfield.field_modes, meanfield.field_plots)))
 """
-    assert run(code) == "meanfield.precise True"
+    parts = "meanfield.field meanfield.field_modes meanfield.field_plots"
+    assert run(code) == f"meanfield.precise True\n{parts}"
 
 
 def test_names():
-    assert {"certified", "plots", "precise", "symbolic", *meanfield.__all__} == set(dir(meanfield))
+    parts = {"certified", "field", "field_modes", "field_plots", "plots", "precise", "symbolic"}
+    assert parts | set(meanfield.__all__) == set(dir(meanfield))
     for name in meanfield.__all__:
         assert getattr(meanfield, name) is not None
     with pytest.raises(AttributeError, match="module 'meanfield' has no attribute 'nonsense'"):
