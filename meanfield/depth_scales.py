@@ -90,11 +90,18 @@ class DepthScales:
         point = self.fixed_point
         head = f"DepthScales({point.symmetry}, {point.activation.name}"
         if self.sigma_w.ndim:
-            return f"{head}, {self.sigma_w.size} sigma_w, {int(point.converged.sum())} converged)"
+            ranges = f"c*={_range(self.c_star)}, xi_delta={_range(self.xi_delta)}"
+            return f"{head}, {self.sigma_w.size} sigma_w, {int(point.converged.sum())} converged: {ranges})"
         return (
             f"{head}, sigma_w={shortest(float(self.sigma_w))}: c*={point.c:.6g}, xi_c={self.xi_c:.6g}, "
             f"xi_delta={self.xi_delta:.6g}, chi_jacobian={self.chi_jacobian:.6g})"
         )
+
+
+def _range(values: np.ndarray) -> str:
+    """From the least to the largest of those that are known."""
+    known = values[~np.isnan(values)]
+    return f"{known.min():.6g} to {known.max():.6g}" if known.size else "unknown"
 
 
 def depth_scales(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -> DepthScales:

@@ -412,5 +412,9 @@ def test_shapes_and_repr():
     assert np.shape(single.xi_delta) == np.shape(single.chi_c) == ()
     assert many.xi_delta.shape == many.chi_gram.shape == many.chi_jacobian.shape == (1, 3)
     assert repr(single).startswith("DepthScales(U(1), tanh, sigma_w=1.5: c*=0.483232, xi_c=1.36173, xi_delta=22.4649")
-    assert repr(many) == "DepthScales(O(3), tanh, 3 sigma_w, 3 converged)"
+    assert repr(many).startswith("DepthScales(O(3), tanh, 3 sigma_w, 3 converged: c*=")
+    # below the transition xi = -1/log(sigma_w^2), and at it infinite; f = 1 has c* = 1
+    low = depth_scales([0.5, 0.7, 1.0])
+    assert repr(low) == "DepthScales(U(1), tanh, 3 sigma_w, 3 converged: c*=0 to 0, xi_delta=0.721348 to inf)"
+    assert "c*=1 to 1, xi_delta=" in repr(depth_scales([1.0, 2.0], "O(3)", "saturated"))
     assert many.fixed_point.converged.all()
