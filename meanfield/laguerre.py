@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from .activations import Activation
+from .chunks import chunks
 from .quadrature import density, in_x, panels
 
 TERMS = 256
@@ -149,6 +150,6 @@ def power_expansions(
 
 
 def _in_chunks(of_some: Callable, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    parts = [of_some(s[i : i + _CHUNK]) for i in range(0, max(s.size, 1), _CHUNK)]
+    parts = [of_some(s[part]) for part in chunks(max(s.size, 1), 1, _CHUNK)]  # at least one, to have shapes
     first, second, third = (np.concatenate(column) for column in zip(*parts, strict=True))
     return first, second, third

@@ -34,6 +34,7 @@ from .checks import (
     sigma_w_number,
     times_square,
 )
+from .chunks import chunks
 from .maps import length_map
 from .symmetry import Symmetry, as_symmetry
 
@@ -235,10 +236,8 @@ def _block_map(activation: Activation, k: int, own: np.ndarray, other: np.ndarra
     x, density = _nodes(activation, k, scale)
     y, other_density = _nodes(activation, k, other_scale)
     total = np.zeros((k, k))
-    step = max(1, _CHUNK // (k * max(2 * k, y.size)))
-    for i in range(0, x.size, step):
-        some = x[i : i + step], density[i : i + step]
-        total += _sum_of_nodes(some, (y, other_density), root, slope, noise)
+    for part in chunks(x.size, k * max(2 * k, y.size), _CHUNK):
+        total += _sum_of_nodes((x[part], density[part]), (y, other_density), root, slope, noise)
     return size * axes @ frame @ total.T @ other_axes.T
 
 

@@ -28,6 +28,7 @@ import numpy as np
 
 from . import laguerre
 from .activations import Activation
+from .chunks import chunks
 from .mixture import MixtureState, mixture_state
 from .moments import power_gain
 from .overlap_response import pairs, relative_change
@@ -109,9 +110,7 @@ def _power_overlap(activation: Activation, dimension: int, s: np.ndarray, one_mi
     t = x * x
     surplus = 1.0 / power_gain(activation, dimension, s)
     out = np.empty(s.size)
-    size = max(1, _CHUNK // (x.size * state.log_beta.shape[1]))
-    for i in range(0, s.size, size):
-        part = slice(i, i + size)
+    for part in chunks(s.size, x.size * state.log_beta.shape[1], _CHUNK):
         missing = one_minus_rho[part][:, None]
         density = state.density_of(part)
         alpha, beta = -np.expm1(state.log_beta[part]), np.exp(state.log_beta[part])

@@ -44,6 +44,7 @@ import numpy as np
 
 from . import laguerre
 from .activations import Activation
+from .chunks import chunks
 from .mixture import MixtureState, mixture_state
 from .moments import gain_and_jacobian, power_gain
 from .nearby import nearby_gap, nearby_slope
@@ -148,9 +149,7 @@ class Pairs(NamedTuple):
 
 def pairs(state: MixtureState, one_minus_rho: np.ndarray) -> Iterator[Pairs]:
     """All pairs of components, some states at a time; flat arrays of the same states."""
-    size = max(1, _CHUNK // state.log_beta.shape[1] ** 2)
-    for i in range(0, one_minus_rho.size, size):
-        part = slice(i, i + size)
+    for part in chunks(one_minus_rho.size, state.log_beta.shape[1] ** 2, _CHUNK):
         log_beta, missing = state.log_beta[part], one_minus_rho[part][:, None, None]
         density = state.density_of(part)
         y, alpha, beta = np.expm1(-log_beta), -np.expm1(log_beta), np.exp(log_beta)

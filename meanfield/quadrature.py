@@ -21,6 +21,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from .chunks import chunks
+
 # Below the smallest scale of the integrand the nodes thin out double-exponentially: log x = tau - exp(-(tau - bend)).
 _BEND = 1.5  # how far (in log x) below that scale the bending starts
 _REACH = 3.7  # exp(exp(-3.7)) is 1e-17: where the rule can stop
@@ -176,6 +178,5 @@ def _portions(a: np.ndarray, dimension: int, refine: int, breaks: Sequence[float
     for bucket in np.unique(own) if a.size else [shared]:
         rows = np.flatnonzero(own == bucket)
         nodes = _rule(dimension, int(bucket), refine, np.ones((1, 1)), breaks)[0].size
-        size = max(1, _CHUNK // nodes)
-        for first in range(0, max(rows.size, 1), size):
-            yield rows[first : first + size], int(bucket)
+        for part in chunks(max(rows.size, 1), nodes, _CHUNK):  # without rows one of none, whose averages have a shape
+            yield rows[part], int(bucket)
