@@ -11,8 +11,9 @@ import math
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, Executor
+from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
@@ -86,15 +87,17 @@ def run_blocks(
     count = math.ceil(n_networks / BLOCK)
     firsts = range(0, count, at_once)
     tasks = (range(first, min(first + at_once, count)) for first in firsts)  # one by one: there may be any number
-    results = map(compute, tasks) if executor is None else _elsewhere(compute, tasks, executor)
+    results = (compute(task) for task in tasks) if executor is None else _elsewhere(compute, tasks, executor)
     taken = 0
     try:
-        for first, result in zip(firsts, results, strict=True):
-            take(result)
-            finished = min((first + at_once) * BLOCK, n_networks) - taken
-            taken += finished
-            if progress is not None:
-                progress(finished)
+        # an error's traceback keeps the generator, which would cancel nothing before the executor has computed it all
+        with closing(results):
+            for first, result in zip(firsts, results, strict=True):
+                take(result)
+                finished = min((first + at_once) * BLOCK, n_networks) - taken
+                taken += finished
+                if progress is not None:
+                    progress(finished)
     except BaseException as reason:
         if not taken or not _stops(reason):
             raise
@@ -114,7 +117,7 @@ def _stops(reason: BaseException) -> bool:
     return isinstance(reason, (KeyboardInterrupt, BrokenExecutor, *dead)) or lacks_memory(reason)
 
 
-def _elsewhere(compute: Callable[[range], T], tasks: Iterator[range], executor: Executor) -> Iterator[T]:
+def _elsewhere(compute: Callable[[range], T], tasks: Iterator[range], executor: Executor) -> Generator[T, None, None]:
     """Results in order; tasks that are not wanted any more are cancelled."""
     futures = deque(executor.submit(compute, task) for task in islice(tasks, IN_FLIGHT))
     try:

@@ -102,6 +102,34 @@ def test_what_is_not_wanted_any_more_is_not_computed():
     assert computed in ([0], [0, 1])
 
 
+@pytest.mark.parametrize("of", ["take", "progress"])
+def test_after_an_error_nothing_more_is_computed(of):
+    """One worker, held at the third task until the run has failed at the second result."""
+    failed, computed, seen = threading.Event(), [], []
+
+    def compute(blocks):
+        computed.extend(blocks)
+        assert blocks[0] < 2 or failed.wait(60.0)
+        return list(blocks)
+
+    def fail(_):
+        seen.append(1)
+        if len(seen) == 2:
+            raise ZeroDivisionError
+
+    def run():
+        calls = {"take": lambda _: None, "progress": None} | {of: fail}
+        with ThreadPoolExecutor(1) as executor:
+            try:
+                run_blocks(compute, 100 * BLOCK, executor=executor, **calls)
+            finally:
+                failed.set()
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+    assert computed in ([0, 1], [0, 1, 2])
+
+
 def test_what_is_finished_before_memory_runs_out_is_kept():
     with pytest.warns(PartialResultWarning, match=f"{2 * BLOCK} of 100 networks were finished.*MemoryError: no room"):
         got, taken = gather(fails_at_two, 100)
