@@ -1,17 +1,17 @@
-"""Warnings that point at the line that called this package: Python shows a text only once for each line."""
+"""Warnings that point at the line that called these packages: Python shows a text only once for each line."""
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 
-_HERE = os.path.dirname(__file__) + os.sep
+# by the modules' names, as what dataclasses write has no file; a context manager's caller is behind contextlib
+_PACKAGES = frozenset({"meanfield", "simulate", "training", "contextlib"})
 
 
 def warn(text: str, category: type[Warning]) -> None:
-    """A warning of the first caller outside this package."""
+    """A warning of the first caller outside meanfield, simulate and training."""
     level, frame = 1, sys._getframe()
-    while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
+    while frame.f_globals.get("__name__", "").partition(".")[0] in _PACKAGES and frame.f_back is not None:
         level, frame = level + 1, frame.f_back
     warnings.warn(text, category, stacklevel=level)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import sys
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, Executor
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 
 from meanfield.checks import whole_number
+from meanfield.warn import warn
 
 from .devices import lacks_memory
 from .provenance import provenance
@@ -102,10 +102,9 @@ def run_blocks(
         if not taken or not _stops(reason):
             raise
         told = f"{type(reason).__name__}: {reason}" if str(reason) else type(reason).__name__
-        warnings.warn(
+        warn(
             f"{taken} of {n_networks} networks were finished and are kept; the run was stopped by {told}",
             PartialResultWarning,
-            stacklevel=3,
         )
     return taken
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from meanfield.files import atomic_path
+from meanfield.warn import warn
 from simulate.provenance import provenance
 
 from .progress import BOARD
@@ -51,10 +51,10 @@ class Work:
     def _compare(self) -> None:
         """Other code may train in another way, and the result would be of both."""
         if self._before["commits"] and self._before["commits"][-1] != self._commit:
-            warnings.warn(
+            warn(
                 f"{self.folder} was left by commit {self._before['commits'][-1]} and goes on with {self._commit}: if "
                 "what trains has changed in between, delete the folder to start anew (the result names both)",
-                stacklevel=2,
+                UserWarning,
             )
 
     @property

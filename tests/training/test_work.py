@@ -62,8 +62,9 @@ def test_seconds_and_commits_of_all_calls(tmp_path, monkeypatch):
         told = (
             pytest.warns(UserWarning, match="left by commit a and goes on with b") if commit == "b" else nullcontext()
         )
-        with told, pytest.raises(KeyboardInterrupt):
+        with told as record, pytest.raises(KeyboardInterrupt):
             stopped(tmp_path)
+    assert {warning.filename for warning in record} == {__file__}
     with claimed(tmp_path) as own:
         assert 0.6 <= own.calls["seconds"] < 60.0
         assert own.calls["commits"] == ["a", "b"]
