@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Literal
@@ -10,7 +11,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from meanfield import Ensemble, fixed_point
+from meanfield import ConvergenceWarning, Ensemble, fixed_point
 from meanfield.checks import real_array
 from meanfield.plots import points
 
@@ -73,10 +74,10 @@ def figure2(
     last = sampled[["c", "c_se"]].isel(layer=-1, input=0)
     at, label = sampled.sigma_w.values, {"long_name": "fixed point $c^*$ of Eq. (8)"}
     line = np.linspace(at.min(), at.max(), LINE_POINTS)
-    theory = {
-        name: (dimension, fixed_point(points, symmetry, activation).c, label)
-        for name, dimension, points in (("c_star", "sigma_w", at), ("c_star_line", "sigma_w_line", line))
-    }
+    theory = {"c_star": ("sigma_w", fixed_point(at, symmetry, activation).c, label)}
+    with warnings.catch_warnings():  # of what has no fixed point at the caller's own sigma_w, the line before tells
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        theory["c_star_line"] = ("sigma_w_line", fixed_point(line, symmetry, activation).c, label)
     return last.assign(theory).assign_coords(sigma_w_line=line).assign_attrs(depth=depth)
 
 

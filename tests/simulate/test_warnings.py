@@ -1,8 +1,10 @@
 """Warnings point at the caller's own line, whichever function was called and however deep in it the warning arises."""
 
+import warnings
+
 import pytest
 
-from meanfield import Ensemble
+from meanfield import ConvergenceWarning, Ensemble
 from simulate import ensemble_statistics, sample_collective, sample_jacobians, sample_networks
 from simulate.blocks import PartialResultWarning
 from simulate.figure2 import figure2
@@ -30,3 +32,13 @@ def test_a_run_that_was_stopped_warns_where_it_was_called(function):
     with pytest.warns(PartialResultWarning) as record:
         CALLS[function](stop)
     assert {warning.filename for warning in record} == {__file__}
+
+
+def test_figure2_warns_of_the_points_it_was_given_and_not_of_its_line():
+    """Linear networks have no fixed point above the transition."""
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        figure2([[1.0]], [0.5, 1.5], activation="linear", **SIZES)
+    assert [(str(one.message), one.category, one.filename) for one in record] == [
+        ("1 of 2 sigma_w have no result: see status", ConvergenceWarning, __file__)
+    ]
