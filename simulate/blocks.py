@@ -24,6 +24,7 @@ from meanfield.warn import warn
 
 from .devices import lacks_memory
 from .provenance import provenance
+from .setup import checked_seed
 
 BLOCK = 16  # networks with one seed
 IN_FLIGHT = 64  # tasks handed to an executor at a time, so that an ensemble of any size runs in constant memory
@@ -41,6 +42,20 @@ def generator(seed: int, block: int, device: torch.device) -> torch.Generator:
     # torch's CPU generator keeps 32 bits of a seed
     (state,) = np.random.SeedSequence(seed, spawn_key=(block,)).generate_state(1)
     return torch.Generator(device).manual_seed(int(state))
+
+
+def derived_seed(seed: int, *which: int) -> int:
+    """A seed of its own for each ensemble of a run, named by whole numbers >= 0 such as its place among the others.
+
+    seed + 1 would not do: the second ensemble of one seed would have the random numbers of the first one of the next.
+
+    Raises
+    ------
+    ValueError
+        When `seed` is no whole number from 0 to 2^64 - 1.
+    """
+    (state,) = np.random.SeedSequence(checked_seed(seed), spawn_key=which).generate_state(1, np.uint64)
+    return int(state)
 
 
 def run_blocks(

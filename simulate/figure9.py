@@ -15,8 +15,9 @@ from meanfield import Ensemble, Symmetry, as_symmetry
 from meanfield.checks import whole_number
 from meanfield.jacobian import jacobian_trajectory
 
-from .blocks import Progress
+from .blocks import Progress, derived_seed
 from .jacobians import sample_jacobians
+from .setup import checked_seed
 from .statistics import mean_and_error
 
 SIGMA_W = tuple(np.linspace(0.6, 2.6, 21).round(3).tolist())
@@ -82,7 +83,6 @@ def figure9(
         raise ValueError("depths must name at least one depth, got none")
     if len(set(layers)) < len(layers):
         raise ValueError(f"depths must name each depth once, got {', '.join(map(str, layers))}")
-    seed = whole_number("seed", seed, 0)
     models = [str(symmetry), f"generic({k})"]
     width, n_networks = QUICK if quick else FULL
     samples = [
@@ -92,7 +92,7 @@ def figure9(
             width=width,
             depth=max(layers),
             n_networks=n_networks,
-            seed=seed + number,  # networks of two models share nothing
+            seed=derived_seed(seed, number),  # networks of two models share nothing
             sigma_w=sigma_w,
             probes=0,
             device=device,
@@ -105,6 +105,7 @@ def figure9(
     attributes = {
         **samples[0].attrs,
         "symmetry": ", ".join(models),
+        "seed": checked_seed(seed),
         "n_networks": min(one.sizes["network"] for one in samples),
         "partial": max(one.attrs["partial"] for one in samples),
     }

@@ -14,10 +14,11 @@ from meanfield import Ensemble, fixed_point, trajectory
 from meanfield.checks import real_array, whole_number
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL, points
 
-from .blocks import Progress
+from .blocks import Progress, derived_seed
 from .collective import sample_collective
 from .observables import cross_block, order_parameters, overlap, turn
 from .sampling import plane_rotation
+from .setup import checked_seed
 from .statistics import mean_and_error
 
 MODELS = ("U(1)", "generic(2)")  # the same capsules and activation, with and without the symmetry
@@ -69,7 +70,6 @@ def glance(
         raise ValueError(f"inputs must be two rows of features, got shape {inputs.shape}")
     n_networks = whole_number("n_networks", n_networks, 16)
     whole_number("depth", depth, 1)
-    whole_number("seed", seed, 0)
     cosine = float(inputs[0] @ inputs[1] / np.prod(np.linalg.norm(inputs, axis=1)))
     common: dict[str, Any] = {
         "width": width,
@@ -81,7 +81,7 @@ def glance(
     tables, samples = [], []
     for number, model in enumerate(MODELS):
         # a seed for each, or the two would share their random numbers and scatter together
-        sizes = common | {"seed": seed + number}
+        sizes = common | {"seed": derived_seed(seed, number)}
         across = sample_collective(Ensemble(model), inputs[:1], sigma_w=SIGMA_W, n_networks=n_networks // 8, **sizes)
         along = sample_collective(
             Ensemble(model),
@@ -97,7 +97,7 @@ def glance(
         "symmetry": ", ".join(MODELS),
         "depth": depth,
         "n_networks": min(one.sizes["network"] for one in samples[1::2]),
-        "seed": seed,
+        "seed": checked_seed(seed),
         "partial": max(one.attrs["partial"] for one in samples),
     }
     return xr.concat(tables, xr.DataArray(list(MODELS), dims="model", name="model")).assign_attrs(attributes)

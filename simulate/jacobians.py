@@ -15,7 +15,7 @@ from meanfield import Ensemble
 from meanfield.checks import whole_number
 
 from .activations import RadialFunction, torch_activation
-from .blocks import BLOCK, Progress, generator, run_blocks
+from .blocks import BLOCK, Progress, derived_seed, generator, run_blocks
 from .devices import as_dtype, matrix_products
 from .gram import mean_square, squares
 from .memory import blocks_at_once, require
@@ -205,7 +205,7 @@ class Jacobians:
             basis = torch.eye(width * k, dtype=state.dtype, device=state.device)
             return basis.reshape(width, k, 1, 1, -1).expand(*state.shape, width * k)
         # one set of directions serves all sigma_w and inputs; they come from another source than the weights
-        seed = int(np.random.SeedSequence(setup.seed, spawn_key=(0, 1)).generate_state(1, np.uint64)[0])
+        seed = derived_seed(setup.seed, 0, 1)
         drawn = torch.empty((len(state), width, k, 1, 1, self.probes), dtype=state.dtype, device=state.device)
         for block, signs in zip(blocks, drawn.split(BLOCK), strict=True):
             signs.bernoulli_(0.5, generator=generator(seed, block, state.device))

@@ -31,6 +31,19 @@ def flag(name: str, value) -> bool:
     return bool(value)
 
 
+def checked_seed(seed) -> int:
+    """A seed as a plain integer.
+
+    Raises
+    ------
+    ValueError
+        When it is no whole number, negative, or larger than 2^64 - 1.
+    """
+    if whole_number("seed", seed, 0) > LARGEST_SEED:
+        raise ValueError(f"seed must be at most 2^64 - 1, got {seed}")
+    return int(seed)
+
+
 @dataclass(frozen=True)
 class Setup:
     """One run's description, made of plain values, so that it can be sent to another process.
@@ -85,15 +98,14 @@ class Setup:
         sigma_w = one_dimensional("sigma_w", sigma_w)
         as_dtype(dtype)
         directions = _directions(inputs)
-        if whole_number("seed", seed, 0) > LARGEST_SEED:
-            raise ValueError(f"seed must be at most 2^64 - 1, got {seed}")
+        seed = checked_seed(seed)
         return cls(
             ensemble=ensemble,
             directions=directions,
             group_elements=_group_elements(group_elements, len(directions), ensemble.symmetry),
             width=whole_number("width", width, 1),
             depth=whole_number("depth", depth, 0),
-            seed=int(seed),
+            seed=seed,
             sigma_w=sigma_w,
             d_0=_starts(d_0, len(directions)),
             dtype=dtype,

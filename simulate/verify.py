@@ -20,7 +20,7 @@ import numpy as np
 from meanfield import Ensemble
 from meanfield.checks import real_array, whole_number
 
-from .blocks import Progress
+from .blocks import Progress, derived_seed
 from .compare import Comparison, Theory, compare, complete
 from .data import Images
 from .samplers import function_of
@@ -159,7 +159,7 @@ def verify(
                     width=width,
                     depth=depth,
                     n_networks=n_networks,
-                    seed=_seed(seed, number, step),
+                    seed=derived_seed(seed, number, step),
                     sigma_w=sorted({*scales.ravel().tolist(), case.ensemble.sigma_w}),
                     d_0=D_0,
                     group_elements=np.stack([plane_rotation(k, ANGLE), np.eye(k)]),
@@ -171,9 +171,9 @@ def verify(
         comparisons += compare(samples, case.ensemble, theory_of)
         if full:
             more = (case.ensemble, case.widths, inputs, theory_of, n_networks)
-            rows, exact = compare_jacobians(*more, seed=_seed(seed, number, len(samples)), **run)
-            comparisons += rows + compare_fluctuations(*more, seed=_seed(seed, number, len(samples) + 1), **run)
-            comparisons += compare_inexact(*more, seed=_seed(seed, number, len(samples) + 2), **run)
+            rows, exact = compare_jacobians(*more, seed=derived_seed(seed, number, len(samples)), **run)
+            comparisons += rows + compare_fluctuations(*more, seed=derived_seed(seed, number, len(samples) + 1), **run)
+            comparisons += compare_inexact(*more, seed=derived_seed(seed, number, len(samples) + 2), **run)
             identities += exact
     limit = deviation_limit(NOMINAL_RATE, len(comparisons), n_networks - 1)
     rate = false_alarm_rate(limit, np.array([row.skewness for row in comparisons]), n_networks - 1)
@@ -210,8 +210,3 @@ def _check_cases(cases: Sequence[Case]) -> None:
     names = [str(case.ensemble.symmetry) for case in cases]
     if len(set(names)) < len(names):
         raise ValueError(f"cases must be of different symmetries, which name them, got {', '.join(names)}")
-
-
-def _seed(seed: int, case: int, step: int) -> int:
-    """Independent seeds for the ensembles of a run."""
-    return int(np.random.SeedSequence(seed, spawn_key=(case, step)).generate_state(1, np.uint64)[0])

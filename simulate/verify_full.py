@@ -21,6 +21,7 @@ from meanfield import (
     phase_diffusion,
 )
 
+from .blocks import derived_seed
 from .collective import sample_collective
 from .compare import Comparison, Quantity, Theory, complete, extrapolated
 from .jacobians import sample_jacobians
@@ -78,7 +79,7 @@ def compare_jacobians(
                 width=width,
                 depth=depth,
                 n_networks=n_networks,
-                seed=seed + step,
+                seed=derived_seed(seed, step),
                 probes=PROBES,
                 **run,
             )
@@ -124,7 +125,7 @@ def compare_fluctuations(
                 width=width,
                 depth=SETTLED_LAYER,
                 n_networks=MORE_NETWORKS * n_networks,
-                seed=seed + step,
+                seed=derived_seed(seed, step),
                 d_0=d_0,
                 **run,
             )
@@ -228,7 +229,7 @@ def compare_inexact(
                 width=width,
                 depth=max(INEXACT_LAYERS),
                 n_networks=n_networks,
-                seed=seed + step,
+                seed=derived_seed(seed, step),
                 d_0=1.0,
                 group_elements=np.stack([plane_rotation(k, angle), np.eye(k)]),
                 **run,

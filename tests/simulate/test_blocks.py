@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from simulate.blocks import BLOCK, IN_FLIGHT, PartialResultWarning, generator, run_blocks
+from simulate.blocks import BLOCK, IN_FLIGHT, PartialResultWarning, derived_seed, generator, run_blocks
 
 
 def identity(blocks):
@@ -60,6 +60,19 @@ def test_every_block_of_every_seed_has_random_numbers_of_its_own():
     """They are seeds of 32 bits, 4000 of which would all differ by chance in 499 of 500 cases."""
     seeds = [generator(seed, block, torch.device("cpu")).initial_seed() for seed in (0, 1) for block in range(2000)]
     assert len(set(seeds)) == 4000
+
+
+def test_ensembles_of_a_run_are_independent():
+    seeds = [derived_seed(seed, case, step) for seed in range(3) for case in range(3) for step in range(4)]
+    assert len(set(seeds)) == 36
+    assert set(seeds).isdisjoint({0, 1, 2})
+
+
+def test_a_seed_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"seed must be an integer >= 0, got -1"):
+        derived_seed(-1, 0)
+    with pytest.raises(ValueError, match=r"seed must be at most 2\^64 - 1, got 18446744073709551616"):
+        derived_seed(2**64, 0)
 
 
 def test_threads_that_finish_out_of_order():

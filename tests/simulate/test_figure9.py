@@ -1,3 +1,5 @@
+from importlib import import_module
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -51,6 +53,19 @@ def test_the_dataset_says_what_it_is(tmp_path):
     assert "version_torch" in data.attrs
     assert all(data[name].attrs["long_name"] for name in data)
     data.to_netcdf(tmp_path / "figure9.nc")
+
+
+def test_every_model_of_every_seed_has_its_own(monkeypatch):
+    module, seeds = import_module("simulate.figure9"), []
+    right = module.sample_jacobians
+
+    def recorded(*arguments, seed, **options):
+        seeds.append(seed)
+        return right(*arguments, seed=seed, **options)
+
+    monkeypatch.setattr(module, "sample_jacobians", recorded)
+    assert [figure9(**SMALL, seed=seed).attrs["seed"] for seed in range(3)] == [0, 1, 2]
+    assert len(set(seeds)) == len(seeds) == 6
 
 
 def test_the_plot():

@@ -16,7 +16,7 @@ from simulate import Images, commands, load_images
 from simulate.blocks import PartialResultWarning
 from simulate.plots import deviations, layers, overview, phases, sweep
 from simulate.report import comma_separated, table
-from simulate.verify import Case, _seed, pair_of_one_class, verify
+from simulate.verify import Case, pair_of_one_class, verify
 from simulate.verify_full import Identity
 
 CASES = (Case(Ensemble("U(1)"), 16), Case(Ensemble("generic(2)"), 16))
@@ -79,12 +79,6 @@ def test_a_run_is_reproducible_and_follows_its_seed(right):
     assert verify(load_images(), **SMALL).comparisons == right.comparisons
     other = verify(load_images(), **SMALL, seed=1)
     assert all(a.measured != b.measured for a, b in zip(other.comparisons, right.comparisons, strict=True))
-
-
-def test_ensembles_of_a_run_are_independent():
-    seeds = {_seed(0, case, step) for case in range(3) for step in range(4)}
-    assert len(seeds) == 12
-    assert seeds.isdisjoint({_seed(1, case, step) for case in range(3) for step in range(4)})
 
 
 def test_each_width_of_each_case_has_its_own_seed(monkeypatch):

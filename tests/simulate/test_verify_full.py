@@ -24,16 +24,20 @@ def inputs():
     return images.features(pair_of_one_class(images))
 
 
-def jacobians(symmetry, inputs, theory_of=lambda ensemble: ensemble):
-    return full.compare_jacobians(Ensemble(symmetry), WIDTHS[symmetry], inputs, theory_of, NETWORKS, 0, device="cpu")
+def jacobians(symmetry, inputs, theory_of=lambda ensemble: ensemble, seed=0):
+    return full.compare_jacobians(Ensemble(symmetry), WIDTHS[symmetry], inputs, theory_of, NETWORKS, seed, device="cpu")
 
 
-def width_rows(symmetry, inputs, theory_of=lambda ensemble: ensemble):
-    return full.compare_fluctuations(Ensemble(symmetry), WIDTHS[symmetry], inputs, theory_of, NETWORKS, 0, device="cpu")
+def width_rows(symmetry, inputs, theory_of=lambda ensemble: ensemble, seed=0):
+    return full.compare_fluctuations(
+        Ensemble(symmetry), WIDTHS[symmetry], inputs, theory_of, NETWORKS, seed, device="cpu"
+    )
 
 
-def inexact_rows(symmetry, inputs, theory_of=lambda ensemble: ensemble):
-    return full.compare_inexact(Ensemble(symmetry), WIDTHS[symmetry], inputs, theory_of, 4 * NETWORKS, 0, device="cpu")
+def inexact_rows(symmetry, inputs, theory_of=lambda ensemble: ensemble, seed=0):
+    return full.compare_inexact(
+        Ensemble(symmetry), WIDTHS[symmetry], inputs, theory_of, 4 * NETWORKS, seed, device="cpu"
+    )
 
 
 def failures(rows):
@@ -156,7 +160,7 @@ def test_the_table_tells(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["sample_jacobians", "sample_collective", "sample_networks"])
-def test_each_width_has_its_own_seed(inputs, monkeypatch, name):
+def test_each_width_of_each_seed_has_its_own(inputs, monkeypatch, name):
     right, seeds = getattr(full, name), []
 
     def recorded(*arguments, seed, **options):
@@ -165,5 +169,6 @@ def test_each_width_has_its_own_seed(inputs, monkeypatch, name):
 
     monkeypatch.setattr(full, name, recorded)
     of = {"sample_jacobians": jacobians, "sample_collective": width_rows, "sample_networks": inexact_rows}
-    of[name]("U(1)", inputs)
-    assert len(set(seeds)) == len(seeds) == 4
+    for seed in range(3):
+        of[name]("U(1)", inputs, seed=seed)
+    assert len(set(seeds)) == len(seeds) == 12
