@@ -26,7 +26,7 @@ from .activations import RadialFunction, torch_activation
 from .blocks import BLOCK, Progress, generator
 from .devices import as_dtype, matrix_products
 from .gaussian import cholesky_rows, triangular_factor
-from .samples import require_finite, sample
+from .samples import require_finite, sample_gram
 from .setup import Setup
 
 CHUNK = {"cpu": 2**17, "cuda": 2**23}  # random numbers at a time: what fits into a processor's cache
@@ -116,7 +116,7 @@ def sample_collective(
         device=device,
     )
     sampler = Collective(setup, covariance, n_networks)
-    samples = sample(sampler, n_networks, memory, executor, progress)
+    samples = sample_gram(sampler, n_networks, memory, executor, progress)
     if covariance is not None:
         del samples.attrs["d_0"]
         samples.attrs["start"] = covariance.ravel()

@@ -15,10 +15,10 @@ from meanfield import Ensemble
 from meanfield.checks import whole_number
 
 from .activations import RadialFunction, torch_activation
-from .blocks import BLOCK, Progress, derived_seed, generator, run_blocks
+from .blocks import BLOCK, Progress, derived_seed, generator
 from .devices import as_dtype, matrix_products
 from .gram import mean_square, squares
-from .memory import blocks_at_once, require
+from .samples import sample
 from .sampling import Draws, Networks
 from .scale import column, reach, scaled_radial
 from .setup import Setup, flag
@@ -116,7 +116,16 @@ def sample_jacobians(
         dtype=dtype,
         device=device,
     )
-    return _sample(Jacobians(setup, probes, spectrum), n_networks, memory, executor, progress)
+    sampler = Jacobians(setup, probes, spectrum)
+    return sample(
+        sampler,
+        n_networks,
+        memory,
+        executor,
+        progress,
+        result_bytes=sampler.result_bytes,
+        dataset=sampler.dataset,
+    )
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,11 @@ class Jacobians:
         rows = len(LONG_NAMES) * (setup.depth + 1) + self.spectrum * setup.width * setup.symmetry.capsule_dimension
         return 8 * setup.sigma_w.size * len(setup.directions) * rows
 
+    @property
+    def advice(self) -> str:
+        """What would need less memory."""
+        return f"with {self.directions} directions each; probes sets how many"
+
     def __call__(self, blocks: range) -> dict[str, np.ndarray]:
         layers = []
         with matrix_products(tf32=False), np.errstate(over="ignore", invalid="ignore"):
@@ -157,6 +171,15 @@ class Jacobians:
                 out["singular_values"] = _singular_values(layer.tangents[..., self._orbit :])
         self._require_range(out)
         return {name: values.cpu().numpy() for name, values in out.items()}
+
+    def dataset(self, parts: list[dict[str, np.ndarray]], taken: int) -> xr.Dataset:
+        """The first networks of all blocks, labelled."""
+        variables = {}
+        for name in parts[0]:
+            values = np.concatenate([part[name] for part in parts])[:taken]
+            variables[name] = (DIMS[name], values, {"long_name": LONG_NAMES[name]})
+        probes = "all" if self.probes is None else self.probes
+        return xr.Dataset(variables, self.setup.coordinates, {**self.setup.attributes, "probes": probes})
 
     @property
     def _orbit(self) -> int:
@@ -270,32 +293,3 @@ def _singular_values(tangents: torch.Tensor) -> torch.Tensor:
     """Of the matrix whose columns are the images of a basis, (network, sigma_w, input, rank)."""
     columns = tangents.double().flatten(start_dim=1, end_dim=2)
     return torch.linalg.svdvals(columns.movedim(1, -2))
-
-
-def _sample(
-    sampler: Jacobians,
-    n_networks: int,
-    memory: float | None,
-    executor: Executor | None,
-    progress: Progress | None,
-) -> xr.Dataset:
-    """Networks 0 to n_networks - 1 in one dataset."""
-    setup = sampler.setup
-    n_networks = whole_number("n_networks", n_networks, 1)
-    require(2 * n_networks * sampler.result_bytes, memory, "cpu", f"the results of all {n_networks} networks")
-    advice = f"with {sampler.directions} directions each; probes sets how many"
-    parts: list[dict[str, np.ndarray]] = []
-    taken = run_blocks(
-        sampler,
-        n_networks,
-        parts.append,
-        at_once=blocks_at_once(sampler.block_bytes, memory, setup.device, advice, executor, n_networks),
-        executor=executor,
-        progress=progress,
-    )
-    variables = {}
-    for name in parts[0]:
-        values = np.concatenate([part[name] for part in parts])[:taken]
-        variables[name] = (DIMS[name], values, {"long_name": LONG_NAMES[name]})
-    attributes = {**setup.attributes, "probes": "all" if sampler.probes is None else sampler.probes}
-    return xr.Dataset(variables, setup.coordinates, {**attributes, "partial": int(taken < n_networks)})

@@ -21,7 +21,7 @@ from .collective import Collective
 from .devices import as_dtype, matrix_products
 from .gram import gram_matrix, lengths, mean_square, rescale, squares
 from .layers import linear, weight_shape, weight_std
-from .samples import require_finite, sample
+from .samples import require_finite, sample_gram
 from .scale import column, power_of_two, scaled_radial
 from .setup import Setup
 
@@ -121,7 +121,7 @@ def sample_networks(
         device=device,
         tf32=tf32,
     )
-    return sample(Networks(setup), n_networks, memory, executor, progress)
+    return sample_gram(Networks(setup), n_networks, memory, executor, progress)
 
 
 @dataclass(frozen=True)
