@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from inspect import signature
 from typing import Literal
 
 import numpy as np
@@ -29,12 +28,20 @@ def ensemble_statistics(
     ensemble: Ensemble,
     inputs,
     *,
+    width: int,
+    depth: int,
     n_networks: int,
     sampler: Literal["networks", "collective"] = "networks",
+    seed: int = 0,
+    sigma_w=None,
+    d_0=1.0,
+    group_elements=None,
+    dtype: str = "float32",
+    device: str = "auto",
+    tf32: bool = False,
     memory: float | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
-    **setup,
 ) -> xr.Dataset:
     """c, d, Delta, phi and Gram matrices layer by layer: mean, variance and standard errors across networks.
 
@@ -45,10 +52,15 @@ def ensemble_statistics(
 
     Parameters
     ----------
-    ensemble, inputs, n_networks, memory, executor, progress, **setup
-        As for :func:`simulate.sample_networks`: width, depth, seed, sigma_w, d_0, group_elements, dtype, device, tf32.
+    ensemble : meanfield.Ensemble
+    inputs : array_like (inputs, features); only their directions enter
+    width : N, capsules in a layer
+    depth : L, layers after the input layer
+    n_networks : int >= 2
     sampler : ``"networks"`` or ``"collective"``
         Draw every weight, or only Gram matrices (:func:`simulate.sample_collective`), never with tf32.
+    seed, sigma_w, d_0, group_elements, dtype, device, tf32, memory, executor, progress
+        As for :func:`simulate.sample_networks`.
 
     Returns
     -------
@@ -79,18 +91,29 @@ def ensemble_statistics(
         As the samplers raise it, when c grows larger than numbers can be.
     """
     whole_number("n_networks", n_networks, 2)
-    if unknown := setup.keys() - set(signature(Setup.create).parameters):
-        raise TypeError(f"ensemble_statistics() got an unexpected keyword argument {min(unknown)!r}")
-    drawn = sampler_of(sampler, Setup.create(ensemble, inputs, **setup), n_networks)
+    setup = Setup.create(
+        ensemble,
+        inputs,
+        width=width,
+        depth=depth,
+        seed=seed,
+        sigma_w=sigma_w,
+        d_0=d_0,
+        group_elements=group_elements,
+        dtype=dtype,
+        device=device,
+        tf32=tf32,
+    )
+    drawn = sampler_of(sampler, setup, n_networks)
     total = _Total()
     taken = run_blocks(
         _Reduction(drawn, n_networks),
         n_networks,
         total.add,
         at_once=blocks_at_once(
-            drawn.block_bytes + MOMENTS * drawn.setup.result_bytes,
+            drawn.block_bytes + MOMENTS * setup.result_bytes,
             memory,
-            drawn.setup.device,
+            setup.device,
             drawn.advice,
             executor,
             n_networks,
@@ -98,8 +121,8 @@ def ensemble_statistics(
         executor=executor,
         progress=progress,
     )
-    attributes = {**drawn.setup.attributes, "sampler": sampler, "partial": int(taken < n_networks)}
-    return averages(total.moments, ensemble.symmetry, _frame(drawn.setup), drawn.setup.coordinates, attributes)
+    attributes = {**setup.attributes, "sampler": sampler, "partial": int(taken < n_networks)}
+    return averages(total.moments, ensemble.symmetry, _frame(setup), setup.coordinates, attributes)
 
 
 @dataclass(frozen=True)

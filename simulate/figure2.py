@@ -18,7 +18,7 @@ from meanfield.plots import points
 from .blocks import Progress
 from .ensemble_statistics import ensemble_statistics
 
-SIGMA_W = tuple(np.linspace(0.5, 2.5, 21))
+SIGMA_W = tuple(np.linspace(0.5, 2.5, 21).round(1).tolist())
 LINE_POINTS = 401
 
 
