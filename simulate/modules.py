@@ -18,6 +18,7 @@ from meanfield.checks import whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 
 from .activations import torch_activation
+from .devices import lacks_memory
 from .gram import gram_matrix, mean_square, rescale, squares
 from .observables import order_parameters
 from .provenance import provenance
@@ -104,6 +105,16 @@ def equivariance_error(
     Parameters
     ----------
     network : a module or function from states to states
+        One of flat states is wrapped: ``lambda z: f(z.flatten(1)).unflatten(1, (N, D))``. The layers of
+        `training.recurrent` keep their states component-major, (D, N), so that their wrapper has to transpose; and
+        their input is not turned with the state, so that it has to be zero::
+
+            def network(z):
+                batch, N, D = z.shape
+                h = z.transpose(-1, -2).reshape(1, batch, D * N)
+                _, last = layer(z.new_zeros(batch, steps, layer.input_size), h)
+                return layer.capsules(last[0]).transpose(-1, -2)
+
     x : tensor (inputs, N, D), or (inputs, N)
     n_elements : int >= 1
         Group elements to try, uniformly distributed (in both components of O(k)). generic(k) has the element -1 only.
@@ -120,14 +131,14 @@ def equivariance_error(
     Raises
     ------
     ValueError
-        When a state is not a tensor of capsules of the symmetry's dimension, or not finite.
+        When a state is not a tensor of capsules of the symmetry's dimension, or not finite; when the network fails.
     """
     symmetry = as_symmetry(symmetry)
     if not callable(network):
         raise ValueError(f"network must be a module or a function, got {network!r}")
     capsules = _capsules(x, symmetry, "x")
     with torch.no_grad():
-        plain = _capsules(network(x.clone()), symmetry, "network(x)").double()
+        plain = _capsules(_answer(network, x.clone()), symmetry, "network(x)").double()
         largest = plain.abs().amax((1, 2), keepdim=True)
         unit = torch.where(largest > 0.0, largest, 1.0)  # squares of states may under- and overflow where these do not
         plain = plain / unit
@@ -135,10 +146,24 @@ def equivariance_error(
         worst = torch.zeros_like(size)
         for g in _group_elements(symmetry, n_elements, seed):
             element = torch.from_numpy(g).to(x.device)
-            turned = network(_like(capsules @ element.to(capsules).T, x))
+            turned = _answer(network, _like(capsules @ element.to(capsules).T, x))
             turned = _same_shape(_capsules(turned, symmetry, "network(x)"), plain).double() / unit
             worst = torch.maximum(worst, (turned - plain @ element.T).flatten(1).norm(dim=1))
     return float(torch.where(worst > 0, worst / size, worst).max())
+
+
+def _answer(network: Layer, x: torch.Tensor) -> torch.Tensor:
+    """network(x); what it cannot take is told of in terms of states."""
+    try:
+        return network(x)
+    except Exception as error:
+        if lacks_memory(error):
+            raise
+        told = f"network must take states of shape {tuple(x.shape)} of {x.dtype}, as x is, got {error!r}"
+        if x.ndim == 3:
+            inside = f"lambda z: f(z.flatten(1)).unflatten(1, {tuple(x.shape[1:])})"
+            told += f"; a module f of flat states is wrapped as {inside}"
+        raise ValueError(told) from error
 
 
 def _capsules(state: torch.Tensor, symmetry: Symmetry, name: str) -> torch.Tensor:
@@ -154,11 +179,20 @@ def _capsules(state: torch.Tensor, symmetry: Symmetry, name: str) -> torch.Tenso
     if capsules.ndim != 3 or capsules.shape[-1] != k or not capsules.is_floating_point() or not capsules.numel():
         raise ValueError(
             f"{name} must be a real tensor of shape (inputs, N, {k}) for {symmetry}, "
-            f"got shape {tuple(state.shape)} of {state.dtype}"
+            f"got shape {tuple(state.shape)} of {state.dtype}{_axes_hint(state, k)}"
         )
     if not capsules.isfinite().all():
         raise ValueError(f"{name} must be finite, got infinities or NaN in it")
     return capsules
+
+
+def _axes_hint(state: torch.Tensor, k: int) -> str:
+    """How real numbers without an axis of their own for inputs, or for components, get one."""
+    if state.ndim == 2 and state.shape[1] == k > 1:
+        return " (the state of a single input needs [None])"
+    if state.ndim == 2 and k > 1 and not state.is_complex() and state.shape[1] % k == 0:
+        return f" (flat states, capsule by capsule, need .unflatten(1, (-1, {k})))"
+    return ""
 
 
 def _same_shape(turned: torch.Tensor, plain: torch.Tensor) -> torch.Tensor:

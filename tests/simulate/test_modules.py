@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -221,6 +223,43 @@ def test_networks_that_answer_with_another_precision():
     x = torch.randn(2, 8, 2)
     assert 1e-9 < equivariance_error(lambda z: z.bfloat16(), x) < 1e-2
     assert equivariance_error(lambda z: z.to(torch.complex64), torch.randn(2, 8, dtype=torch.complex128)) < 1e-6
+
+
+def test_a_module_of_flat_states_is_told_how_to_be_wrapped():
+    x, f = torch.randn(3, 4, 2), nn.Linear(8, 8)
+    told = (
+        r"network must take states of shape \(3, 4, 2\) of torch.float32, as x is, got RuntimeError\('mat1 and mat2.*; "
+        r"a module f of flat states is wrapped as (lambda z: f\(z.flatten\(1\)\).unflatten\(1, \(4, 2\)\))$"
+    )
+    with pytest.raises(ValueError, match=told) as raised:
+        equivariance_error(f, x)
+    assert isinstance(raised.value.__cause__, RuntimeError)
+    wrapped = eval(re.search(told, str(raised.value))[1], {"f": f})
+    assert equivariance_error(wrapped, x) > 0.1
+    with torch.no_grad():
+        f.weight.copy_(torch.eye(8))
+        f.bias.zero_()
+    assert equivariance_error(wrapped, x) < 1e-6
+
+
+def test_a_network_for_which_there_is_no_memory_says_so_itself():
+    def full(_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        equivariance_error(full, torch.randn(3, 4, 2))
+
+
+def test_states_without_an_axis_are_told_how_to_get_one():
+    told = r"x must be a real tensor of shape \(inputs, N, 2\) for U\(1\), got shape \({}\) of torch.float32{}$"
+    for shape, hint in (
+        ((3, 8), r" \(flat states, capsule by capsule, need .unflatten\(1, \(-1, 2\)\)\)"),
+        ((4, 2), r" \(the state of a single input needs \[None\]\)"),
+        ((3, 7), ""),
+        ((2, 3, 4, 2), ""),
+    ):
+        with pytest.raises(ValueError, match=told.format(", ".join(map(str, shape)), hint)):
+            equivariance_error(lambda z: z, torch.zeros(shape))
 
 
 def test_zero_is_equivariant():

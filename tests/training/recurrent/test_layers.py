@@ -1,4 +1,6 @@
 import math
+import re
+import textwrap
 from copy import deepcopy
 
 import numpy as np
@@ -7,6 +9,7 @@ import torch
 from scipy.stats import ortho_group
 from torch import nn
 
+from simulate import equivariance_error
 from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN, SequenceModel, Setting, equations, stack, unstack
 from training.recurrent.convolutional import ConvolutionalRNN
 from training.recurrent.recurrence import radial_tanh
@@ -149,6 +152,22 @@ def test_equivariance(make):
         turned.encoder.data = (g @ layer.encoder.detach().T.unflatten(1, (-1, 5))).flatten(1).T
         after = layer.capsules(turned(x, (g @ layer.capsules(start)).flatten(-2))[0])
         torch.testing.assert_close(after, g @ before, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(3)"])
+def test_the_wrapper_that_equivariance_error_documents(symmetry):
+    """Without its transpose the components of different capsules would be turned together."""
+    layer = CapsuleRNN(3, 5, symmetry)
+    code = re.search(r"has to be zero::\n\n(.*?)\n\n", equivariance_error.__doc__, re.DOTALL)[1]
+    x = torch.randn(2, 5, layer.components)
+
+    def error(code):
+        names = {"layer": layer, "steps": 4}
+        exec(textwrap.dedent(code), names)
+        return equivariance_error(names["network"], x, symmetry)
+
+    assert 0.0 < error(code) < 5e-15
+    assert error(code.replace(".transpose(-1, -2)", "").replace("layer.capsules(last[0])", "last.view(z.shape)")) > 0.1
 
 
 @pytest.mark.parametrize("kind", [CapsuleRNN, CapsuleGRU])
