@@ -140,8 +140,10 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     ValueError
-        For a single network, which has no standard error, and for runs joined of different symmetries.
+        For what is no samples; for a single network, which has no standard error, and for runs joined of different
+        symmetries.
     """
+    _require_samples(samples)
     symmetry = _symmetry(samples)
     frame = None
     if samples.sizes["input"] > 1:
@@ -151,6 +153,20 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
     coordinates = {name: samples[name] for name in ("sigma_w", "layer") if name in samples.coords}
     moments = {name: Moments.of(value) for name, value in values.items()}
     return averages(moments, symmetry, frame, coordinates, samples.attrs)
+
+
+def _require_samples(samples) -> None:
+    leading = ("network", "sigma_w", "layer")
+    wanted = {name: (*leading, *_TRAILING[name]) for name in ("gram", "d")}
+    told = ", ".join(f"{name} ({', '.join(dims)})" for name, dims in wanted.items())
+    if not isinstance(samples, xr.Dataset):
+        raise ValueError(f"samples must be a dataset of {told}, got {samples!r}")
+    if any(name not in samples or samples[name].dims != dims for name, dims in wanted.items()):
+        found = ", ".join(f"{name} ({', '.join(map(str, one.dims))})" for name, one in samples.data_vars.items())
+        raise ValueError(
+            f"samples must be of single networks, a dataset of {told}, as simulate.sample_networks returns it, "
+            f"got {found or 'none'}"
+        )
 
 
 def averages(

@@ -110,6 +110,31 @@ def test_joined_runs_tell_what_they_have_in_common():
     np.testing.assert_allclose(means.c[..., 0], c.mean(axis=0), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("of", "found"),
+    [
+        (lambda samples: summary(samples), r"gram \(sigma_w, layer, row, column\), gram_se .*"),  # means, not networks
+        (lambda samples: samples.drop_vars("d"), r"gram \(network, sigma_w, layer, row, column\)"),
+        (lambda samples: samples.isel(sigma_w=0), r"gram \(network, layer, row, column\), d \(network, layer, input\)"),
+        (lambda samples: samples[[]], "none"),
+    ],
+)
+def test_what_is_no_samples_has_no_summary(of, found):
+    samples = sample("U(1)", n_networks=2)
+    told = (
+        r"samples must be of single networks, a dataset of gram \(network, sigma_w, layer, row, column\), "
+        r"d \(network, sigma_w, layer, input\), as simulate.sample_networks returns it, got "
+    )
+    with pytest.raises(ValueError, match=f"^{told}{found}$"):
+        summary(of(samples))
+
+
+@pytest.mark.parametrize("other", [3, None, np.eye(2)])
+def test_what_is_no_dataset_has_no_summary(other):
+    with pytest.raises(ValueError, match=r"samples must be a dataset of gram \(.*\), got "):
+        summary(other)
+
+
 def test_runs_of_two_symmetries_have_no_summary():
     runs = [sample_networks(Ensemble(each), INPUTS, width=4, depth=1, n_networks=2) for each in ("U(1)", "generic(2)")]
     joined = xr.concat(runs, "network", combine_attrs="drop_conflicts")
