@@ -13,6 +13,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError(f"simulate needs {error.name}: pip install goldstone-propagation[simulate]") from error
 
+from .blocks import PartialResultWarning
 from .collective import sample_collective
 from .data import Images, load_images, read_idx
 from .ensemble_statistics import ensemble_statistics
@@ -25,6 +26,7 @@ from .sampling import plane_rotation, sample_networks
 
 __all__ = [
     "Images",
+    "PartialResultWarning",
     "ensemble_statistics",
     "equivariance_error",
     "figure2",
@@ -40,3 +42,7 @@ __all__ = [
     "sample_networks",
     "summary",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -40,3 +40,7 @@ __all__ = [
     "run_experiment",
     "so_far",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "recurrent"])

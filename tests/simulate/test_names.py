@@ -9,6 +9,11 @@ import simulate
 FUNCTIONS = [name for name in simulate.__all__ if isfunction(getattr(simulate, name))]
 
 
+def test_completion_shows_what_is_offered():
+    assert dir(simulate) == sorted(simulate.__all__)
+    assert issubclass(simulate.PartialResultWarning, UserWarning)
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_signature_shows_every_argument_and_its_default(name):
     arguments = signature(getattr(simulate, name)).parameters.values()
