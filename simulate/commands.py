@@ -208,7 +208,9 @@ class Figure2:
         plot_figure2(result, figure.subplots())
         write_figure(figure, self.out)
         write_dataset(result, self.out.with_suffix(".nc"))
-        print(result[["c_star", "c", "c_se"]].to_dataframe().to_string(float_format="{:.4f}".format))
+        shown = result[["c_star", "c_width", "c", "c_se"]].to_dataframe()
+        print(shown.to_string(float_format="{:.4f}".format, na_rep=""))
+        print(f"(c_width: theory for N = {self.width} to order 1/N, blank where that is too narrow for it)")
         print(f"wrote {self.out} and {self.out.with_suffix('.nc')}")
         return exit_code(result)
 

@@ -1,4 +1,4 @@
-"""Figure 2 of the paper: the order parameter of sampled networks across the transition, beside the fixed point."""
+"""Figure 2 of the paper: the order parameter of sampled networks across the transition, beside the theory's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from meanfield import ConvergenceWarning, Ensemble, fixed_point
+from meanfield import ConvergenceWarning, Ensemble, fluctuations
 from meanfield.checks import real_array
 from meanfield.plots import points
 
@@ -20,6 +20,10 @@ from .ensemble_statistics import ensemble_statistics
 
 SIGMA_W = tuple(np.linspace(0.5, 2.5, 21).round(1).tolist())
 LINE_POINTS = 401
+LONG_NAMES = {
+    "c_star": "fixed point $c^*$ of Eq. (8)",
+    "c_width": "mean of $c$ among networks of this width, to order $1/N$",
+}
 
 
 def figure2(
@@ -37,7 +41,7 @@ def figure2(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """c of sampled networks at their last layer, and the fixed point c* of Eq. (8), against sigma_w.
+    """c of sampled networks at their last layer against sigma_w, beside c* of Eq. (8) and its correction of order 1/N.
 
     Width 16 and depth 100 are the paper's; it gives neither its grid nor the number of its networks, so these are ours.
 
@@ -49,8 +53,9 @@ def figure2(
     Returns
     -------
     xarray.Dataset
-        Over ``sigma_w``: `c` with `c_se`, and the theory's `c_star`; `c_star_line` has ``sigma_w_line``, a finer grid,
-        in its place.
+        Over ``sigma_w``: `c` with `c_se`, and the theory's `c_star` and `c_width`, the mean of c among networks of this
+        width to order 1/N, NaN where the width is too small for that (`wide` of :func:`meanfield.fluctuations`).
+        `c_star_line` and `c_width_line` have ``sigma_w_line``, a finer grid, in its place.
 
     Raises
     ------
@@ -72,18 +77,29 @@ def figure2(
         progress=progress,
     )
     last = sampled[["c", "c_se"]].isel(layer=-1, input=0)
-    at, label = sampled.sigma_w.values, {"long_name": "fixed point $c^*$ of Eq. (8)"}
+    at = sampled.sigma_w.values
     line = np.linspace(at.min(), at.max(), LINE_POINTS)
-    theory = {"c_star": ("sigma_w", fixed_point(at, symmetry, activation).c, label)}
+    theory = _theory(fluctuations(width, at, symmetry, activation), "")
     with warnings.catch_warnings():  # of what has no fixed point at the caller's own sigma_w, the line before tells
         warnings.simplefilter("ignore", ConvergenceWarning)
-        theory["c_star_line"] = ("sigma_w_line", fixed_point(line, symmetry, activation).c, label)
+        theory |= _theory(fluctuations(width, line, symmetry, activation), "_line")
     return last.assign(theory).assign_coords(sigma_w_line=line).assign_attrs(depth=depth)
 
 
+def _theory(found: xr.Dataset, ending: str) -> dict[str, tuple]:
+    """c* and the mean c at the networks' width, over sigma_w or the line's."""
+    values = {"c_star": found.c, "c_width": (found.c + found.mean_shift).where(found.wide)}
+    return {
+        f"{name}{ending}": (f"sigma_w{ending}", one.values, {"long_name": LONG_NAMES[name]})
+        for name, one in values.items()
+    }
+
+
 def plot_figure2(result: xr.Dataset, ax: Axes) -> Axes:
-    """The fixed point as a line, sampled networks as points with their standard errors."""
+    """Theory as lines, dashed for the networks' own width where order 1/N tells it; networks as points with errors."""
     ax.plot(result.sigma_w_line, result.c_star_line, label=r"theory, $N = \infty$")
+    if result.c_width_line.notnull().any():
+        ax.plot(result.sigma_w_line, result.c_width_line, "--", color="C2", label=f"theory, $N = {result.width}$")
     label = f"$N = {result.width}$, $L = {result.depth}$, {result.n_networks} networks"
     points(result, "c", ax, color="C1", label=label)
     ax.set_ylabel(r"order parameter $c^*$")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from scipy.integrate import quad
 
 import simulate.__main__ as command_line
-from meanfield import Ensemble, fluctuations
+from meanfield import Ensemble, fluctuations, length_map
 from simulate import commands, ensemble_statistics, load_images
 from simulate.blocks import PartialResultWarning
 from simulate.figure2 import figure2, plot_figure2
@@ -72,7 +73,7 @@ def test_figure2_of_a_users_activation():
 
 def test_figure2_has_the_transition(run):
     """N = 16 networks against the theory: dead below, and in the broken phase as near c* as order 1/N lets them."""
-    code, _, out = run("figure2", "--n-networks", 64, "--depth", 60, "--sampler", "collective", out="two.png")
+    code, printed, out = run("figure2", "--n-networks", 64, "--depth", 60, "--sampler", "collective", out="two.png")
     assert code == 0
     assert out.stat().st_size > 10_000
     with xr.open_dataset(out.with_suffix(".nc")) as result:
@@ -85,6 +86,46 @@ def test_figure2_has_the_transition(run):
         # what is left after order 1/N is smaller than it
         shift = np.abs(fluctuations(16, broken.sigma_w.values).mean_shift.values)
         assert np.all(np.abs(broken.c - broken.c_star) < 5 * broken.c_se + 2 * shift)
+        columns = {row.split()[0]: row.split()[1:] for row in printed.out.splitlines() if row[:3] in ("1.0", "1.5")}
+        assert len(columns["1.0"]) == 4  # without c_width
+        assert columns["1.5"][:2] == ["0.4832", f"{float(result.c_width.sel(sigma_w=1.5)):.4f}"]
+    assert "c_width: theory for N = 16" in printed.out
+
+
+def test_figure2_has_the_theory_of_its_width_where_there_is_one():
+    """Its parts by differences of the length map, and <f^4> by quadrature. What is left after order 1/N is less than a
+    fifth of it, and it is more than what the networks scatter by.
+    """
+    n, sigma_w = 16, 1.5
+    result = figure2([[1.0]], [1.0, sigma_w], width=n, depth=20, n_networks=8192, sampler="collective", device="cpu")
+    assert np.isnan(result.c_width[0])
+    c, h = float(result.c_star[1]), 1e-4
+    below, at, above = length_map([c - h, c, c + h], sigma_w)
+    r = lambda x: np.tanh(sigma_w * np.sqrt(c * x / 2.0))  # noqa: E731 - |z|^2 = sigma_w^2 c x/2, x of chi-squared law
+    fourth = quad(lambda x: 0.5 * np.exp(-x / 2.0) * r(x) ** 4, 0.0, np.inf)[0]
+    slope, bend = (above - below) / (2.0 * h), (above - 2.0 * at + below) / h**2
+    expected = c + 0.5 * bend * (fourth - c**2) / (1.0 - slope**2) / (1.0 - slope) / n
+    assert float(result.c_width[1]) == pytest.approx(expected, abs=1e-6)
+    error, shift = float(result.c_se[1]), abs(expected - c)
+    assert abs(float(result.c[1]) - expected) < 4 * error + 0.2 * shift
+    assert shift > 5 * error
+
+
+def test_figure2_draws_the_theory_of_its_width_where_there_is_one():
+    sizes = {"depth": 1, "n_networks": 2, "device": "cpu"}
+    result = figure2([[1.0]], [0.5, 2.0], **sizes)
+    lines = plot_figure2(result, matplotlib.figure.Figure().subplots()).lines
+    np.testing.assert_array_equal(lines[1].get_ydata(), result.c_width_line)
+    assert lines[1].get_label() == "theory, $N = 16$"
+    drawn = result.c_width_line.notnull()
+    np.testing.assert_array_equal(drawn, fluctuations(16, result.sigma_w_line.values).wide)
+    assert 0.2 < drawn.mean() < 0.95
+    # 16 capsules of 4 components: N > k^2 holds nowhere
+    result = figure2([[1.0]], [0.5, 2.0], "O(4)", **sizes)
+    assert result.c_width_line.isnull().all()
+    ax = plot_figure2(result, matplotlib.figure.Figure().subplots())
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == [r"theory, $N = \infty$", "$N = 16$, $L = 1$, 2 networks"]
 
 
 def test_the_theory_of_figure2_is_that_of_its_networks():
@@ -115,7 +156,7 @@ def test_plot_figure2_shows_theory_as_a_line_and_samples_as_points():
     assert line.get_xdata().size > 100
     np.testing.assert_array_equal(bars.lines[0].get_ydata(), result.c)
     assert ax.get_xlabel() == r"weight scale $\sigma_w$"
-    assert "N = 4" in ax.get_legend().get_texts()[1].get_text()
+    assert "N = 4" in ax.get_legend().get_texts()[-1].get_text()
 
 
 @pytest.mark.parametrize(
