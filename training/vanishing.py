@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from meanfield import jacobian_trajectory
-from meanfield.checks import real_array, whole_number
+from meanfield.checks import real_number, whole_number
 
 from .conventions import BATCH, D0
 from .stack import Shape
@@ -43,7 +43,7 @@ def first_gradients(shape: Shape, sigma_w: float, batch: int = BATCH) -> np.ndar
         When sigma_w is not one positive number, or batch no integer >= 1; without hidden layers.
     """
     depth, k = whole_number("depth", shape.depth, 1), shape.group.capsule_dimension
-    sigma_w = float(real_array("sigma_w", sigma_w, minimum=0.0, strict=True))
+    sigma_w = real_number("sigma_w", sigma_w, minimum=0.0, strict=True)
     found = jacobian_trajectory(depth + 1, sigma_w, D0, shape.symmetry, shape.activation)
     log_states = found.log_d.values[1:-1] - np.log(k)
     log_errors = found.log_norm.values[-1] - found.log_norm.values[1:-1] - np.log(shape.components)

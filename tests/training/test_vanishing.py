@@ -62,6 +62,7 @@ def test_they_vanish_alike_in_all_layers_of_the_unbroken_phase():
     [
         (lambda: first_gradients(Shape("U(1)", 4, 0, 9), 0.5), "depth must be an integer >= 1, got 0"),
         (lambda: first_gradients(Shape("U(1)", 4, 9, 9), 0.0), "sigma_w must be > 0, got 0"),
+        (lambda: first_gradients(Shape("U(1)", 4, 9, 9), [1.5, 2.0]), r"sigma_w must be one number, got shape \(2,\)"),
         (lambda: first_gradients(Shape("U(1)", 4, 9, 9), 0.5, 0), "batch must be an integer >= 1, got 0"),
     ],
 )

@@ -28,7 +28,8 @@ import torch
 import xarray as xr
 
 from meanfield import depth_scales
-from meanfield.checks import real_array, whole_number
+from meanfield.activations import as_activation
+from meanfield.checks import sigma_w_number, whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 from simulate.activations import radial, torch_activation
 from simulate.layers import linear, weight_shape, weight_std
@@ -151,7 +152,7 @@ def autocorrelation(
     Raises
     ------
     ValueError
-        For bad sizes, symmetries or activations.
+        When the states of a network died out, as in the unbroken phase; for bad sizes, symmetries or activations.
     """
     network = _Network(sigma_w, symmetry, width, n_networks, activation, seed)
     n_lags, n_steps = whole_number("lags", lags, 0), whole_number("steps", steps, 1)
@@ -163,6 +164,10 @@ def autocorrelation(
         states.append(network.state)
     path = torch.stack(states)[..., 0]  # (time, network, N, D)
     sizes = path.square().sum((-2, -1)).sqrt()
+    # relative to a state that is zero no overlap is a number
+    if (sizes.square().amin() / network.state.shape[1]).item() < DEAD:
+        told = f"got {network.attrs['sigma_w']:g}: states died out"
+        raise ValueError(f"sigma_w must be in the broken phase, far enough for networks as narrow as these, {told}")
     sums, squares = (np.empty((n_networks, n_lags + 1)) for _ in range(2))
     for lag in range(n_lags + 1):
         now, later = path[:n_steps], path[lag : lag + n_steps]
@@ -209,7 +214,7 @@ class _Network:
     def __init__(self, sigma_w, symmetry, width, n_networks, activation, seed) -> None:
         self.symmetry = as_symmetry(symmetry)
         n, count = whole_number("width", width, 1), whole_number("n_networks", n_networks, 1)
-        scale = float(real_array("sigma_w", sigma_w, minimum=0.0))
+        scale = sigma_w_number(sigma_w, as_activation(activation))
         source = torch.Generator().manual_seed(whole_number("seed", seed, 0))
         shape = weight_shape(self.symmetry, n, n)
         drawn = torch.randn(count, *shape, generator=source, dtype=torch.float64)

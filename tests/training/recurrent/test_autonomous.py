@@ -174,6 +174,19 @@ def test_autocorrelation_by_hand():
         (lambda: lyapunov_spectrum(1.5, width=3, steps=0), "steps must be an integer >= 1"),
         (lambda: lyapunov_spectrum(-1.5, width=3, steps=5), "sigma_w must be >= 0"),
         (lambda: autocorrelation(1.5, width=3, lags=-1, steps=5), "lags must be an integer >= 0"),
+        (
+            lambda: autocorrelation(0.1, width=4, lags=2, steps=5),
+            "broken phase.* got 0.1: states died out",
+        ),
+        (
+            lambda: autocorrelation(0.7, width=64, lags=2, steps=5),
+            "broken phase.* got 0.7: states died out",
+        ),
+        (
+            lambda: autocorrelation([1.5, 2.0], width=3, lags=1, steps=5),
+            r"sigma_w must be one number, got shape \(2,\)",
+        ),
+        (lambda: lyapunov_spectrum(0.0, width=3, steps=5, activation="saturated"), "sigma_w must be > 0, got 0"),
         (lambda: stationary_overlap(0.9, width=3), "sigma_w must be in the broken phase, got 0.9"),
     ],
 )
