@@ -27,6 +27,7 @@ from .provenance import provenance
 from .setup import checked_seed
 
 BLOCK = 16  # networks with one seed
+LARGEST_TORCH_SEED = 2**32 - 1  # torch's CPU generator keeps 32 bits of a seed
 IN_FLIGHT = 64  # tasks handed to an executor at a time, so that an ensemble of any size runs in constant memory
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class PartialResultWarning(UserWarning):
 
 def generator(seed: int, block: int, device: torch.device) -> torch.Generator:
     """The source of all random numbers of one block: of its number and the seed, whatever is sampled with them."""
-    # torch's CPU generator keeps 32 bits of a seed
+    # the 32 bits that torch's CPU generator keeps depend on every bit of the seed
     (state,) = np.random.SeedSequence(seed, spawn_key=(block,)).generate_state(1)
     return torch.Generator(device).manual_seed(int(state))
 
@@ -56,6 +57,20 @@ def derived_seed(seed: int, *which: int) -> int:
     """
     (state,) = np.random.SeedSequence(checked_seed(seed), spawn_key=which).generate_state(1, np.uint64)
     return int(state)
+
+
+def torch_seed(name: str, value) -> int:
+    """A seed that torch's generator is given as it is, of which it keeps every bit.
+
+    Raises
+    ------
+    ValueError
+        Unless it is an integer from 0 to 2^32 - 1: larger ones would share their random numbers with smaller ones.
+    """
+    if whole_number(name, value, 0) > LARGEST_TORCH_SEED:
+        told = "of more bits torch's generator keeps the last 32"
+        raise ValueError(f"{name} must be at most 2^32 - 1, as {told}, got {value}")
+    return int(value)
 
 
 def run_blocks(

@@ -17,7 +17,7 @@ import torch
 from meanfield.activations import as_activation
 from meanfield.checks import real_number, sigma_w_array, whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
-from simulate.blocks import generator
+from simulate.blocks import generator, torch_seed
 from simulate.devices import as_device, as_dtype
 from simulate.layers import as_generic, weight_shape, weight_std
 
@@ -108,7 +108,7 @@ class Model:
     symmetric: float = 0.0
 
     def __post_init__(self) -> None:
-        whole_number("seed", self.seed, 0)
+        torch_seed("seed", self.seed)  # not needed for the weights, but one rule for all that is trained
         for name in ("sigma_w", "learning_rate", "epsilon", "symmetric"):
             real_number(name, getattr(self, name), minimum=0.0, strict=name == "epsilon")
         if self.symmetric > 1.0:

@@ -12,7 +12,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from simulate.blocks import BLOCK, IN_FLIGHT, PartialResultWarning, derived_seed, generator, run_blocks
+from simulate.blocks import (
+    BLOCK,
+    IN_FLIGHT,
+    LARGEST_TORCH_SEED,
+    PartialResultWarning,
+    derived_seed,
+    generator,
+    run_blocks,
+    torch_seed,
+)
 
 
 def identity(blocks):
@@ -239,6 +248,16 @@ def test_ctrl_c_returns_what_is_finished():
     partial, networks = out.splitlines()[-1].split()
     assert partial == "1"
     assert int(networks) >= 3 * BLOCK
+
+
+def test_seeds_have_as_many_bits_as_torch_keeps():
+    draws = [torch.randn(3, generator=torch.Generator().manual_seed(LARGEST_TORCH_SEED + more)) for more in (0, 1)]
+    zero = torch.randn(3, generator=torch.Generator().manual_seed(0))
+    assert [torch.equal(draw, zero) for draw in draws] == [False, True]
+    assert torch_seed("seed", LARGEST_TORCH_SEED) == LARGEST_TORCH_SEED
+    told = r"seed must be at most 2\^32 - 1, as of more bits torch's generator keeps the last 32, got 4294967296"
+    with pytest.raises(ValueError, match=told):
+        torch_seed("seed", LARGEST_TORCH_SEED + 1)
 
 
 def test_bad_number():

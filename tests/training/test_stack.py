@@ -206,6 +206,7 @@ def test_cross_entropy_by_hand():
         (lambda: Shape("U(1)", 1, 1, 1, activation="relu"), "activation must be"),
         (lambda: Model(-1.0), "sigma_w must be >= 0, got -1"),
         (lambda: Model(1.0, -1), "seed must be an integer >= 0, got -1"),
+        (lambda: Model(1.0, 2**32), r"seed must be at most 2\^32 - 1, .* got 4294967296"),
         (lambda: Model(1.0, learning_rate=math.nan), "learning_rate must be finite"),
         (lambda: Model(1.0, epsilon=0.0), "epsilon must be > 0, got 0"),
         (lambda: Model(1.0, symmetric=-0.5), "symmetric must be >= 0, got -0.5"),

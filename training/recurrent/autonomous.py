@@ -32,6 +32,7 @@ from meanfield.activations import as_activation
 from meanfield.checks import sigma_w_number, whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 from simulate.activations import radial, torch_activation
+from simulate.blocks import torch_seed
 from simulate.layers import linear, weight_shape, weight_std
 from simulate.provenance import provenance
 from simulate.tangents import Capsules, torch_derivative
@@ -215,7 +216,7 @@ class _Network:
         self.symmetry = as_symmetry(symmetry)
         n, count = whole_number("width", width, 1), whole_number("n_networks", n_networks, 1)
         scale = sigma_w_number(sigma_w, as_activation(activation))
-        source = torch.Generator().manual_seed(whole_number("seed", seed, 0))
+        source = torch.Generator().manual_seed(torch_seed("seed", seed))
         shape = weight_shape(self.symmetry, n, n)
         drawn = torch.randn(count, *shape, generator=source, dtype=torch.float64)
         self._weights = scale * weight_std(self.symmetry, n) * drawn

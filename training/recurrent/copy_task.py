@@ -15,6 +15,7 @@ from functools import cache
 import torch
 
 from meanfield.checks import whole_number
+from simulate.blocks import torch_seed
 from simulate.setup import flag
 
 from . import fused
@@ -148,9 +149,9 @@ def seed_numbers(seeds: Sequence[int]) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        Unless it is a sequence of integers >= 0, one at least.
+        Unless it is a sequence of seeds that a :class:`Setting <training.recurrent.Setting>` may have, one at least.
     """
-    if not isinstance(seeds, Iterable) or not (numbers := tuple(whole_number("seeds", each, 0) for each in seeds)):
+    if not isinstance(seeds, Iterable) or not (numbers := tuple(torch_seed("seeds", each) for each in seeds)):
         raise ValueError(f"seeds must be a sequence of integers, one for each model, got {seeds!r}")
     return numbers
 
@@ -169,5 +170,4 @@ def seed_keys(seeds: Sequence[int], device: torch.device | str) -> torch.Tensor:
 @cache
 def _keys(seeds: tuple[int, ...], device: torch.device) -> torch.Tensor:
     """Kept, for ever: moving seeds to a GPU at every step would make the host wait. Here it does, for all streams."""
-    numbers = [seed % 2**63 for seed in seeds]
-    return mix(jump(torch.tensor(numbers, dtype=torch.int64), 1)).to(device)
+    return mix(jump(torch.tensor(seeds, dtype=torch.int64), 1)).to(device)

@@ -12,7 +12,8 @@ import torch
 
 from meanfield.checks import real_number, whole_number
 from meanfield.symmetry import as_symmetry
-from simulate.setup import LARGEST_SEED, flag
+from simulate.blocks import torch_seed
+from simulate.setup import flag
 
 from ..data import CLASSES
 from .baselines import GRU, ElmanRNN
@@ -65,8 +66,7 @@ class Setting:
     def __post_init__(self) -> None:
         if not isinstance(self.kind, str):
             raise ValueError(f"kind must be a string such as 'U(1) RNN', got {self.kind!r}")
-        if whole_number("seed", self.seed, 0) > LARGEST_SEED:
-            raise ValueError(f"seed must be at most 2^64 - 1, got {self.seed}")
+        torch_seed("seed", self.seed)
         for name in ("hidden_size", "channels"):
             whole_number(name, getattr(self, name), 1)
         if self.frozen_blank is not None:

@@ -11,6 +11,7 @@ import xarray as xr
 from sklearn.linear_model import RidgeCV
 
 from meanfield.checks import real_array, whole_number
+from simulate.blocks import torch_seed
 
 from .convolutional import ConvolutionalRNN
 from .copy_task import BLANK, MEMORY, CopyTask
@@ -208,8 +209,14 @@ def _fitted(model: SequenceModel, task: CopyTask, examples: int, seed: int) -> _
 
 
 def field_of_angles(kind: str, count: int, side: int, seed: int) -> torch.Tensor:
-    """Gaussian angles of variance 1, (count, side, side) or constant along the last two."""
-    source = torch.Generator().manual_seed(seed)
+    """Gaussian angles of variance 1, (count, side, side) or constant along the last two.
+
+    Raises
+    ------
+    ValueError
+        For a seed that :func:`simulate.blocks.torch_seed` refuses.
+    """
+    source = torch.Generator().manual_seed(torch_seed("seed", seed))
     if kind == "alike":
         return torch.randn(count, 1, 1, generator=source)
     if kind == "rough":

@@ -187,6 +187,10 @@ def test_autocorrelation_by_hand():
             r"sigma_w must be one number, got shape \(2,\)",
         ),
         (lambda: lyapunov_spectrum(0.0, width=3, steps=5, activation="saturated"), "sigma_w must be > 0, got 0"),
+        (
+            lambda: lyapunov_spectrum(1.5, width=3, steps=5, seed=2**32),
+            r"seed must be at most 2\^32 - 1, .* 4294967296",
+        ),
         (lambda: stationary_overlap(0.9, width=3), "sigma_w must be in the broken phase, got 0.9"),
     ],
 )

@@ -145,7 +145,7 @@ def test_what_fits_on_a_gpu():
     "task", [CopyTask(0), CopyTask(1), CopyTask(100), CopyTask(1, True), CopyTask(25, True)], ids=repr
 )
 def test_examples_of_the_copy_task_are_the_same(task):
-    seeds = [0, 5, 2**63 + 1]
+    seeds = [0, 5, 2**32 - 1]
     keys = seed_keys(seeds, DEVICE)
     for step in (0, 10**6):
         found = task.in_one_kernel(torch.full((), step, device=DEVICE), 50, keys)

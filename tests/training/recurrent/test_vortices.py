@@ -294,6 +294,7 @@ def test_convolutions_can_be_stacked():
         (lambda: winding_numbers(np.zeros((1, 5)), periodic=True), "phase must have at least 2 rows"),
         (lambda: winding_numbers(np.full((3, 3), np.nan), periodic=True), "phase must be finite real numbers"),
         (lambda: census(np.zeros((2, 3, 3)), periodic=True), "states must be complex"),
+        (lambda: field_of_angles("rough", 1, 3, 2**32), r"seed must be at most 2\^32 - 1, .* got 4294967296"),
         (lambda: field(np.zeros((3, 3), complex), "speed", Figure().subplots()), "kind must be one of 'magnitude'"),
     ],
 )
