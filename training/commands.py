@@ -24,7 +24,7 @@ from simulate.devices import as_device, workers
 from . import table
 from .experiment import counted
 from .experiments import EXPERIMENTS, run_experiment, so_far
-from .places import COMMITTED, MINE, find, read
+from .places import COMMITTED, MINE, committed, find, mine, read
 from .runner import Interrupted
 from .summary import HEAD, summary
 
@@ -117,8 +117,8 @@ class Run:
     """Folder for the table, the figure, and checkpoints while it runs."""
 
     def run(self) -> int:
-        name = f"{self.name}_{self.preset}"
-        out, work = self.results / f"{name}.csv", self.results / f".{name}"
+        name, results = f"{self.name}_{self.preset}", self.results.absolute()
+        out, work = results / f"{name}.csv", results / f".{name}"
         stopped = Event()
 
         def tell(done: float, total: float) -> None:
@@ -137,7 +137,7 @@ class Run:
                     self.name,
                     self.preset,
                     out=out,
-                    work=work.absolute(),
+                    work=work,
                     data_dir=self.data_dir,
                     device=self.device,
                     executor=executor,
@@ -152,7 +152,7 @@ class Run:
                 print(f"stopped before the end; the same command goes on from {work}")
                 return 3
         print(f"wrote {out}")
-        return Report(self.name, self.preset, self.results).run()
+        return Report(self.name, self.preset, results).run()
 
 
 @dataclass
@@ -168,15 +168,14 @@ class SoFar:
     """Folder of the run, and for the table."""
 
     def run(self) -> int:
-        name = f"{self.name}_{self.preset}"
-        work = self.results / f".{name}"
-        result = so_far(self.name, self.preset, work, data_dir=self.data_dir, weights=self.weights)
-        out = self.results / f"{name}.csv"
+        name, results = f"{self.name}_{self.preset}", self.results.absolute()
+        result = so_far(self.name, self.preset, results / f".{name}", data_dir=self.data_dir, weights=self.weights)
+        out = results / f"{name}.csv"
         if out.exists() and "unfinished" not in table.read(out).attrs:
             raise ValueError(f"results must be a folder without a table of a whole run, got {out}; move it first")
         table.write(result, out)
         print(f"wrote {out}")
-        return Report(self.name, self.preset, self.results).run()
+        return Report(self.name, self.preset, results).run()
 
 
 @dataclass
@@ -187,8 +186,8 @@ class Report:
     preset: PresetName | None = None
     """The largest of which there is a table, if left out."""
     results: Path | None = None
-    """Folder with the table, and for the figure; results/training, and for the table then the package's own, if left
-    out."""
+    """Folder with the table, and for the figure; results/training, of the working directory or the first folder above
+    which has it, and for the table then the package's own, if left out."""
 
     def run(self) -> int:
         path = find(self.name, self.preset, self.results)
@@ -207,10 +206,12 @@ class Report:
         figure = Figure(figsize=(5.2 * len(panels), 3.6), layout="constrained")
         for panel, ax in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
             panel(result, ax)
-        out = (self.results or MINE) / f"{path.stem}.png"
+        out = (self.results or mine()).absolute() / f"{path.stem}.png"
         with atomic_path(out) as temporary:
             figure.savefig(temporary, dpi=160)
         print(f"wrote {out}")
+        if others := [each for each in committed(self.name) if each != preset]:
+            print(f"other presets of {self.name} with committed results: {', '.join(others)}")
         return 0
 
 

@@ -13,13 +13,27 @@ COMMITTED = Path(__file__).parent / "results"
 MINE = Path("results/training")
 
 
+def mine() -> Path:
+    """The folder of a user's own results: the working directory's, or that of the first folder above which has one.
+
+    A notebook's working directory is its own folder, a command's mostly the folder above.
+    """
+    here = Path.cwd()
+    return next((place / MINE for place in (here, *here.parents) if (place / MINE).is_dir()), here / MINE)
+
+
+def committed(name: str) -> list[str]:
+    """The presets of an experiment whose results come with the package."""
+    return [preset for preset in experiments.EXPERIMENTS[name].presets if (COMMITTED / f"{name}_{preset}.csv").exists()]
+
+
 def find(name: str, preset: str | None = None, folder: str | Path | None = None) -> Path:
     """The table of a run.
 
     Parameters
     ----------
     preset : None takes the largest that there is
-    folder : None looks among the user's own, then among those that come with the package
+    folder : None looks in :func:`mine`, then among those that come with the package
 
     Raises
     ------
@@ -28,7 +42,7 @@ def find(name: str, preset: str | None = None, folder: str | Path | None = None)
     ValueError
         For an unknown name or preset.
     """
-    folders = (MINE, COMMITTED) if folder is None else (Path(folder),)
+    folders = (mine(), COMMITTED) if folder is None else (Path(folder).absolute(),)
     experiment, _ = experiments.find(name, preset or "quick")
     presets = list(experiment.presets)[::-1] if preset is None else [preset]
     paths = [place / f"{name}_{each}.csv" for each in presets for place in folders]
@@ -36,7 +50,8 @@ def find(name: str, preset: str | None = None, folder: str | Path | None = None)
         if path.exists():
             return path
     wanted = f"{name}_{preset}.csv" if preset else f"result of {name}"
-    raise FileNotFoundError(f"no {wanted} in {', '.join(map(str, folders))}: run it first")
+    there = f" (committed: {', '.join(committed(name))})" if committed(name) else ""
+    raise FileNotFoundError(f"no {wanted} in {', '.join(map(str, folders))}: run it first{there}")
 
 
 def read(name: str, path: str | Path) -> xr.Dataset:

@@ -481,7 +481,7 @@ def test_control_c_does_not_end_the_processes(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("report", "figure4", "--results", "nowhere"), "no result of figure4 in nowhere: run it first"),
+        (("report", "figure4", "--results", "nowhere"), "no result of figure4 in HERE/nowhere: run it first"),
         (("run", "figure3", "--executor", "cloud"), "executor must be 'threads', 'processes' or a dask"),
         (("run", "figure3", "--device", "tpu"), "device must be 'auto', 'cpu', 'cuda'"),
         (("run", "figure3", "--preset", "cpu", "--data-dir", "nowhere"), "data_dir must be a folder"),
@@ -498,7 +498,7 @@ def test_errors_on_the_command_line(monkeypatch, capsys, tmp_path, arguments, me
     monkeypatch.chdir(tmp_path)
     assert call(monkeypatch, *arguments) == 2
     told = capsys.readouterr().err
-    assert told.startswith(f"error: {message}")
+    assert told.startswith("error: " + message.replace("HERE", str(tmp_path)))
     assert told.count("\n") == 1
     assert not list(tmp_path.rglob("*"))  # nothing is left of a run that did not begin
 

@@ -1,8 +1,10 @@
+import re
+
 import pytest
 
 from training import places
 from training.commands import Report
-from training.places import COMMITTED, find
+from training.places import COMMITTED, find, mine
 
 
 def empty(folder, *names):
@@ -25,6 +27,17 @@ def test_a_user_s_own_result_comes_first(committed, tmp_path):
     assert find("figure4", "cpu").absolute() == tmp_path / "results/training/figure4_cpu.csv"
 
 
+def test_own_results_are_found_from_folders_below(committed, tmp_path, monkeypatch):
+    """As a notebook must, which runs in its own folder; the nearest folder of results counts."""
+    empty(tmp_path / "results/training", "figure4_cpu.csv")
+    empty(tmp_path / "notebooks/deep")
+    monkeypatch.chdir(tmp_path / "notebooks/deep")
+    assert mine() == tmp_path / "results/training"
+    assert find("figure4", "cpu") == tmp_path / "results/training/figure4_cpu.csv"
+    empty(tmp_path / "notebooks/results/training", "figure4_cpu.csv")
+    assert find("figure4", "cpu") == tmp_path / "notebooks/results/training/figure4_cpu.csv"
+
+
 def test_the_largest_result_is_found(committed):
     assert find("figure4") == committed / "figure4_paper.csv"
     empty(committed, "figure4_quick.csv", "figure3_quick.csv")
@@ -33,10 +46,13 @@ def test_the_largest_result_is_found(committed):
 
 
 def test_what_is_missing_is_named(committed, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no figure4_quick.csv in results/training, .*package: run it first"):
+    told = f"no figure4_quick.csv in {tmp_path}/results/training, {committed}: run it first (committed: cpu, paper)"
+    with pytest.raises(FileNotFoundError, match=re.escape(told)):
         find("figure4", "quick")
-    with pytest.raises(FileNotFoundError, match=r"no result of figure4 in .*nowhere: run it first"):
-        find("figure4", folder=tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=re.escape(f"no result of figure4 in {tmp_path}/nowhere: run it first")):
+        find("figure4", folder="nowhere")
+    with pytest.raises(FileNotFoundError, match=r"no figure3_cpu.csv in .*: run it first$"):
+        find("figure3", "cpu")
 
     with pytest.raises(ValueError, match=r"name must be one of figure3, .*got 'figure33'"):
         find("figure33")
@@ -44,10 +60,11 @@ def test_what_is_missing_is_named(committed, tmp_path):
         find("figure4", "large")
 
 
-def test_a_report_leaves_the_package_s_folder_as_it_is(monkeypatch, tmp_path):
+def test_a_report_leaves_the_package_s_folder_as_it_is(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     before = sorted(COMMITTED.iterdir())
     assert Report("figure3").run() == 0  # whichever there is
     assert Report("figure5b", "cpu").run() == 0
     assert (tmp_path / "results/training/figure5b_cpu.png").exists()
     assert sorted(COMMITTED.iterdir()) == before
+    assert capsys.readouterr().out.endswith("other presets of figure5b with committed results: paper\n")
