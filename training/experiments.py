@@ -288,7 +288,13 @@ def so_far(
     _, size = find(name, preset)
     if name not in RECURRENT:
         raise ValueError(f"name must be one of {', '.join(RECURRENT)}, got {name!r}")
-    work = Path(work)
+    work = Path(work).absolute()
+    if not work.is_dir():
+        command = f"{name} --preset {preset}"
+        raise FileNotFoundError(
+            f"work must be the folder of a run that was stopped, got {work}: {command} was not started in "
+            f"{work.parent}, or has ended; `python -m training run {command}` starts it"
+        )
     where = left(work)
     device = str(where.get("device", "cpu"))  # by which networks were shared out; none is needed here
     stopped = [

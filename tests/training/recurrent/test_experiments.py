@@ -1,6 +1,7 @@
 """The recurrent experiments from their sizes to tables, verdicts and figures, by the runner of all experiments."""
 
 import math
+import re
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -175,8 +176,11 @@ def test_what_a_stopped_run_has_measured(tmp_path, longer, capsys):
 
 
 def test_what_a_stopped_run_cannot_tell(tmp_path, longer):
-    with pytest.raises(FileNotFoundError, match="work must be the folder of a run that was stopped"):
+    with pytest.raises(FileNotFoundError, match=r"work must be the folder of a run .* no calls\.json"):
         so_far("figure6", "quick", tmp_path)
+    told = f"not started in {tmp_path}, or has ended; `python -m training run figure6 --preset paper` starts it"
+    with pytest.raises(FileNotFoundError, match=re.escape(told)):
+        SoFar("figure6", "paper", results=tmp_path).run()
     half_way(tmp_path, [4])
     with pytest.raises(
         FileNotFoundError, match=r"work must have a checkpoint of every stack, got none in .*stack_001.pt"
