@@ -87,13 +87,15 @@ def points(means: xr.Dataset, quantity: str, ax: Axes, label: str | None = None,
 
 
 def plain_log_axis(ax: Axes) -> Axes:
-    """A logarithmic y axis with numbers such as 0.2 in place of 2 x 10^-1; within two decades at 2 and 5 as well.
+    """A logarithmic y axis with numbers such as 0.2 in place of 2 x 10^-1; within two decades at 2 and 5 as well,
+    within one also at 3 and 7.
 
     To be called once all is drawn and the limits are set.
     """
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100.0 * low else (1.0,)))
+    ranges = ((10.0, (1.0, 2.0, 3.0, 5.0, 7.0)), (100.0, (1.0, 2.0, 5.0)), (np.inf, (1.0,)))
+    ax.yaxis.set_major_locator(LogLocator(subs=next(subs for ratio, subs in ranges if high < ratio * low)))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
     return ax
