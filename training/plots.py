@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from meanfield import as_symmetry, depth_scales, fixed_point, jacobian_trajectory
 from meanfield.plots import LAYER_LABEL, SIGMA_LABEL
@@ -19,9 +20,10 @@ from .stack import Shape
 from .table import frame
 
 COLOURS = {"U(1)": "#0072B2", "O(4)": "#009E73", "O(8)": "#CC79A7", "generic(2)": "#D55E00", "generic(4)": "#E69F00"}
+# as `measure` normalises them: the first is a mean over all N D directions, the second a sum over the few of the orbit
 QUANTITIES = {
-    "jacobian_norm": "$|J|^2$",
-    "jacobian_protected": "protected",
+    "jacobian_norm": "$|J|^2/(ND)$",
+    "jacobian_protected": r"protected, $|J A z^0|^2/N$",
     "rank": "effective rank",
 }
 
@@ -182,13 +184,15 @@ def plot_depth(result: xr.Dataset, ax: Axes) -> Axes:
 def plot_along_training(result: xr.Dataset, ax: Axes, quantities: Sequence[str]) -> Axes:
     """A panel of Figure 5a: quantities against the step, geometric means over seeds, and every seed as a thin line.
 
-    Triangles: the Jacobian at initialisation in theory, of infinitely wide networks.
+    Triangles: the Jacobian at initialisation in theory, of infinitely wide networks. The protected component, of the
+    direction A z^0 of a capsule's turn, is no part of |J|^2/(ND) as it is normalised, and may lie above it: that is a
+    mean over all directions, most of which shrink.
     """
     rows = frame(result)
     for symmetry, own in rows.groupby("symmetry", sort=False):
         for style, quantity in zip(("-", ":"), quantities, strict=False):
             wide = own[own.quantity == quantity].pivot(index="step", columns="seed", values="value")
-            label = f"{symmetry}, {QUANTITIES[quantity]}"
+            label = f"{symmetry}, {QUANTITIES[quantity]}" if len(quantities) > 1 else symmetry
             mean = np.exp(np.log(wide).mean(axis=1))
             ax.plot(wide.index, mean, style, color=COLOURS[symmetry], label=label)
             ax.plot(wide.index, wide, style, color=COLOURS[symmetry], lw=0.5, alpha=0.5)
@@ -197,7 +201,15 @@ def plot_along_training(result: xr.Dataset, ax: Axes, quantities: Sequence[str])
                 ax.plot(wide.index[0], theory, "^", mfc="none", ms=7.0, color=COLOURS[symmetry])
     ax.set_yscale("log")
     ax.set_xlabel("step")
-    ax.legend(frameon=False)
+    jacobians = quantities[0].startswith("jacobian")
+    ax.set_ylabel("squared Jacobian, per unit" if jacobians else QUANTITIES[quantities[0]])
+    lines, labels = ax.get_legend_handles_labels()
+    others = {"single seeds": Line2D([], [], color="0.4", lw=0.5)}
+    if jacobians:
+        others["theory at first, $N \\to \\infty$"] = Line2D([], [], marker="^", mfc="none", ms=7.0, ls="", color="0.4")
+    # above the axes, as lines are everywhere within
+    place: dict = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 3, "columnspacing": 1.0}
+    ax.legend([*lines, *others.values()], [*labels, *others], frameon=False, fontsize="small", **place)
     return ax
 
 

@@ -215,6 +215,9 @@ def test_the_jacobian_of_the_theory_is_beside_that_of_training():
         d = float(1.5**2 * length_map(d / 1.5**2, 1.5, "U(1)"))
     np.testing.assert_allclose(found[plots.COLOURS["U(1)"]], d, rtol=1e-10)  # Eq. (54)
     assert found[plots.COLOURS["generic(2)"]] > d
+    assert ax.get_ylabel() == "squared Jacobian, per unit"
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told == ["U(1)", "generic(2)", "single seeds", r"theory at first, $N \to \infty$"]
 
 
 def test_the_depth_scale_of_the_theory_is_beside_the_accuracy():
