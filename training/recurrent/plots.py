@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,8 +21,19 @@ from .copy_task import BLANK, GO, TOKENS
 from .rows import last
 from .vortices import winding_numbers
 
-# colours of models where each is of another family
-FAMILIES = {"RNN": "C0", "O(k) RNN": "C1", "GRU": "C2", "U(1) GRU": "C3"}
+# one color of each family of models in all figures, as `training.plots.COLOURS` of symmetries
+FAMILIES = {
+    "RNN": "#CC79A7",
+    "GRU": "#555555",
+    "U(1) RNN": "#0072B2",
+    "U(1) GRU": "#56B4E9",
+    "O(k) RNN": "#009E73",
+    "generic(k) RNN": "#D55E00",
+    "generic(k) GRU": "#E69F00",
+    "grid RNN": "#000000",
+}
+# what tells apart models of one family in one figure: lines, markers, and how much of the color is left
+AMONG_FAMILY = (("-", "o", 1.0), ("--", "s", 0.7), (":", "^", 0.5))
 LEAST = 1e-7  # Lyapunov exponents below it are drawn there
 
 # what is drawn of a complex state, and how
@@ -90,14 +102,15 @@ def vortex_counts(census: xr.Dataset, ax: Axes) -> Axes:
 
 
 def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
-    """Learning curves of all models, of losses or accuracies, coloured by model.
+    """Learning curves of all models, of losses or accuracies, a color and line style for each model.
 
     From :meth:`training.recurrent.Training.result` or :func:`training.recurrent.rows.by_model`.
     """
     labels = result.label.values.tolist()
     seen: set[str] = set()
     for label, curve in zip(labels, result[name].values, strict=True):
-        ax.plot(result.step, curve, color=colour(label, labels), lw=0.8, label=None if label in seen else label)
+        style = look(label, labels) | {"marker": ""}
+        ax.plot(result.step, curve, **style, lw=0.8, label=None if label in seen else label)
         seen.add(label)
     if "loss" in name:
         plain_log_axis(ax)
@@ -115,21 +128,27 @@ def seeds(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance: floa
     Parameters
     ----------
     result : of one task, from :func:`training.recurrent.selection.select`
-    chance : value of a model without memory, drawn as a dotted line
+    chance : value of a model without memory, or of guessing, drawn as a dotted line
     """
     values = last(result, name)
     labels, logarithmic = result.label.values.tolist(), "loss" in name
     for place, label in enumerate(dict.fromkeys(labels)):
         own = values.values[result.label.values == label]
-        color = colour(label, labels)
-        ax.plot(np.full(own.size, place) + np.linspace(-0.12, 0.12, own.size), own, ".", color=color, alpha=0.6)
+        style = look(label, labels) | {"ls": ""}
+        beside = style | {"marker": ".", "alpha": 0.6}
+        ax.plot(np.full(own.size, place) + np.linspace(-0.12, 0.12, own.size), own, **beside)
         drawn = np.log(own) if logarithmic else own
         ends = drawn.mean() + (drawn.std(ddof=1) if own.size > 1 else 0.0) * np.array([-1.0, 0.0, 1.0])
         low, mean, high = np.exp(ends) if logarithmic else ends
-        ax.errorbar(place + 0.3, mean, [[mean - low], [high - mean]], fmt="o", color=color, capsize=2)
+        ax.errorbar(place + 0.3, mean, [[mean - low], [high - mean]], **style, capsize=2)
     ax.set_xticks(range(len(dict.fromkeys(labels))), list(dict.fromkeys(labels)), rotation=30, ha="right")
+    meaning = "mean ± SD" + (" of the logarithm" if logarithmic else "")
+    handles: dict[str, Any] = {meaning: ax.errorbar([], [], [], fmt="o", ms=4, capsize=2, color="0.4")}
     if chance is not None:
-        ax.axhline(chance, color="0.6", ls=":", lw=0.8)
+        handles[_chance(name)] = ax.axhline(chance, color="0.6", ls=":", lw=0.8)
+    # above the axes and a title: inside, seeds may be anywhere
+    above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.08), "ncols": 2}
+    ax.legend(handles.values(), handles, frameon=False, fontsize="small", **above)
     if logarithmic:
         plain_log_axis(ax)
     ax.set_ylabel(_named(result[name]))
@@ -144,23 +163,21 @@ def versus_rate(result: xr.Dataset, ax: Axes, name: str = "test_loss", *, chance
     Parameters
     ----------
     result : of one task, from :func:`training.recurrent.rows.by_model`
-    chance : value of a model without memory, drawn as a dotted line
+    chance : value of a model without memory, or of guessing, drawn as a dotted line
     """
     values = last(result, name).values
     labels, rates = result.label.values.tolist(), result.learning_rate.values
     models = list(dict.fromkeys(labels))
     for number, model in enumerate(models):
         own, beside = result.label.values == model, 1.03 ** (2 * number + 1 - len(models))
-        color, tried = colour(model, labels), np.unique(rates[own])
-        ax.plot(beside * rates[own], values[own], ".", color=color, alpha=0.6)
-        ax.plot(
-            beside * tried, [values[own & (rates == rate)].mean() for rate in tried], "o-", color=color, label=model
-        )
+        style, tried = look(model, labels), np.unique(rates[own])
+        ax.plot(beside * rates[own], values[own], ".", color=style["color"], alpha=0.6)
+        ax.plot(beside * tried, [values[own & (rates == rate)].mean() for rate in tried], **style, label=model)
     ax.set_xscale("log")
     ax.set_xticks(np.unique(rates), [f"{rate:g}" for rate in np.unique(rates)])
     ax.minorticks_off()
     if chance is not None:
-        ax.axhline(chance, color="0.6", ls=":", lw=0.8)
+        ax.axhline(chance, color="0.6", ls=":", lw=0.8, label=_chance(name))
     if "loss" in name:
         plain_log_axis(ax)
     ax.set_xlabel("learning rate")
@@ -214,8 +231,8 @@ def versus_parameters(summary: xr.Dataset, ax: Axes) -> Axes:
     families = [family_of(str(group)) for group in summary.group.values]
     for family in dict.fromkeys(families):
         some = summary.isel(group=[i for i, each in enumerate(families) if each == family]).sortby("parameters")
-        look: dict[str, Any] = {"marker": "o", "ms": 4, "capsize": 2, "label": family, "color": FAMILIES.get(family)}
-        ax.errorbar(some.parameters.values, some["mean"].values, some["std"].values, **look)
+        style: dict[str, Any] = {"marker": "o", "ms": 4, "capsize": 2, "label": family, "color": FAMILIES[family]}
+        ax.errorbar(some.parameters.values, some["mean"].values, some["std"].values, **style)
     if summary.parameters.max() > 2 * summary.parameters.min():  # else its tick labels overlap
         ax.set_xscale("log")
     ax.set_xlabel(summary.parameters.attrs["long_name"])
@@ -224,27 +241,22 @@ def versus_parameters(summary: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
-def kind_of(name: str) -> str:
-    """A model's name without its size: ``"GRU"`` of ``"GRU 32"``, ``"GRU, b_z = 2"`` of ``"GRU 32, b_z = 2"``."""
-    head, comma, rest = name.partition(",")
-    return head.rpartition(" ")[0] + comma + rest
-
-
 def family_of(name: str) -> str:
-    """The same with one family of all O(k)."""
-    kind = kind_of(name)
-    return "O(k) RNN" if kind.startswith("O(") else kind
+    """That of :data:`FAMILIES` which a model is of, by its name: all O(k) are one, and so are all generic(k)."""
+    words = name.partition(",")[0].split()
+    kind = " ".join(words[: 1 + max(words.index(cell) for cell in ("RNN", "GRU") if cell in words)])
+    return re.sub(r"^(O|generic)\(\d+\)", r"\1(k)", kind)
 
 
-def colour(name: str, names: Sequence[str]) -> str:
-    """The colour of a model among others: its family's own, paler for the family's second one, where all have one."""
-    different = list(dict.fromkeys(names))
-    if not {family_of(each) for each in different} <= FAMILIES.keys():
-        return f"C{different.index(name)}"
-    family = [each for each in different if family_of(each) == family_of(name)]
-    strength = 0.5 ** family.index(name)
+def look(name: str, names: Sequence[str]) -> dict[str, Any]:
+    """Color, line style and marker of a model in a figure: the color is its family's own in every figure.
+
+    Others of its family which the figure shows before it have another style, and a paler color.
+    """
+    before = list(dict.fromkeys(each for each in names if family_of(each) == family_of(name))).index(name)
+    style, marker, strength = AMONG_FAMILY[before % len(AMONG_FAMILY)]
     red, green, blue = (1.0 - strength * (1.0 - part) for part in to_rgb(FAMILIES[family_of(name)]))
-    return to_hex((red, green, blue))
+    return {"color": to_hex((red, green, blue)), "ls": style, "marker": marker}
 
 
 def spectrum(result: xr.Dataset, ax: Axes, *, label: str = "") -> Axes:
@@ -324,6 +336,11 @@ def relative_phase(first, second, ax: Axes, *, label: str = "", color: str = "C0
     ax.set_xlabel("step $t$")
     ax.set_ylabel(r"relative phase $\varphi^t$ [rad]")
     return ax
+
+
+def _chance(name: str) -> str:
+    """What the dotted line of a quantity is."""
+    return "without memory" if "loss" in name else "guessing"
 
 
 def _named(values: xr.DataArray) -> str:

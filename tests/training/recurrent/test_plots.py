@@ -7,7 +7,7 @@ import torch
 import xarray as xr
 from matplotlib.figure import Figure
 
-from training.recurrent import CapsuleRNN, CopyTask, ImageTask, plots
+from training.recurrent import CapsuleRNN, CopyTask, ImageTask, Setting, plots
 from training.recurrent.tables import COPY, PSMNIST, paper_results
 
 
@@ -104,17 +104,22 @@ def test_a_family_has_one_colour_in_all_figures(ax):
     plots.versus_parameters(paper_results(PSMNIST), ax)
     drawn = {container.get_label(): rgb(container[0]) for container in ax.containers}
     names = ["GRU 32", "O(18) RNN 32", "RNN 32", "U(1) GRU 32"]
-    assert drawn.keys() == {plots.family_of(name) for name in names} == plots.FAMILIES.keys()
+    assert drawn.keys() == {plots.family_of(name) for name in names}
     for name in names:
-        assert matplotlib.colors.to_hex(plots.colour(name, names)) == drawn[plots.family_of(name)]
-    # models that share a family are told apart by their shade
-    sizes = ["RNN 32", "RNN 83", "U(1) GRU 32"]
-    plain, pale, other = (np.array(matplotlib.colors.to_rgb(plots.colour(name, sizes))) for name in sizes)
-    np.testing.assert_allclose(plain, matplotlib.colors.to_rgb(plots.FAMILIES["RNN"]))
-    np.testing.assert_allclose(pale, (1.0 + plain) / 2.0, atol=0.003)
-    np.testing.assert_allclose(other, matplotlib.colors.to_rgb(plots.FAMILIES["U(1) GRU"]))
-    several = ["RNN 32", "generic(2) RNN 32"]
-    assert [plots.colour(name, several) for name in several] == ["C0", "C1"]
+        assert plots.look(name, names)["color"] == drawn[plots.family_of(name)] == plots.look(name, [name])["color"]
+    assert len(set(plots.FAMILIES.values())) == len(plots.FAMILIES)
+    # the kinds that are trained
+    kinds = ["generic(6) RNN", "generic(2) GRU", "U(1) RNN", "grid RNN"]
+    settings = [Setting(kind, 9, channels=2).name for kind in kinds]
+    assert [plots.family_of(name) for name in settings] == ["generic(k) RNN", "generic(k) GRU", "U(1) RNN", "grid RNN"]
+    # models that share a family are told apart, sizes and controls alike
+    several = ["RNN 32", "RNN 83", "GRU 32", "RNN 32, blank trained"]
+    plain, pale, other, paler = (plots.look(name, several) for name in several)
+    assert [each["color"] for each in (plain, other)] == [plots.FAMILIES[kind].lower() for kind in ("RNN", "GRU")]
+    for key in ("color", "ls", "marker"):
+        assert len({each[key] for each in (plain, pale, paler)}) == 3
+    light = [sum(matplotlib.colors.to_rgb(each["color"])) for each in (plain, pale, paler)]
+    assert light == sorted(light)
 
 
 def test_numbers_of_parameters_have_a_logarithmic_axis_where_they_differ_by_more_than_a_factor_of_two():
@@ -143,7 +148,7 @@ def test_every_seed_stands_at_its_learning_rate(ax):
     result = xr.Dataset(
         {"test_loss": (("model", "step"), values, {"long_name": "test cross-entropy"})},
         coords={
-            "label": ("model", ["A 1", "A 1", "A 1", "B 1"]),
+            "label": ("model", ["RNN 1", "RNN 1", "RNN 1", "GRU 1"]),
             "learning_rate": ("model", [0.01, 0.01, 0.1, 0.1]),
             "step": ("step", [0, 1]),
         },
@@ -157,6 +162,7 @@ def test_every_seed_stands_at_its_learning_rate(ax):
     np.testing.assert_array_equal(others.get_ydata(), other_mean.get_ydata())
     assert list(dotted.get_ydata()) == [0.7, 0.7]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0.01", "0.1"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["RNN 1", "GRU 1", "without memory"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("learning rate", "test cross-entropy [nats]")
     assert ax.get_yscale() == "log"
 
