@@ -22,21 +22,24 @@ def comparison(result: xr.Dataset) -> str:
     """Every model's mean and standard deviation over seeds, the paper's and ours; then Welch's tests between models."""
     table, name = frame(result), result.attrs["experiment"]
     images = "test_accuracy" in set(table.quantity)
-    head = ["task here", "model", "parameters", "chosen", "paper", "here", "seeds", *([] if images else ["solved"])]
+    told = f"{'accuracy' if images else 'loss'}, mean +- SD over seeds"
+    chosen = "chosen: recurrent start, input start, learning rate"
+    head = ["task here", "model", "parameters", chosen, f"paper: {told}", f"here: {told}", "seeds"]
+    head += [] if images else ["solved"]
     lines, tests = [_row(head), _row(["---"] * len(head))], []
     for task in table.task.unique():
         every = by_model(table, task)
-        chosen = select(every)
-        summary = summarise(chosen)
+        selected = select(every)
+        summary = summarise(selected)
         for group in map(str, summary.group.values):
             own = summary.sel(group=group)
             ours = _number(own["mean"].item(), own["std"].item())
-            cells = [task, group, f"{own.parameters.item():,}", _settings(chosen, group), _printed(name, group), ours]
+            cells = [task, group, f"{own.parameters.item():,}", _settings(selected, group), _printed(name, group), ours]
             lines.append(_row([*cells, str(own.seeds.item()), *([] if images else [str(own.solved.item())])]))
-        for label in dict.fromkeys(every.label.values[~np.isin(every.label, chosen.label)].tolist()):
+        for label in dict.fromkeys(every.label.values[~np.isin(every.label, selected.label)].tolist()):
             cells = [task, label, "", "none: seeds diverged", _printed(name, label)]
             lines.append(_row(cells + [""] * (len(head) - len(cells))))
-        tests += list(_tests(task, welch(chosen)))
+        tests += list(_tests(task, welch(selected)))
     return "\n".join([*lines, "", _told(tests, "accuracies" if images else "losses themselves"), ""])
 
 

@@ -38,6 +38,11 @@ def test_copy_task():
         "3",
         "1",
     ]
+    chosen = "chosen: recurrent start, input start, learning rate"
+    told = "loss, mean +- SD over seeds"
+    assert text.startswith(
+        f"| task here | model | parameters | {chosen} | paper: {told} | here: {told} | seeds | solved |\n"
+    )
     p = ttest_ind(*LOSSES.values(), equal_var=False).pvalue
     assert f"copy, T <= 10, RNN 32 - U(1) RNN 32: p = {p:.2g} ({p:.2g})" in text
 
@@ -55,6 +60,7 @@ def test_images_have_accuracies_and_nothing_to_solve():
     text = comparison(result("figure7", "permuted digits", values, ("validation_loss", "validation_accuracy", *TESTED)))
     assert "0.913 +- 0.019 (permuted mnist) | 0.5 | 1 |" in text
     assert "identity, standard, 0.001 |  | 0.4 | 1 |" in text  # not in the paper's table
+    assert "| paper: accuracy, mean +- SD over seeds | here: accuracy, mean +- SD over seeds | seeds |\n" in text
     assert "solved" not in text
     assert "nan" not in text
     assert "One seed of each model" in text
