@@ -95,10 +95,13 @@ class Check:
     def _finite(self) -> bool:
         return bool(np.isfinite((*self.values, *self.minus)).all())
 
+    @property
+    def finding(self) -> str:
+        """The number that was found, and what it must be."""
+        return f"{self._shown if self._finite else 'open'}, must be {self.side} {self.bound:g}"
+
     def __str__(self) -> str:
-        if not self._finite:
-            return f"{self.text}: open, must be {self.side} {self.bound:g}: {self.verdict}"
-        return f"{self.text}: {self._shown}, must be {self.side} {self.bound:g}: {self.verdict}"
+        return f"{self.text}: {self.finding}: {self.verdict}"
 
     @property
     def _shown(self) -> str:

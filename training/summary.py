@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import xarray as xr
-
 from . import places, table
 from .experiments import EXPERIMENTS
+from .report import size_of_run
 
 HEAD = """# Results of trained networks
 
@@ -63,18 +61,6 @@ def _rows(folder: Path) -> Iterator[tuple[str, ...]]:
         for preset in found:
             result = places.read(name, folder / f"{name}_{preset}.csv")
             checks = "<br>".join(map(str, experiment.judge(table.frame(result))))
-            yield f"{name} ({preset})", result.attrs["claim"], _run(name, result), experiment.criterion, checks
+            yield f"{name} ({preset})", result.attrs["claim"], size_of_run(name, result), experiment.criterion, checks
         if not found:
             yield name, experiment.claim, "not run yet", experiment.criterion, ""
-
-
-def _run(name: str, result: xr.Dataset) -> str:
-    """The size of a run, and beside it that of the preset `paper` where the run is smaller."""
-    describe = EXPERIMENTS[name].describe
-    told, full = describe(result.attrs["settings"]), describe(EXPERIMENTS[name].presets["paper"].settings)
-    # results may be older than the count of all calls
-    seconds = result.attrs.get("seconds", result.attrs.get("seconds_of_last_call", math.nan))
-    text = f"{told}; {result.attrs['device']}, {seconds / 60:.0f} min"
-    unfinished = result.attrs.get("unfinished")
-    label = "**reduced:** " if unfinished is None else f"**unfinished, after {unfinished:,} batches:** "
-    return text if told == full and unfinished is None else f"{label}{text}. Preset `paper`: {full}"

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -5,10 +6,12 @@ import pytest
 
 from training import table
 from training.commands import Summarise
+from training.criteria import Check
 from training.experiments import EXPERIMENTS
 from training.job import Row
 from training.places import COMMITTED
 from training.presets import describe
+from training.report import verdicts
 from training.summary import summary
 
 SETTINGS = {
@@ -51,6 +54,13 @@ def test_a_row_says_what_was_run_and_what_was_found(tmp_path):
     assert "O(4): 0.5, must be > 0.95: contradicts" in row
     assert "O(8): 2, must be > 0.95: agrees" in row
     assert "generic(2): 1.75, must be < 1.5: contradicts" in row
+
+
+def test_verdicts_are_told_in_bold():
+    checks = [Check("gain", (1.0, 1.0), ">", 0.5), Check("seeds: solved", (math.nan,), "<", 0.5, every=True)]
+    assert verdicts(checks) == (
+        "- gain: 1 +- 0, must be > 0.5: **agrees**\n- seeds: solved: open, must be < 0.5: **undecided**"
+    )
 
 
 def test_one_is_one_and_two_are_two():
