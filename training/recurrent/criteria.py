@@ -8,7 +8,7 @@ make such an interval too wide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from .copy_task import MEMORY
 from .job import PIXELS
 from .rows import NOWHERE, by_model, last
 from .selection import select
+from .settings import symmetry_and_cell
 from .training import SOLVED
 
 STEPS = 1_000_000  # batches of the paper's copy tasks
@@ -116,12 +117,11 @@ def as_large(table: pd.DataFrame) -> list[Check]:
     """Figure 7 at equal numbers of weights: against the smallest ordinary model with no less."""
     (task,) = table.task.unique()
     accuracy = _final(table, task, "test_accuracy")
-    weights = table.groupby("model").parameters.first()
+    weights, kinds = (table.groupby("model")[column].first() for column in ("parameters", "kind"))
     checks = []
-    for name in accuracy:
-        cell = name.split()[-2]
-        larger = [other for other in accuracy if other.startswith(f"{cell} ") and weights[other] >= weights[name]]
-        if name.startswith(("O(", "U(1)")) and larger:
+    for name, _, cell, _ in _equivariant(table, accuracy):
+        larger = [other for other in accuracy if kinds[other] == cell and weights[other] >= weights[name]]
+        if larger:
             other = min(larger, key=weights.__getitem__)
             text = f"{task}: accuracy, {name} ({weights[name]:,} weights) minus {other} ({weights[other]:,})"
             checks.append(_gain(text, accuracy[name], accuracy[other]))
@@ -143,12 +143,20 @@ def _accuracy_gains(table: pd.DataFrame, counterpart: Callable[[str, str], str])
     (task,) = table.task.unique()
     accuracy = _final(table, task, "test_accuracy")
     checks = []
-    for name in accuracy:
-        kind, _, size = name.rpartition(" ")
-        symmetry, _, cell = kind.rpartition(" ")
-        if name.startswith(("O(", "U(1)")) and (other := f"{counterpart(symmetry, cell)} {size}") in accuracy:
+    for name, symmetry, cell, size in _equivariant(table, accuracy):
+        if (other := f"{counterpart(symmetry, cell)} {size}") in accuracy:
             checks.append(_gain(f"{task}: accuracy, {name} minus {other}", accuracy[name], accuracy[other]))
     return checks
+
+
+def _equivariant(table: pd.DataFrame, names: Iterable[str]) -> Iterator[tuple[str, str, str, int]]:
+    """Name, symmetry, cell and hidden size of each equivariant model, but for controls, whose names tell more."""
+    models = table.groupby("model")[["kind", "hidden_size"]].first()
+    for name in names:
+        kind, size = models.loc[name]
+        symmetry, cell = symmetry_and_cell(kind)
+        if symmetry.startswith(("U(1)", "O(")) and name == f"{kind} {size}":
+            yield name, symmetry, cell, size
 
 
 def bursts(table: pd.DataFrame) -> list[Check]:

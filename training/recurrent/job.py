@@ -117,7 +117,7 @@ class Job:
 
     def _memory(self, setting: Setting) -> float:
         """Bytes that a training step of a model needs, about."""
-        return 4.0 * self.batch * self._sequence * _components(setting) * room(setting.kind)
+        return 4.0 * self.batch * self._sequence * _components(setting) * room(setting)
 
     def _gpu(self) -> int:
         """Bytes that are used of a GPU: of all, not of what is free, as a run must be gone on with as it was.
@@ -190,7 +190,7 @@ class Running(Training):
     def outcome(self) -> Outcome:
         """All that was measured; of a grid of complex numbers also its vortices, before and after training."""
         found = rows.rows(self.job.task, self.settings, self.result())
-        if self.settings[0].kind == GRID:
+        if self.settings[0].is_grid:
             found += self._vortices()
         return Outcome(found, self._weights() if self.job.keep else {})
 
@@ -223,9 +223,9 @@ def _shape(setting: Setting) -> tuple:
     return setting.kind, setting.hidden_size, setting.activation, setting.biases, setting.channels
 
 
-def room(kind: str) -> float:
-    """Of `ROOM`: of a kind itself, or of its cell."""
-    return ROOM.get(kind) or ROOM[kind.rpartition(" ")[2]]
+def room(setting: Setting) -> float:
+    """Of `ROOM`: of a model's kind, or of its cell."""
+    return ROOM.get(setting.kind) or ROOM[setting.cell]
 
 
 def gpu_memory(device: str) -> int:
@@ -235,20 +235,19 @@ def gpu_memory(device: str) -> int:
 
 def _components(setting: Setting) -> int:
     """Real numbers of one state."""
-    if setting.kind == GRID:
+    if setting.is_grid:
         return 2 * setting.channels * setting.hidden_size
-    symmetry = setting.kind.rpartition(" ")[0]
-    return setting.hidden_size * (as_symmetry(symmetry).capsule_dimension if symmetry else 1)
+    return setting.hidden_size * (as_symmetry(setting.symmetry).capsule_dimension if setting.symmetry else 1)
 
 
 def _products(setting: Setting) -> int:
     """Multiplications of one step of one sequence, about."""
     n = setting.hidden_size
-    if setting.kind == GRID:
+    if setting.is_grid:
         return n * (2 * setting.channels) ** 2 * 9
-    symmetry, _, cell = setting.kind.rpartition(" ")
-    if not symmetry:
-        return n * n * (3 if cell == "GRU" else 1)
-    group = as_symmetry(symmetry)
+    gated = setting.cell == "GRU"
+    if not setting.symmetry:
+        return n * n * (3 if gated else 1)
+    group = as_symmetry(setting.symmetry)
     k = group.capsule_dimension
-    return n * n * ((2 if cell == "GRU" else 0) + (k if group.family == "O" else k * k))
+    return n * n * ((2 if gated else 0) + (k if group.family == "O" else k * k))

@@ -208,8 +208,7 @@ def _short(models: Sequence[str], max_delay: int, steps: int, rates: Sequence[fl
 
 def _with_and_without(equivariant: Setting, rates: Sequence[float], seeds: Sequence[int]) -> tuple[Setting, ...]:
     """A model, and with generic weights the one that begins as the same function, each with several rates."""
-    symmetry, _, cell = equivariant.kind.rpartition(" ")
-    generic = f"generic({as_symmetry(symmetry).capsule_dimension}) {cell}"
+    generic = f"generic({as_symmetry(equivariant.symmetry).capsule_dimension}) {equivariant.cell}"
     return tuple(
         replace(equivariant, kind=kind, learning_rate=rate, seed=seed)
         for kind in (equivariant.kind, generic)

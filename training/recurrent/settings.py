@@ -28,6 +28,12 @@ GRID = "grid RNN"
 _DRAWING = Lock()  # torch's default type is that of all threads
 
 
+def symmetry_and_cell(kind: str) -> tuple[str, str]:
+    """The parts of a model's kind: ("U(1)", "RNN") of "U(1) RNN", and ("", "GRU") of "GRU". A grid is of U(1)."""
+    symmetry, _, cell = kind.rpartition(" ")
+    return ("U(1)" if kind == GRID else symmetry), cell
+
+
 @dataclass(frozen=True)
 class Setting:
     """One model and how it is trained; models of one `kind`, `hidden_size` and `activation` can share a stack.
@@ -72,7 +78,7 @@ class Setting:
         if self.frozen_blank is not None:
             flag("frozen_blank", self.frozen_blank)
         real_number("learning_rate", self.learning_rate, minimum=0.0)
-        if self.kind == GRID and math.isqrt(self.hidden_size) ** 2 != self.hidden_size:
+        if self.is_grid and math.isqrt(self.hidden_size) ** 2 != self.hidden_size:
             raise ValueError(f"hidden_size must be a square for a grid, got {self.hidden_size}")
         if self.biases not in ("equations", "tables"):
             raise ValueError(f"biases must be 'equations' or 'tables', got {self.biases!r}")
@@ -82,10 +88,10 @@ class Setting:
         self._check_kind()
 
     def _check_kind(self) -> None:
-        symmetry, _, cell = self.kind.rpartition(" ")
+        symmetry, cell = self.symmetry, self.cell
         if cell not in ("RNN", "GRU") or symmetry != symmetry.strip() or (self.kind != cell and not symmetry):
             raise ValueError(f"kind must be 'RNN', 'GRU' or a symmetry and one of these, got {self.kind!r}")
-        if symmetry and self.kind != GRID:
+        if symmetry:
             as_symmetry(symmetry)
         if self.activation not in (("tanh",) if symmetry else ("tanh", "relu")):
             raise ValueError(f"activation must be 'tanh', or 'relu' for ordinary models, got {self.activation!r}")
@@ -97,9 +103,23 @@ class Setting:
                 )
 
     @property
+    def symmetry(self) -> str:
+        """As in ``"U(1)"``; empty for ordinary models."""
+        return symmetry_and_cell(self.kind)[0]
+
+    @property
+    def cell(self) -> str:
+        """``"RNN"`` or ``"GRU"``."""
+        return symmetry_and_cell(self.kind)[1]
+
+    @property
+    def is_grid(self) -> bool:
+        return self.kind == GRID
+
+    @property
     def name(self) -> str:
         """The model as tables and legends have it; initialisations, learning rates and seeds do not count."""
-        size = f"{self.channels} x {self.hidden_size}" if self.kind == GRID else f"{self.hidden_size}"
+        size = f"{self.channels} x {self.hidden_size}" if self.is_grid else f"{self.hidden_size}"
         bias = "" if self.update_bias is None else f", b_z = {self.update_bias:g}"
         blank = ", blank trained" if self.frozen_blank is False else ""
         return f"{self.kind} {size}{bias}{blank}"
@@ -117,16 +137,15 @@ class Setting:
             "encoder": self.encoder,
             "frozen_token": BLANK if self.frozen_blank else None,
         }
-        if self.kind == GRID:
+        if self.is_grid:
             return ConvolutionalRNN(inputs, math.isqrt(self.hidden_size), self.channels, **options)
-        symmetry, _, cell = self.kind.rpartition(" ")
         if self.update_bias is not None:
             options["update_bias"] = self.update_bias
-        if not symmetry:
+        if not self.symmetry:
             options["biases"] = 2 if self.biases == "tables" else 1
-            return (GRU if cell == "GRU" else ElmanRNN)(inputs, self.hidden_size, self.activation, **options)
-        options["bias"] = self.biases == "tables" and as_symmetry(symmetry).family == "O"
-        return (CapsuleGRU if cell == "GRU" else CapsuleRNN)(inputs, self.hidden_size, symmetry, **options)
+            return (GRU if self.cell == "GRU" else ElmanRNN)(inputs, self.hidden_size, self.activation, **options)
+        options["bias"] = self.biases == "tables" and as_symmetry(self.symmetry).family == "O"
+        return (CapsuleGRU if self.cell == "GRU" else CapsuleRNN)(inputs, self.hidden_size, self.symmetry, **options)
 
 
 @contextmanager

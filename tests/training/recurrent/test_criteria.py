@@ -114,8 +114,11 @@ def test_more_accurate():
         ("U(1) GRU", 16, 1e-3): (0.99, 0.99),  # without a partner
     }
     rows = table(values, IMAGES)
-    biased = table({("GRU", 8, 1e-3): (0.1, 0.1)}, IMAGES).assign(model="GRU 8, b_z = 2")  # is asked nothing
-    checks = more_accurate(pd.concat([rows, biased]))
+    controls = [  # are asked nothing
+        table({(kind, 8, 1e-3): (0.1, 0.1)}, IMAGES).assign(model=f"{kind} 8, b_z = {bias}")
+        for kind, bias in (("GRU", 2), ("U(1) GRU", 0))
+    ]
+    checks = more_accurate(pd.concat([rows, *controls]))
     assert [check.text for check in checks] == [
         "a task: accuracy, O(3) RNN 8 minus RNN 8",
         "a task: accuracy, U(1) GRU 8 minus GRU 8",

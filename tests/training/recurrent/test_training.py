@@ -83,6 +83,15 @@ def test_going_on_after_an_interruption_changes_nothing(tmp_path):
         Training(CopyTask(3), MIXED, 10, batch=5, test_every=4).restore(tmp_path / "state")
 
 
+def test_what_a_kind_is_made_of():
+    settings = [Setting(kind, 9) for kind in ("GRU", "O(3) RNN", "generic(2) GRU", "grid RNN")]
+    found = [(each.symmetry, each.cell, each.is_grid) for each in settings]
+    assert found == [
+        ("", "GRU", False), ("O(3)", "RNN", False), ("generic(2)", "GRU", False), ("U(1)", "RNN", True)
+    ]  # fmt: skip
+    assert repr(settings[0]).startswith("Setting(kind='GRU', hidden_size=9, seed=0, learning_rate=0.001, recurrent=")
+
+
 def test_initial_weights_are_those_of_the_seed_in_threads_too():
     """Large enough that two threads draw at once, and of every kind; torch's own random numbers stay as they are."""
     settings = [
