@@ -91,16 +91,6 @@ def animation(states, *, periodic: bool = True, interval: int = 100) -> FuncAnim
     return FuncAnimation(figure, draw, frames=len(states), interval=interval)
 
 
-def vortex_counts(census: xr.Dataset, ax: Axes) -> Axes:
-    """Vortices of both signs over time, from :func:`training.recurrent.vortices.census`."""
-    for name in ("positive", "negative"):
-        ax.plot(census.step, census[name], label=census[name].attrs["long_name"])
-    ax.set_xlabel("step")
-    ax.set_ylabel("vortices")
-    ax.legend()
-    return ax
-
-
 def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
     """Learning curves of all models, of losses or accuracies, a color and line style for each model.
 
