@@ -98,7 +98,7 @@ def right_moving_bump(
     r, coupling
         As in :func:`potential`.
     height, width : numbers > 0
-        Of the bump; for r < 0 the height must be less than v.
+        Of the bump; for r < 0 the height must be less than v. A width of more than length/8 would not fit on the line.
 
     Returns
     -------
@@ -118,7 +118,10 @@ def right_moving_bump(
     v = equilibrium_radius(r, coupling)
     if 0.0 < v <= height:
         raise ValueError(f"height must be < {v:.6g}, the radius of the ring of minima, got {height:.6g}")
-    bump = height * np.exp(-((x - length / 4.0) ** 2) / (2.0 * width**2))
+    if width > length / 8.0:
+        raise ValueError(f"width must be at most length/8 = {length / 8.0:.6g}, got {width:.6g}")
+    away = np.remainder(x + length / 4.0, length) - length / 2.0  # from length/4, around the circle
+    bump = height * np.exp(-(away**2) / (2.0 * width**2))
     phi = bump - 1j * np.sqrt(np.maximum(v**2 - bump**2, 0.0)) if v else bump.astype(complex)
     return phi, -np.fft.ifft(1j * k * np.fft.fft(phi))
 

@@ -1,4 +1,4 @@
-"""Command line: ``python -m training list | run | report | summarise``."""
+"""Command line: ``python -m training list | run | report | so-far | summarise``."""
 
 from __future__ import annotations
 

@@ -376,6 +376,12 @@ def test_evolve_field_refuses(change, message):
         evolve_field(**GOOD | change)
 
 
+def test_a_wide_bump_has_no_edge():
+    """Around the circle the line has no ends: the steepest part is the bump's own, height/(width sqrt(e))."""
+    _, velocity = right_moving_bump(400, 40.0, 1.0, height=0.3, width=5.0)
+    assert np.abs(velocity).max() == pytest.approx(0.3 / (5.0 * np.sqrt(np.e)), rel=1e-2)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -385,6 +391,8 @@ def test_evolve_field_refuses(change, message):
         (lambda: right_moving_bump(1, 1.0, 1.0), "points must be an integer >= 2, got 1"),
         (lambda: right_moving_bump(8, 9.0, -1.0, height=0.8), "height must be < 0.707107.*got 0.8"),
         (lambda: right_moving_bump(8, 9.0, -1.0, width=0.0), "width must be > 0, got 0"),
+        (lambda: right_moving_bump(8, 40.0, 1.0, width=6.0), "width must be at most length/8 = 5, got 6"),
+        (lambda: right_moving_bump(8, 9.0, -1.0), r"width must be at most length/8 = 1\.125, got 2"),
         (lambda: field_frequencies([[1.0]], 1.0), r"k must be a number or one-dimensional, got shape \(1, 1\)"),
         (lambda: scheme_frequencies(1.0, 1.0, 0.0), "dt must be > 0, got 0"),
         (lambda: scheme_frequencies([1.0, 2.0], 1.0, [0.01, 0.02]), r"dt must be one number, got shape \(2,\)"),

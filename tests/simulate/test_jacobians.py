@@ -164,15 +164,15 @@ def test_turning_the_input_does_not_change_the_singular_values(symmetry):
 # ---- sampled networks and the theory --------------------------------------------------------------------------------
 
 QUANTITIES = ("norm", "protected", "amplitude", "angular")
-THEORY = {"d_0": 0.7, "sigma_w": 1.5}
+START, SCALE = 0.7, 1.5  # E|z^0|^2 and sigma_w
 LAYERS = 6
 
 
 def relative(symmetry, width, n_networks, seed, depth=LAYERS):
     """Sampled over predicted - 1 of each network, (network, quantity x layer)."""
     options = {"width": width, "depth": depth, "n_networks": n_networks, "seed": seed, "probes": 8}
-    out = sample(symmetry, **options, **THEORY).isel(sigma_w=0, input=0)
-    told = jacobian_trajectory(depth, **THEORY, symmetry=symmetry)
+    out = sample(symmetry, **options, d_0=START, sigma_w=SCALE).isel(sigma_w=0, input=0)
+    told = jacobian_trajectory(depth, SCALE, START, symmetry=symmetry)
     return np.concatenate([out[name].values / told[name].values - 1.0 for name in QUANTITIES], axis=1)
 
 

@@ -102,7 +102,9 @@ def lyapunov_spectrum(
     network = _Network(sigma_w, symmetry, width, n_networks, activation, seed)
     n_steps, n_transient = whole_number("steps", steps, 1), whole_number("transient", transient, 0)
     size = network.state[0].numel()
-    basis = torch.eye(size, dtype=torch.float64).expand(n_networks, size, size)
+    # not the identity: weights of O(k) mix few of its columns, and would take long to align it
+    draw = torch.randn(size, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    basis = torch.linalg.qr(draw)[0].expand(n_networks, size, size)
     sums, length = torch.zeros(n_networks, size, dtype=torch.float64), torch.zeros(n_networks, dtype=torch.float64)
     for step in range(n_transient + n_steps):
         basis, triangle = torch.linalg.qr(network.advance(basis))

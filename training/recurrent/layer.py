@@ -61,6 +61,8 @@ class Recurrent(nn.Module, ABC):
     hidden_size : N, the number of capsules (of units for the ordinary layers)
     components : D, real numbers in a capsule
     recurrent : ``"uniform"`` or ``"identity"``
+        Neither begins in the broken phase: with the first a state that is left to itself dies within some dozens of
+        steps, with the second it fades slowly (:func:`~training.recurrent.initial.initial_sigma_w`).
     encoder : ``"standard"``, ``"variance 0.001"`` or ``"deviation 0.001"``
         See `initial`. It concerns the weights into the hidden state (for gated layers into the candidate); the gates'
         input weights are always standard.
