@@ -57,7 +57,7 @@ def operation(
     def backward(gradient, saved, value):
         with torch.no_grad():
             found = function.backward(_Context(saved, **{name: value}), gradient)
-        return [each.clone(memory_format=torch.contiguous_format) for each in found[:-1]]  # memory of its own for each
+        return [each.contiguous() for each in found[:-1]]  # as `gradients` says
 
     title, told = f"{LIBRARY}::{function.__name__.strip('_')}", f"{kind} value) -> Tensor[]"
     run = torch.library.custom_op(title, forward, mutates_args=(), schema=f"(Tensor[] tensors, {told}")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN
 from training.recurrent.opaque import LIBRARY
@@ -91,3 +92,21 @@ def test_operations_are_what_they_tell_the_compiler(name, models):
     shapes, option = OPERATIONS[name]
     tensors = [draw(*models, *shape).requires_grad_() for shape in shapes]
     torch.library.opcheck(getattr(getattr(torch.ops, LIBRARY), name).default, (tensors, option))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_memory_is_laid_out_as_the_compiler_is_told(name):
+    """Of what a loop saves, and of its gradients: compiled code goes by the strides that it was told."""
+    shapes, option = OPERATIONS[name]
+    loop, back = (getattr(getattr(torch.ops, LIBRARY), name + suffix) for suffix in ("", "_backward"))
+    tensors = [draw(*shape) for shape in shapes]
+    weights = tensors[3:] if name == "CapsuleGRUStates" else tensors[2:3]
+
+    def run(tensors, weights):
+        saved = loop(tensors, option)
+        return [*saved, *back(torch.ones_like(saved[0].narrow(0, 1, STEPS)), [*saved, *weights], option)]
+
+    with FakeTensorMode() as mode:
+        told = run(*([mode.from_tensor(each) for each in group] for group in (tensors, weights)))
+    for found, expected in zip(run(tensors, weights), told, strict=True):
+        assert (found.shape, found.stride()) == (expected.shape, expected.stride())
