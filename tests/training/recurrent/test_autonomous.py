@@ -80,6 +80,16 @@ def test_generic_networks_lack_them(k):
     assert (np.abs(result.exponent.values) > 3e-3).all(1).sum() >= 9
 
 
+def test_six_neutral_exponents_of_twelve():
+    """A narrow O(4) network, whose weights mix the identity's columns little: aligning those would take thousands of
+    steps.
+    """
+    found = lyapunov_spectrum(2.2, "O(4)", width=3, steps=800, n_networks=12, seed=5).isel(network=6)
+    assert found.neutral == 6
+    assert np.abs(found.exponent[:6]).max() < 1e-3
+    assert found.exponent[6] < -0.1
+
+
 def test_neutral_exponents_vanish_as_one_over_steps():
     short, long = (lyapunov_spectrum(6.0, width=5, steps=steps, transient=100, n_networks=12) for steps in (250, 2000))
     sizes = [np.abs(result.exponent.values).min(1).max() for result in (short, long)]
