@@ -8,16 +8,19 @@ import xarray as xr
 from mpmath import mp, mpf
 
 from meanfield import (
+    AccuracyWarning,
     ConvergenceWarning,
     Ensemble,
     correlation_map,
     depth_scales,
     explicit_breaking,
     matrix_correlation_map,
+    overlap,
     polar_factor,
     precise,
     trajectory,
 )
+from meanfield.nearby import nearby_gap
 from meanfield.overlap import Overlaps
 from tests.meanfield.independent import clipped, own_tanh
 
@@ -313,6 +316,16 @@ def test_a_users_function_far_out_and_next_to_the_edge_of_chaos(sigma_w, sigma_b
         assert found[name].item() == pytest.approx(named[name].item(), rel=4.0 * found.error_estimate.item()), name
     assert found.error_estimate < 1e-10
     assert not found.ordered
+
+
+def test_what_a_gap_is_off_by_the_overlap_is_off_by(monkeypatch):
+    def rough(*arguments):
+        return nearby_gap(*arguments)[0], 1e-5
+
+    monkeypatch.setattr(overlap, "nearby_gap", rough)
+    with pytest.warns(AccuracyWarning):
+        found = explicit_breaking(50.0, 79.2538, activation=own_tanh)
+    assert found.error_estimate > 1e-5
 
 
 @pytest.mark.parametrize(("sigma_w", "sigma_b"), [(1.28, 0.56), (1.28574, 0.55031), (1.5, 0.5)])

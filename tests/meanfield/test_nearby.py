@@ -19,6 +19,7 @@ from meanfield import (
 from meanfield.moments import aligned, gain_and_jacobian
 from meanfield.nearby import nearby_gap, nearby_slope
 from meanfield.overlap import Overlaps
+from meanfield.overlap_response import overlap_response
 from tests.meanfield.independent import clipped, clipped_length, own_tanh, toothed
 
 CLOSE = [0.5, 0.1, 1e-2, 1e-4, 1e-6, 1e-9]
@@ -73,6 +74,20 @@ def test_the_slope_is_the_derivative_of_the_gap(dimension, function, missing):
     )
     assert whole - lacks == pytest.approx(near + (near - far) / 3, rel=2e-9)
     assert error < 1e-10
+
+
+def test_a_series_that_is_too_short_says_so():
+    """The second derivative of the correlation map of a kink, by differences of the slope; among these s are some at
+    which the last coefficients happen to vanish.
+    """
+    activation, missing, step = as_activation(clipped), 1e-2, 1e-4
+    s = np.append(np.linspace(1.4, 1.6, 20), 1.512331788)
+    found, error = overlap_response(activation, 2, s, np.full(s.shape, missing))
+    for value, estimate, at in zip(found.overlap_overlap, error, s, strict=True):
+        ends = [nearby_slope(activation, 2, at, missing + shift)[0] for shift in (step, -step)]
+        gain, *_ = gain_and_jacobian(activation, 2, at)
+        exact = (ends[0] - ends[1]) / (2 * step) / float(gain - gap(clipped, 2, at, missing)[0])
+        assert abs(value - exact) < estimate * abs(exact) + 1e-5
 
 
 def test_no_slope_is_told_of_a_jump():
