@@ -319,6 +319,10 @@ def _at_power(activation: Activation, dimension: int, s, sigma_w, sigma_b) -> di
             values[chaotic] = part[told]
     chi_delta = np.where(excess <= 0.0, chi_jacobian, 1.0 - one_minus_chi_delta)
     status = np.where((c_error < _UNKNOWN) & (overlap_error < _UNKNOWN), CONVERGED, NOT_CONVERGED)
+    # 1 - chi_delta is a difference of two numbers that have this error, and small next to the edge of chaos
+    off = np.flatnonzero(overlap_error)
+    with np.errstate(divide="ignore"):
+        overlap_error[off] *= np.maximum(np.abs(2.0 * lost[off] / one_minus_chi_delta[off] - 1.0), 1.0)
     return {
         "c_star": state * m.gain,
         "d_star": s,
@@ -368,9 +372,5 @@ def _apart(activation: Activation, dimension: int, s, biases, weights) -> tuple[
     missing, (lost, lost_error) = 1.0 / (1.0 + np.exp(log_odds)), pull(log_odds, every)
     rho = np.where(none, biases / np.where(none, lost, 1.0), 1.0 / (1.0 + np.exp(-log_odds)))
     decay, surplus, error = decay_and_surplus(activation, dimension, s, missing)
-    kept = weights * decay * rho**2 * surplus
-    one_minus_chi = lost - kept
-    if not activation.guaranteed:
-        with np.errstate(divide="ignore"):
-            error = (error + lost_error) * np.maximum((lost + kept) / np.abs(one_minus_chi), 1.0)
-    return (rho, missing, decay, lost, one_minus_chi, error), told
+    one_minus_chi = lost - weights * decay * rho**2 * surplus
+    return (rho, missing, decay, lost, one_minus_chi, error + lost_error), told

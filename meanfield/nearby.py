@@ -46,7 +46,7 @@ def nearby_gap(
     that can be done: nothing is known of smaller ones.
     """
     if one_minus_rho >= _NEARER:
-        return _measured(activation, dimension, s_1, s_2, one_minus_rho)
+        return _measured(_gap, activation, dimension, [s_1, s_2], one_minus_rho)
     between = abs(np.log(s_1 / s_2))
     if 0.0 < between < 100.0 * np.sqrt(_NEAR):
         return 0.0, np.inf
@@ -60,16 +60,19 @@ def nearby_gap(
 
 @lru_cache(maxsize=1024)  # layers in which c has settled share it
 def _nearest(activation, dimension, s_1, s_2) -> list[tuple[float, float]]:
-    return [_measured(activation, dimension, s_1, s_2, missing) for missing in (_NEAR, _NEARER)]
+    return [_measured(_gap, activation, dimension, [s_1, s_2], missing) for missing in (_NEAR, _NEARER)]
 
 
-def _measured(activation, dimension, s_1, s_2, one_minus_rho) -> tuple[float, float]:
+def _measured(integral, activation, dimension, norms, one_minus_rho) -> tuple[float, float]:
+    """An integral, and an estimate of its relative error, which is infinite where there is none."""
+    scales = np.sqrt(2.0 / dimension) * np.sqrt(np.unique(norms))
     with np.errstate(over="ignore", invalid="ignore"):  # at enormous D, where Bessel functions underflow
-        results = [_gap(activation, dimension, s_1, s_2, one_minus_rho, order) for order in _ORDERS]
-    (rough, _), (gap, mass) = results
-    if gap == 0.0 or not np.isfinite(gap):
+        results = [integral(activation, dimension, scales, one_minus_rho, order) for order in _ORDERS]
+    (rough, _), (value, mass) = results
+    if value == 0.0 or not np.isfinite(value):
         return 0.0, np.inf
-    return gap, _estimate(rough, gap, mass, one_minus_rho)
+    rounding = np.finfo(float).eps / np.sqrt(one_minus_rho)
+    return value, rounding + abs(rough - value) / abs(value) + abs(2.0 * mass - 1.0)
 
 
 def nearby_slope(activation: Activation, dimension: int, s: float, one_minus_rho: float) -> tuple[float, float]:
@@ -78,16 +81,13 @@ def nearby_slope(activation: Activation, dimension: int, s: float, one_minus_rho
     With the Jacobian J = A + B r r^T/r^2, A = f/r and B = f' - f/r, the derivative is s/D E tr J(u) J(v)^T, so that
     what it lacks is s/(2 D) E |J(u) - J(v)|^2. That is infinite where f jumps.
     """
-    results = [_slope(activation, dimension, s, one_minus_rho, order) for order in _ORDERS]
-    (rough, _), (gap, mass) = results
-    if activation.jump is not None or gap == 0.0 or not np.isfinite(gap):
+    if activation.jump is not None:
         return 0.0, np.inf
-    return gap, _estimate(rough, gap, mass, one_minus_rho)
+    return _measured(_slope, activation, dimension, [s], one_minus_rho)
 
 
-def _slope(activation, dimension, s, one_minus_rho, order) -> tuple[float, float]:
+def _slope(activation, dimension, scales, one_minus_rho, order) -> tuple[float, float]:
     """As :func:`_gap`."""
-    scales = np.sqrt(2.0 / dimension) * np.sqrt(np.array([s]))
     x, q, measure, missing, k = _pairs(activation, dimension, scales, one_minus_rho, order)
     across, along = ([part(scales[0] * each) for each in (x, q)] for part in (activation.ratio, activation.derivative))
     bend = [slope - ratio for slope, ratio in zip(along, across, strict=True)]
@@ -97,14 +97,8 @@ def _slope(activation, dimension, s, one_minus_rho, order) -> tuple[float, float
     return gap / dimension, mass
 
 
-def _estimate(rough: float, value: float, mass: float, one_minus_rho: float) -> float:
-    rounding = np.finfo(float).eps / np.sqrt(one_minus_rho)
-    return rounding + abs(rough - value) / abs(value) + abs(2.0 * mass - 1.0)
-
-
-def _gap(activation, dimension, s_1, s_2, one_minus_rho, order) -> tuple[float, float]:
+def _gap(activation, dimension, scales, one_minus_rho, order) -> tuple[float, float]:
     """The integral, and what it makes of p alone: 1/2, as q > x is one half of all."""
-    scales = np.sqrt(2.0 / dimension) * np.sqrt(np.unique([s_1, s_2]))
     x, q, measure, missing, _ = _pairs(activation, dimension, scales, one_minus_rho, order)
     # f(r)/sqrt(s), which stays finite where s underflows
     near = [activation.ratio(scale * x) * x for scale in scales]

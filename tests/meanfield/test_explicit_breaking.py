@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from mpmath import mp, mpf
+from scipy import optimize
 
 from meanfield import (
     AccuracyWarning,
@@ -316,6 +317,22 @@ def test_a_users_function_far_out_and_next_to_the_edge_of_chaos(sigma_w, sigma_b
         assert found[name].item() == pytest.approx(named[name].item(), rel=4.0 * found.error_estimate.item()), name
     assert found.error_estimate < 1e-10
     assert not found.ordered
+
+
+@pytest.mark.filterwarnings("ignore::meanfield.AccuracyWarning")
+def test_up_to_the_edge_of_chaos_of_a_kink():
+    """A kink leaves (1 - rho)^(3/2), so that half of what chi_jacobian exceeds 1 by is what chi_delta is below it."""
+
+    def excess(sigma_b):
+        return float(explicit_breaking(1.28, sigma_b, activation=clipped).chi_jacobian) - 1.0
+
+    edge = optimize.brentq(excess, 0.5, 0.6, xtol=1e-15)
+    for below in (1e-6, 1e-7, 1e-8):  # corrections are of the order (1 - rho)^(1/2), some 1e-6 and less
+        found = explicit_breaking(1.28, edge - below, activation=clipped)
+        share = (1.0 - found.chi_delta.item()) / (found.chi_jacobian.item() - 1.0)
+        assert found.status == "converged"
+        assert found.one_minus_rho_star > 0.0
+        assert share == pytest.approx(0.5, rel=found.error_estimate.item())
 
 
 def test_what_a_gap_is_off_by_the_overlap_is_off_by(monkeypatch):
