@@ -13,15 +13,17 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from meanfield.symmetry import as_symmetry
 
 from ..criteria import Check, Side
 from .copy_task import MEMORY
 from .job import PIXELS
-from .rows import NOWHERE, by_model, last
+from .rows import NOWHERE, by_encoder, by_model, last
 from .selection import select
 from .settings import symmetry_and_cell
+from .tables import READINGS
 from .training import SOLVED
 
 STEPS = 1_000_000  # batches of the paper's copy tasks
@@ -75,6 +77,18 @@ def blank_rule(table: pd.DataFrame) -> list[Check]:
             equivariant = name.startswith("U(1)")
             sides: tuple[tuple[Side, float], ...] = ((">", 0.0),) if equivariant else (("<", LITTLE), (">", -LITTLE))
             checks += [replace(check, side=side, bound=bound) for side, bound in sides]
+    return checks
+
+
+def readings(table: pd.DataFrame) -> list[Check]:
+    """Appendix D.2.2: models that start with N(0, 0.001) as a deviation, and as a variance; both sides of the bound."""
+    checks = []
+    for task in table.task.unique():
+        every = by_encoder(table, task)
+        loss = _by_label(every, every, "test_loss")
+        for name in dict.fromkeys(label.rpartition(", ")[0] for label in loss):
+            check = _log_gain(task, loss, *(f"{name}, {scheme}" for scheme in READINGS))
+            checks += [replace(check, side="<", bound=LITTLE), replace(check, side=">", bound=-LITTLE)]
     return checks
 
 
@@ -236,7 +250,12 @@ def _final(table: pd.DataFrame, task: str, quantity: str) -> dict[str, np.ndarra
     NaN for every seed of a model that has no setting in which all seeds trained: what is asked of it stays undecided.
     """
     every = by_model(table, task)
-    ordered, found = last(select(every), quantity).sortby("seed"), {}
+    return _by_label(every, select(every), quantity)
+
+
+def _by_label(every: xr.Dataset, chosen: xr.Dataset, quantity: str) -> dict[str, np.ndarray]:
+    """The last value of each seed of those chosen; NaN for each seed of a model of which none is."""
+    ordered, found = last(chosen, quantity).sortby("seed"), {}
     for label in dict.fromkeys(every.label.values.tolist()):
         own = ordered.values[ordered.label.values == label]
         found[label] = own if own.size else np.full(len(set(every.seed.values[every.label.values == label])), np.nan)

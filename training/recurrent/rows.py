@@ -131,6 +131,13 @@ def by_model(table: pd.DataFrame, task: str) -> xr.Dataset:
     return found
 
 
+def by_encoder(table: pd.DataFrame, task: str) -> xr.Dataset:
+    """:func:`by_model`, in whose labels the models' initial input weights count: as ``"U(1) RNN 32, standard"``."""
+    found = by_model(table, task)
+    names = [f"{label}, {encoder}" for label, encoder in zip(found.label.values, found.encoder.values, strict=True)]
+    return found.assign_coords(label=("model", names))
+
+
 def last(results: xr.Dataset, name: str) -> xr.DataArray:
     """A quantity of each model (model,) at the last step."""
     values = results[name]

@@ -26,6 +26,7 @@ from .settings import Setting
 COPY, PSMNIST = "copy", "psMNIST"
 INPUTS = {COPY: 10, PSMNIST: 1}
 LOW_VARIANCE = "variance 0.001"  # N(0, 0.001) read as in N(mean, variance)
+READINGS = ("deviation 0.001", LOW_VARIANCE)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from training.recurrent.criteria import (
     lower_loss,
     more_accurate,
     only_one_solves,
+    readings,
 )
 from training.recurrent.rows import Row, row
 
@@ -169,6 +170,22 @@ def test_blank_rule():
     assert [check.text for check in checks] == [text.format(name) for name in names]
     assert [check.mean for check in checks] == pytest.approx([math.log10(2), 0.14, 0.14, math.log10(0.9), -0.16, -0.16])
     assert verdicts(checks) == ["agrees", "agrees", "agrees", "contradicts", "agrees", "contradicts"]
+
+
+def test_readings():
+    """Each encoder on its own, though validation would select one of them; both sides of the bound."""
+    losses = {"deviation 0.001": 0.1 * 10**-0.2, "variance 0.001": 0.1}
+    rows = [
+        row("a task", Setting("U(1) RNN", 32, seed, encoder=encoder), 9, 100, quantity, value * (1.0 + 1e-4 * seed))
+        for encoder, value in losses.items()
+        for seed in range(3)
+        for quantity in ("validation_loss", "test_loss")
+    ]
+    checks = readings(pd.DataFrame(rows, columns=list(Row._fields)))
+    text = "a task: log10 loss, U(1) RNN 32, deviation 0.001 minus U(1) RNN 32, variance 0.001"
+    assert [check.text for check in checks] == [text, text]
+    assert [check.mean for check in checks] == pytest.approx([-0.2, -0.2])
+    assert verdicts(checks) == ["agrees", "contradicts"]
 
 
 def test_as_large():

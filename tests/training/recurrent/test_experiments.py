@@ -320,6 +320,22 @@ def test_models_with_and_without_the_blank_rule_differ_in_the_blank_alone():
         assert all(torch.equal(value, without[name]) for name, value in with_rule.items())
 
 
+def test_models_with_either_reading_differ_in_the_size_of_their_input_weights_alone():
+    """By the factor sqrt(0.001)/0.001, but for the gates', which are standard."""
+    for part in PRESETS["low_variance"]["cpu"].parts:
+        small, large = (
+            {(s.kind, s.seed): s for s in part.settings if s.encoder == f"{word} 0.001"}
+            for word in ("deviation", "variance")
+        )
+        assert len(small) == len(large) == len(part.settings) // 2 == 5
+        assert {key: replace(s, encoder="variance 0.001") for key, s in small.items()} == large
+        for key, setting in small.items():
+            own, other = (each.build(TOKENS, every_step=True).state_dict() for each in (setting, large[key]))
+            for name, value in own.items():
+                factor = 0.001**-0.5 if name == "layer.encoder" else 1.0
+                torch.testing.assert_close(factor * value, other[name])
+
+
 def test_ordinary_models_as_large_as_the_equivariant_ones():
     """On digits: the smallest hidden sizes with no fewer parameters."""
     (digits,) = PRESETS["figure7"]["cpu"].parts
