@@ -9,6 +9,7 @@ import xarray as xr
 
 from .criteria import Check
 from .experiments import EXPERIMENTS
+from .extent import extent
 
 
 def size_of_run(name: str, result: xr.Dataset) -> str:
@@ -24,9 +25,12 @@ def size_of_run(name: str, result: xr.Dataset) -> str:
     # results may be older than the count of all calls
     seconds = result.attrs.get("seconds", result.attrs.get("seconds_of_last_call", math.nan))
     text = f"{told}; {result.attrs['device']}, {seconds / 60:.0f} min"
-    unfinished = result.attrs.get("unfinished")
-    label = "**reduced:** " if unfinished is None else f"**unfinished, after {unfinished:,} batches:** "
-    return text if told == full and unfinished is None else f"{label}{text}. Preset `paper`: {full}"
+    unfinished, own = result.attrs.get("unfinished"), extent(name, result)
+    if told == full and unfinished is None:
+        return text
+    label = "reduced" if unfinished is None else f"unfinished, after {unfinished:,} batches"
+    label = "a part of the paper's, at its full size" if own is not None and own.whole else label
+    return f"**{label}:** {text}. Preset `paper`: {full}"
 
 
 def verdicts(checks: Iterable[Check]) -> str:

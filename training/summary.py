@@ -16,12 +16,13 @@ Made from the tables in this folder by `python -m training summarise`. Each tabl
 right side of its bound, contradicts when it is wholly on the wrong one, and is undecided otherwise; where each network
 counts, when all are on the right side, and contradicts when one is not. "Open" is what has no number: a task that may
 yet be solved with the paper's number of batches, or a run that diverged. A verdict of a reduced run is about that run
-and its smaller task; an unfinished one has the paper's task and settings, and is judged by the last test that all its
-networks have made. Intervals of deep networks are paired by seeds, except where the criterion says Welch's. Bounds
-were written down before the run that they judge, but where their criterion says that it was written after a first one,
-or after trials: then the run is no independent test of them. What the paper leaves open is in
-`training/conventions.py`: all grids of sigma_w and of depths are this project's, as the paper's text gives none;
-widths, seeds and epochs of the preset `paper` are the paper's, where it states them.
+and its smaller task, or its fewer batches; an unfinished one has the paper's task and settings, and is judged by the
+last test that all its networks have made. The folder `unfinished` has one of Figure 6's RNNs on its way, with the
+weights its networks had then, which finished runs do not keep. Intervals of deep networks are paired by seeds, except
+where the criterion says Welch's. Bounds were written down before the run that they judge, but where their criterion
+says that it was written after a first one, or after trials: then the run is no independent test of them. What the paper
+leaves open is in `training/conventions.py`: all grids of sigma_w and of depths are this project's, as the paper's text
+gives none; widths, seeds and epochs of the preset `paper` are the paper's, where it states them.
 
 | figure | the paper's claim | what was run here | judged by | what was found |
 |---|---|---|---|---|
@@ -31,7 +32,9 @@ RECURRENT_HEAD = """
 
 Tables 2 and 3 next to our runs. A reduced task is another task: its numbers say which model is better there, and cannot
 be compared with the paper's. Losses are test cross-entropies per step, "solved" counts seeds below 1e-4; images have
-accuracies. "Chosen" are the initial recurrent and input weights and the learning rate, the last of these by validation.
+accuracies. The paper's losses are probably too small by the 50 sequences of a test batch
+(`training/recurrent/tables.py` says why), and stand here as printed, and times 50. "Chosen" are the initial recurrent
+and input weights and the learning rate, the last of these by validation.
 """
 
 

@@ -13,13 +13,17 @@ from .presets import PRESETS
 from .rows import by_model
 from .selection import holm, select, summarise, welch
 from .tables import COPY, PSMNIST, paper_results
+from .training import TEST_BATCH
 
 # which of the paper's tables an experiment reproduces
 PRINTED = {"figure6": COPY, "figure7": PSMNIST}
 
 
 def comparison(result: xr.Dataset) -> str:
-    """Every model's mean and standard deviation over seeds, the paper's and ours; then Welch's tests between models."""
+    """Every model's mean and standard deviation over seeds, the paper's and ours; then Welch's tests between models.
+
+    The paper's losses also times the size of a test batch, by which they may have been divided (`tables`).
+    """
     table, name = frame(result), result.attrs["experiment"]
     images = "test_accuracy" in set(table.quantity)
     told = f"{'accuracy' if images else 'loss'}, mean +- SD over seeds"
@@ -48,14 +52,17 @@ def _row(cells: list[str]) -> str:
 
 
 def _printed(experiment: str, model: str) -> str:
-    """The paper's number of a model, and the task it is of."""
+    """The paper's number of a model, the task it is of, and of a loss what it may have been before it was divided."""
     if experiment not in PRINTED:
         return ""
     paper = paper_results(PRINTED[experiment])
     if model not in paper.group.values:
         return ""
-    own = paper.sel(group=model)
-    return f"{_number(own['mean'].item(), own['std'].item())} ({_paper_task(experiment, model)})"
+    mean, std = (float(paper[name].sel(group=model)) for name in ("mean", "std"))
+    told = f"{_number(mean, std)} ({_paper_task(experiment, model)})"
+    if PRINTED[experiment] != COPY:
+        return told
+    return f"{told}; times {TEST_BATCH}: {_number(TEST_BATCH * mean, TEST_BATCH * std)}"
 
 
 def _paper_task(experiment: str, model: str) -> str:

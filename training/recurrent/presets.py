@@ -4,11 +4,12 @@ Sizes of the presets ``"paper"`` are the paper's, as are those of ``"sweep"``, w
 and of ``"rnns"``, the half of Figure 6's ``"paper"`` that has the RNNs. ``"cpu"`` and ``"quick"`` are reduced tasks,
 with shorter delays, fewer batches and fewer seeds; digits stand for MNIST. Their numbers are not the paper's and must
 not be read as such. ``"short"`` and ``"grus"`` are the beginning of the paper's own training, with its task and
-settings: of Figure 6 all ten seeds of the RNNs for 25,000 of a million batches, and of the GRUs for 50,000; of Figure 7
-models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former, or the reduced run of another figure,
-where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays,
-or more batches, ``"longest"`` has still more of these, and ``"falling"`` has a rate that falls at the end. Each takes a
-quarter of an hour or more on a CPU; ``"rnns"``, ``"grus"`` and the ``"longer"`` of `symmetry` want a GPU.
+settings: of Figure 6 all ten seeds of the RNNs for 25,000 of a million batches, and of the GRUs for 50,000 (without the
+controls of ``"paper"``); of Figure 7 models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former, or
+the reduced run of another figure, where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are
+reduced runs with other delays, or more batches, ``"longest"`` has still more of these, and ``"falling"`` has a rate
+that falls at the end. Each takes a quarter of an hour or more on a CPU; ``"rnns"``, ``"grus"`` and the ``"longer"`` of
+`symmetry` want a GPU.
 """
 
 from __future__ import annotations
