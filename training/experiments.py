@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
@@ -214,8 +214,8 @@ def run_experiment(
     xarray.Dataset
         A table over ``row``: see :class:`training.job.Row` and :class:`training.recurrent.rows.Row`. Rows of `c`,
         `c_se` and `c_star`, the order parameter at initialisation, have seed -1. Trained weights, of experiments that
-        keep them (of one shape, in the order of the seeds), are variables of their own: see
-        :func:`training.table.weights`.
+        keep them (of one shape, in the order of the settings), are variables of their own, of copy tasks named after
+        the model, too, as in ``"U(1) RNN 32 layer.recurrent"``: see :func:`training.table.weights`.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def run_experiment(
         own.where = {"device": place, **gpu(place), **provenance()}
         outcomes = run_all(jobs, work, executor, deadline, step)
         rows = size.table([row for outcome in outcomes for row in outcome.rows], place)
-        weights = {name: np.concatenate([each.arrays[name] for each in outcomes]) for name in outcomes[0].arrays}
+        weights = _joined(outcome.arrays for outcome in outcomes)
         result = as_dataset(rows, _told(name, preset) | size.images(data_dir) | own.where | own.calls, weights)
         if out is not None:
             write(result, out)
@@ -274,9 +274,8 @@ def so_far(
     Returns
     -------
     xarray.Dataset
-        A table as that of the whole run, whose attribute `unfinished` is the step that it ends with. Weights are named
-        after the model, as in ``"U(1) RNN 32 layer.recurrent"``, with all its seeds; the attribute `weights_after` has
-        the steps of each model's.
+        A table as that of the whole run, whose attribute `unfinished` is the step that it ends with, and
+        `weights_after` the steps that the weights of each model are from.
 
     Raises
     ------
@@ -306,7 +305,9 @@ def so_far(
         raise ValueError(f"work must be of a run whose stacks have all made a test, got {work}; go on with it first")
     rows = size.table([row for rows in found for row in rows if row.step <= step], device)
     told = _told(name, preset) | size.images(data_dir) | where | {"unfinished": step}
-    return as_dataset(rows, told | _steps(stopped), _weights(stopped)) if weights else as_dataset(rows, told)
+    if not weights:
+        return as_dataset(rows, told)
+    return as_dataset(rows, told | _steps(stopped), _joined(training.weights() for training in stopped))
 
 
 def _restored(job: Any, checkpoint: Path) -> Any:
@@ -327,15 +328,13 @@ def _steps(stopped: Sequence[Any]) -> dict[str, dict[str, list[int]]]:
     return {"weights_after": {label: sorted(steps) for label, steps in found.items()}}
 
 
-def _weights(stopped: Sequence[Any]) -> dict[str, np.ndarray]:
-    """All weights by the models' names and their own, each model's in the order of its settings."""
+def _joined(stacks: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays over the networks of each stack, as arrays over those of all stacks that have one of a name."""
     found: dict[str, list[np.ndarray]] = {}
-    for training in stopped:
-        parameters = {key: value.detach().numpy() for key, value in training.model.named_parameters()}
-        for number, setting in enumerate(training.settings):
-            for key, values in parameters.items():
-                found.setdefault(f"{setting.name} {key}", []).append(values[number])
-    return {key: np.stack(values) for key, values in found.items()}
+    for arrays in stacks:
+        for name, values in arrays.items():
+            found.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in found.items()}
 
 
 def _told(name: str, preset: str) -> dict[str, object]:

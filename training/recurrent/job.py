@@ -192,7 +192,15 @@ class Running(Training):
         found = rows.rows(self.job.task, self.settings, self.result())
         if self.settings[0].is_grid:
             found += self._vortices()
-        return Outcome(found, self._weights() if self.job.keep else {})
+        return Outcome(found, self.weights() if self.job.keep else {})
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """By the models' names and their own, a model's in the order of its settings; of a grid by their own alone."""
+        arrays = {name: value.detach().cpu().numpy() for name, value in self.model.named_parameters()}
+        if self.settings[0].is_grid:
+            return arrays
+        labels = np.array([setting.name for setting in self.settings])
+        return {f"{label} {name}": own[labels == label] for label in labels for name, own in arrays.items()}
 
     def _vortices(self) -> list[Row]:
         assert isinstance(self.task, CopyTask)
@@ -203,9 +211,6 @@ class Running(Training):
                 for quantity, channel, time, value in counts(model, self.task):
                     found.append(rows.row(self.job.task, setting, parameters, step, quantity, value, channel, time))
         return found
-
-    def _weights(self) -> dict[str, np.ndarray]:
-        return {name: value.detach().cpu().numpy() for name, value in self.model.named_parameters()}
 
 
 @lru_cache(maxsize=1)

@@ -365,9 +365,10 @@ PRESETS: dict[str, dict[str, Size]] = {
         # of the three rates of "symmetry"
         "rates": Size((_with_rates(_RNNS, (3e-4, 1e-3, 3e-3), 1e-3, 25, 25_000, range(10, 15)),)),
         # before "cpu", which has both panels of the figure and stays the larger of the two
-        "short": Size((_copy(_RNNS, 25, 10, 25_000),)),
-        "grus": Size((Job(best(COPY, _GRUS, 10), 100, steps=50_000),)),
-        "rnns": Size((_copy(_RNNS, 25, 10, test_every=20_000),)),  # for a table of a reasonable size
+        "short": Size((_copy(_RNNS, 25, 10, 25_000, keep=True),)),
+        # these, "short" and "paper" keep their weights, to see what trained networks remember (`silence`)
+        "grus": Size((Job(best(COPY, _GRUS, 10), 100, steps=50_000, keep=True),)),
+        "rnns": Size((_copy(_RNNS, 25, 10, test_every=20_000, keep=True),)),  # tests for a table of a reasonable size
         "cpu": Size((_short(_RNNS, 10, 40_000, (1e-3, 3e-4), 5), _short(_GRUS, 20, 15_000, (3e-3, 1e-3), 5))),
         "sweep": Size(
             (
@@ -375,7 +376,7 @@ PRESETS: dict[str, dict[str, Size]] = {
                 _swept(COPY, _COPY_GRUS, max_delay=100, steps=STEPS),
             )
         ),
-        "paper": Size((_copy(_RNNS, 25, 10), _copy(_GRUS, 100, 10))),
+        "paper": Size((_copy(_RNNS, 25, 10, keep=True), _copy(_GRUS, 100, 10, keep=True))),
     },
     "copy200": {
         "quick": Size((_copy(_GRUS, 4, 2, 60, batch=16, test_every=20),)),
@@ -401,7 +402,7 @@ PRESETS: dict[str, dict[str, Size]] = {
         "longer": _copy_symmetry(25, 200_000, (1e-4, 3e-4, 1e-3), range(34, 44), test_every=4_000),
         # seeds 0 to 9 are those of figure6's "short", after whose run the criterion was written
         "cpu": _copy_symmetry(25, 25_000, (3e-4, 1e-3, 3e-3), range(10, 15)),
-        "paper": _copy_symmetry(25, STEPS, (1e-4, 3e-4, 1e-3, 3e-3), range(10, 20)),
+        "paper": _copy_symmetry(25, STEPS, (1e-4, 3e-4, 1e-3, 3e-3), range(10, 20), keep=True),
     },
     "gru_symmetry": {
         "quick": _copy_symmetry(2, 60, (1e-3, 3e-3), range(2), "U(1) GRU", batch=16, test_every=20),

@@ -86,7 +86,9 @@ def trained_models(result: xr.Dataset, label: str) -> SequenceModel:
     prefix = f"{label} "
     kept = {name.removeprefix(prefix): each for name, each in weights(result).items() if name.startswith(prefix)}
     if not kept:
-        raise ValueError(f"result must have trained weights of {label}, got none; so-far --weights keeps them")
+        raise ValueError(
+            f"result must have trained weights of {label}, got none: only few presets keep them, and so-far --weights"
+        )
     parts = PRESETS[result.attrs["experiment"]][result.attrs["preset"]].parts
     models = stack(
         [each.build(TOKENS, every_step=True) for part in parts for each in part.settings if each.name == label]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.autograd.functional import jacobian
 
-from training import so_far, table
+from training import run_experiment, so_far, table
 from training.recurrent import CopyTask, Setting, equations, stack
 from training.recurrent.copy_task import BLANK, MEMORY, TOKENS
 from training.recurrent.presets import PRESETS, Size
@@ -82,15 +82,36 @@ def test_what_cannot_be_asked():
         silence_gains(stack(models("RNN")), 0)
 
 
-@pytest.mark.parametrize("steps", [(4, 4, 4), (4, 5, 6)])
-def test_weights_of_a_stopped_run(tmp_path, monkeypatch, steps):
-    """Each model's in a stack of its own again, with one learning rate or two."""
+def two_kinds(monkeypatch, **sizes):
+    """The smallest size of `symmetry` with two kinds of models in two stacks each, one for each learning rate."""
     settings = tuple(
         Setting(kind, 3, seed, rate) for kind in ("RNN", "U(1) RNN") for rate in (1e-3, 1e-2) for seed in range(2)
     )
     (part,) = PRESETS["symmetry"]["quick"].parts
-    monkeypatch.setitem(PRESETS["symmetry"], "quick", Size((replace(part, settings=settings, steps=8, test_every=2),)))
-    jobs = PRESETS["symmetry"]["quick"].jobs(None, "cpu")
+    part = replace(part, settings=settings, steps=8, test_every=2, **sizes)
+    monkeypatch.setitem(PRESETS["symmetry"], "quick", Size((part,)))
+    return PRESETS["symmetry"]["quick"].jobs(None, "cpu")
+
+
+def test_weights_of_a_finished_run(tmp_path, monkeypatch):
+    """Those that the stacks have at their end, and none of a run that does not keep them."""
+    jobs = two_kinds(monkeypatch, keep=True)
+    run_experiment("symmetry", "quick", out=tmp_path / "symmetry_quick.csv")
+    result = table.read(tmp_path / "symmetry_quick.csv")
+    trained = [job.start().run() for job in jobs]
+    x = CopyTask(1).batch(0, 3, [7])[0][0]
+    for label, own in (("RNN 3", trained[:2]), ("U(1) RNN 3", trained[2:])):
+        with torch.no_grad():
+            expected = torch.cat([training.model(x) for training in own])
+            torch.testing.assert_close(trained_models(result, label)(x), expected, rtol=1e-6, atol=1e-7)
+    two_kinds(monkeypatch, keep=False)
+    assert not table.weights(run_experiment("symmetry", "quick"))
+
+
+@pytest.mark.parametrize("steps", [(4, 4, 4), (4, 5, 6)])
+def test_weights_of_a_stopped_run(tmp_path, monkeypatch, steps):
+    """Each model's in a stack of its own again, with one learning rate or two."""
+    jobs = two_kinds(monkeypatch)
     assert len(jobs) == 4
     trained = [job.start().run(after) for job, after in zip(jobs, (*steps, 4), strict=True)]
     for number, training in enumerate(trained):
