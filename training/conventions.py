@@ -2,7 +2,8 @@
 
 Recurrent networks come last, with the modules that say more.
 
-Only the paper's text was at hand, not its plots and not its code.
+Only the paper's text was at hand, not its plots and not its code; public code of an earlier paper by one of its authors
+is named where it tells something.
 
 **The network.** Section 2.1 has a general first and last layer around the equivariant ones. Here
 
@@ -60,21 +61,23 @@ are ours.
 **Recurrent models** (`training.recurrent`). No single choice of biases gives all counts of Tables 1 to 3, so each model
 has those that give its own: PyTorch's two vectors for ordinary models but GRU 32 of the copy task, which has those of
 Eq. (57), and one for the input of O(k) (`tables`). "N(0, 0.001)" of the low-variance encoder is read as a variance, the
-notation's; both readings can be chosen (`initial`). At the hidden size 512, with which Table 1 lists it twice, it is no
-low variance then: the standard encoder's, 1/(3 N), is below 0.001 from N = 334 on. That speaks for a standard
-deviation, or is a slip of the paper's. "Uniform" is U(-1/sqrt(N), 1/sqrt(N)) with N the hidden size for every matrix,
-which puts O(k) at sigma_w = 1/sqrt(3) and U(1) at sqrt(2/3), in the unbroken phase (`initial`); on the grid of Appendix
-D.3 N of the encoder counts all channels of all sites, and that of the kernel the 9 channels that one unit sums. The
-readout has the initial weights of `nn.Linear`, and biases are uniform, but for b_r = 0 and b_z = 2 of the equivariant
-GRU and that of O(k)'s input, 0. Pixels are in [0, 1] and not standardised. An epoch's last, smaller batch counts. The
-test accuracy of images is that after the last epoch, also where validation was better before. copy200 has the best
-settings of the shorter tasks, where the paper sweeps again. The
-gates' input weights are always standard (`layer`), and the blank token, whose "read-in weight" is zero with the
-low-variance encoder, still reaches the gates: its column is held at zero in E alone (the counts do not tell, as the
-frozen column counts too). Clipping "by magnitude with a value of 1.0" is by the norm of one
-model's gradient, for psMNIST only, for which alone the text has it (`training.recurrent.training`). The convolution of
-Appendix D.3 is periodic, on which vortices come in pairs "as would be expected"; it can be padded with zeros instead
-(`convolutional`). The last loss of a copy task is the mean of 100 test batches of 50 (`training.recurrent.training`).
+notation's; both readings can be chosen (`initial`), and ``low_variance`` compares them. Public code for an earlier
+paper's copy task by one of the authors, reference [15], has a deviation (`tables` says more of that code). At the
+hidden size 512, with which Table 1 lists it twice, it is no low variance then: the standard encoder's, 1/(3 N), is
+below 0.001 from N = 334 on. That speaks for a standard deviation, or is a slip of the paper's. "Uniform" is
+U(-1/sqrt(N), 1/sqrt(N)) with N the hidden size for every matrix, which puts O(k) at sigma_w = 1/sqrt(3) and U(1) at
+sqrt(2/3), in the unbroken phase (`initial`); on the grid of Appendix D.3 N of the encoder counts all channels of all
+sites, and that of the kernel the 9 channels that one unit sums. The readout has the initial weights of `nn.Linear`, and
+biases are uniform, but for b_r = 0 and b_z = 2 of the equivariant GRU and that of O(k)'s input, 0. Pixels are in [0, 1]
+and not standardised. An epoch's last, smaller batch counts. The test accuracy of images is that after the last epoch,
+also where validation was better before. copy200 has the best settings of the shorter tasks, where the paper sweeps
+again. The gates' input weights are always standard (`layer`), and the blank token, whose "read-in weight" is zero with
+the low-variance encoder, still reaches the gates: its column is held at zero in E alone (the counts do not tell, as the
+frozen column counts too). Clipping "by magnitude with a value of 1.0" is by the norm of one model's gradient, for
+psMNIST only, for which alone the text has it (`training.recurrent.training`). The convolution of Appendix D.3 is
+periodic, on which vortices come in pairs "as would be expected"; it can be padded with zeros instead (`convolutional`).
+The last loss of a copy task is the mean of 100 test batches of 50 (`training.recurrent.training`). Table 2 is probably
+that mean divided by 50 once more (`tables`). psMNIST's last batch of an epoch may have been left out, as in that code.
 GRU and U(1) models have one activation, so that their sweeps are 36 runs and not 72 (`presets`).
 """
 
