@@ -198,8 +198,8 @@ def run_experiment(
     ----------
     name : of `EXPERIMENTS`
     preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"``, ``"short"``, ``"rates"``, ``"longer"``,
-        ``"longest"``, ``"shorter"``, ``"falling"``, ``"rnns"`` or ``"grus"``: see `training.presets` and
-        `training.recurrent.presets`
+        ``"longest"``, ``"shorter"``, ``"falling"``, ``"rnns"``, ``"grus"`` or ``"all_grus"``: see `training.presets`
+        and `training.recurrent.presets`
     out : file for the table, see :func:`training.table.write`; None writes none
     work : folder for checkpoints, of no other run; None keeps none
         At the end, once the table is written, they are removed, and the folder unless something else is in it.

@@ -20,6 +20,7 @@ def of(settings, **attributes):
         ("figure6", "paper", (10**6, 10**6)),
         ("figure6", "rnns", (10**6, 10**6)),  # one of two tasks
         ("figure6", "grus", (50_000, 10**6)),  # of the other one, without the controls
+        ("figure6", "all_grus", (10**6, 10**6)),
         ("figure6", "short", (25_000, 10**6)),
         ("figure6", "rates", None),  # other learning rates, and fewer seeds
         ("figure6", "cpu", None),  # other tasks

@@ -1,15 +1,15 @@
 """The sizes at which each recurrent experiment is run.
 
 Sizes of the presets ``"paper"`` are the paper's, as are those of ``"sweep"``, which selects what ``"paper"`` trains,
-and of ``"rnns"``, the half of Figure 6's ``"paper"`` that has the RNNs. ``"cpu"`` and ``"quick"`` are reduced tasks,
-with shorter delays, fewer batches and fewer seeds; digits stand for MNIST. Their numbers are not the paper's and must
-not be read as such. ``"short"`` and ``"grus"`` are the beginning of the paper's own training, with its task and
-settings: of Figure 6 all ten seeds of the RNNs for 25,000 of a million batches, and of the GRUs for 50,000 (without the
-controls of ``"paper"``); of Figure 7 models of one size, on MNIST, for 2 of 120 epochs. ``"rates"`` is the former, or
-the reduced run of another figure, where ordinary models have other learning rates; ``"longer"`` and ``"shorter"`` are
-reduced runs with other delays, or more batches, ``"longest"`` has still more of these, and ``"falling"`` has a rate
-that falls at the end. Each takes a quarter of an hour or more on a CPU; ``"rnns"``, ``"grus"`` and the ``"longer"`` of
-`symmetry` want a GPU.
+and of ``"rnns"`` and ``"all_grus"``, the two halves of Figure 6's ``"paper"`` (the latter without its controls).
+``"cpu"`` and ``"quick"`` are reduced tasks, with shorter delays, fewer batches and fewer seeds; digits stand for MNIST.
+Their numbers are not the paper's and must not be read as such. ``"short"`` and ``"grus"`` are the beginning of the
+paper's own training, with its task and settings: of Figure 6 all ten seeds of the RNNs for 25,000 of a million batches,
+and of the GRUs for 50,000 (without the controls of ``"paper"``); of Figure 7 models of one size, on MNIST, for 2 of 120
+epochs. ``"rates"`` is the former, or the reduced run of another figure, where ordinary models have other learning
+rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays, or more batches, ``"longest"`` has still more
+of these, and ``"falling"`` has a rate that falls at the end. Each takes a quarter of an hour or more on a CPU;
+``"rnns"``, ``"grus"``, ``"all_grus"`` and the ``"longer"`` of `symmetry` want a GPU.
 """
 
 from __future__ import annotations
@@ -368,6 +368,7 @@ PRESETS: dict[str, dict[str, Size]] = {
         "short": Size((_copy(_RNNS, 25, 10, 25_000, keep=True),)),
         # these, "short" and "paper" keep their weights, to see what trained networks remember (`silence`)
         "grus": Size((Job(best(COPY, _GRUS, 10), 100, steps=50_000, keep=True),)),
+        "all_grus": Size((Job(best(COPY, _GRUS, 10), 100, steps=STEPS, test_every=20_000, keep=True),)),
         "rnns": Size((_copy(_RNNS, 25, 10, test_every=20_000, keep=True),)),  # tests for a table of a reasonable size
         "cpu": Size((_short(_RNNS, 10, 40_000, (1e-3, 3e-4), 5), _short(_GRUS, 20, 15_000, (3e-3, 1e-3), 5))),
         "sweep": Size(

@@ -388,6 +388,9 @@ def test_halves_of_figure_6():
     assert replace(right, steps=grus.steps, settings=own) == replace(grus, settings=own)
     assert set(right.settings) == set(own)
     assert right.steps == 50_000
+    (whole,) = PRESETS["figure6"]["all_grus"].parts
+    assert replace(whole, steps=right.steps, test_every=right.test_every) == right
+    assert whole.steps == grus.steps
 
 
 def test_ordinary_rnns_with_rates_of_their_own():
