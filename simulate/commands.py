@@ -17,7 +17,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from tqdm.std import tqdm
 
-from meanfield import Ensemble
+from meanfield import Ensemble, trajectory
 from meanfield.files import atomic_path, require_writable
 from meanfield.plots import STYLE
 
@@ -156,11 +156,22 @@ class Run:
                 progress=progress,
             )
         write_dataset(result, self.out)
-        last = result.isel(layer=-1)
-        shown = [name for name in ("c", "c_se", "d", "d_se", "delta", "delta_se", "phi", "phi_se") if name in last]
+        last = result.assign(self._theory(inputs)).isel(layer=-1)
+        names = [f"{name}{end}" for name in ("c", "d", "delta", "phi") for end in ("", "_se", "_theory")]
+        shown = [name for name in names if name in last]
         print(last[shown].isel(input=0).to_dataframe()[shown].to_string(float_format="{:.6g}".format))
-        print(f"(last layer, first input) wrote {self.out}")
+        print("(last layer, first input, and of delta and phi the second; theory: wide networks, deviations are ~ 1/N)")
+        print(f"wrote {self.out}")
         return exit_code(result)
+
+    def _theory(self, inputs: np.ndarray) -> dict[str, xr.DataArray]:
+        """c and Delta of wide networks behind the random input layer."""
+        directions = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
+        pair = {"delta": float(directions[0] @ directions[1])} if len(inputs) > 1 else {}
+        run = trajectory(
+            self.depth, np.array(self.sigma_w), symmetry=self.symmetry, activation=self.activation, d=1.0, **pair
+        )
+        return {f"{name}_theory": run[name] for name in ("c", *pair)}
 
     def _inputs(self) -> np.ndarray:
         images = load_images(self.data_dir)

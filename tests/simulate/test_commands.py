@@ -11,7 +11,7 @@ import xarray as xr
 from scipy.integrate import quad
 
 import simulate.__main__ as command_line
-from meanfield import Ensemble, fluctuations, length_map
+from meanfield import Ensemble, fluctuations, length_map, overlap_fluctuations
 from simulate import commands, ensemble_statistics, load_images
 from simulate.blocks import PartialResultWarning
 from simulate.figure2 import figure2, plot_figure2
@@ -36,6 +36,26 @@ def test_run_writes_what_it_says(run, sampler):
         assert written.sizes["layer"] == 5
         assert written.attrs["sampler"] == sampler
         assert f"{float(written.c[1, -1, 0]):.6g}" in printed.out
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(2)"])
+def test_run_prints_the_theory_beside_what_it_measured(run, symmetry):
+    """Sampled networks lie around it, within errors and what theory says of their width."""
+    sizes = ["--width", 256, "--depth", 3, "--n-networks", 64, "--sigma-w", 0.9, 1.5]
+    _, printed, _ = run("run", "--symmetry", symmetry, *sizes, "--device", "cpu", out="run.nc")
+    head, _, *lines = printed.out.splitlines()[:4]
+    one, two = load_images().features([0, 10])
+    cosine = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
+    width = overlap_fluctuations(3, 256, [0.9, 1.5], d=1.0, delta=cosine, symmetry=symmetry).isel(layer=-1)
+    for line, told in zip(lines, (width.isel(sigma_w=number) for number in (0, 1)), strict=True):
+        found = dict(zip(["sigma_w", *head.split()], map(float, line.split()), strict=True))
+        assert found["sigma_w"] == told.sigma_w
+        for name, shift in (("c", told.mean_shift), ("delta", told.delta_shift)):
+            deviation = found[name] - found[f"{name}_theory"]
+            assert abs(deviation) < 5.0 * found[f"{name}_se"] + 2.0 * abs(float(shift)), name
+    _, printed, _ = run("run", "--images", 3, *sizes, "--device", "cpu", out="run.nc")
+    assert "c_theory" in printed.out
+    assert "delta" not in printed.out.splitlines()[0]
 
 
 def test_run_takes_every_option(run):
