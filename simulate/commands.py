@@ -166,8 +166,9 @@ class Run:
 
     def _theory(self, inputs: np.ndarray) -> dict[str, xr.DataArray]:
         """c and Delta of wide networks behind the random input layer."""
-        directions = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
-        pair = {"delta": float(directions[0] @ directions[1])} if len(inputs) > 1 else {}
+        directions = inputs.astype(float) / np.linalg.norm(inputs.astype(float), axis=1, keepdims=True)
+        # of an image with itself it may round to more than one
+        pair = {"delta": np.clip(directions[0] @ directions[1], -1.0, 1.0)} if len(inputs) > 1 else {}
         run = trajectory(
             self.depth, np.array(self.sigma_w), symmetry=self.symmetry, activation=self.activation, d=1.0, **pair
         )

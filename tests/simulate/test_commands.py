@@ -56,6 +56,9 @@ def test_run_prints_the_theory_beside_what_it_measured(run, symmetry):
     _, printed, _ = run("run", "--images", 3, *sizes, "--device", "cpu", out="run.nc")
     assert "c_theory" in printed.out
     assert "delta" not in printed.out.splitlines()[0]
+    for image in range(20):  # the same twice, whose directions' product may round to more than one
+        code, printed, _ = run("run", "--images", image, image, "--depth", 1, "--n-networks", 2, out="run.nc")
+        assert code == 0
 
 
 def test_run_takes_every_option(run):
