@@ -157,7 +157,7 @@ class Run:
             )
         write_dataset(result, self.out)
         last = result.assign(self._theory(inputs)).isel(layer=-1)
-        names = [f"{name}{end}" for name in ("c", "d", "delta", "phi") for end in ("", "_se", "_theory")]
+        names = ("c", "c_se", "c_theory", "d", "d_se", "delta", "delta_se", "delta_theory", "phi", "phi_se")
         shown = [name for name in names if name in last]
         print(last[shown].isel(input=0).to_dataframe()[shown].to_string(float_format="{:.6g}".format))
         print("(last layer, first input, and of delta and phi the second; theory: wide networks, deviations are ~ 1/N)")

@@ -24,7 +24,8 @@ class Extent(NamedTuple):
 def extent(name: str, result: xr.Dataset) -> Extent | None:
     """The batches of a result that has nothing but the paper's copy tasks, models, rates, seeds and batch sizes.
 
-    It may lack tasks and models. None for any other result: reduced tasks, other learning rates, fewer seeds.
+    As far as its first line tells, which has a task's rates and models, and the number of its seeds. It may lack tasks
+    and models, if no rate goes with them. None for any other result: reduced tasks, other learning rates, fewer seeds.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def extent(name: str, result: xr.Dataset) -> Extent | None:
     if not found or len(found) < len(parts):
         return None
     batches, of = min(found, key=lambda each: each[0] / each[1])
-    return Extent(result.attrs.get("unfinished", batches), of)
+    return Extent(min(result.attrs.get("unfinished", batches), batches), of)
 
 
 def _alike(own: Mapping[str, Any], part: Mapping[str, Any]) -> bool:

@@ -18,11 +18,12 @@ counts, when all are on the right side, and contradicts when one is not. "Open" 
 yet be solved with the paper's number of batches, or a run that diverged. A verdict of a reduced run is about that run
 and its smaller task, or its fewer batches; an unfinished one has the paper's task and settings, and is judged by the
 last test that all its networks have made. The folder `unfinished` has one of Figure 6's RNNs on its way, with the
-weights its networks had then, which finished runs do not keep. Intervals of deep networks are paired by seeds, except
-where the criterion says Welch's. Bounds were written down before the run that they judge, but where their criterion
-says that it was written after a first one, or after trials: then the run is no independent test of them. What the paper
-leaves open is in `training/conventions.py`: all grids of sigma_w and of depths are this project's, as the paper's text
-gives none; widths, seeds and epochs of the preset `paper` are the paper's, where it states them.
+weights its networks had then, which the finished one, older than their being kept, lacks. Intervals of deep networks
+are paired by seeds, except where the criterion says Welch's. Bounds were written down before the run that they judge,
+but where their criterion says that it was written after a first one, or after trials: then the run is no independent
+test of them. What the paper leaves open is in `training/conventions.py`: all grids of sigma_w and of depths are this
+project's, as the paper's text gives none; widths, seeds and epochs of the preset `paper` are the paper's, where it
+states them.
 
 | figure | the paper's claim | what was run here | judged by | what was found |
 |---|---|---|---|---|

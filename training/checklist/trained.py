@@ -6,7 +6,6 @@ settings, whole or for fewer batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from .. import table
 from ..criteria import Check
 from ..experiments import EXPERIMENTS
 from ..extent import Extent, extent
-from ..places import COMMITTED, find
+from ..places import COMMITTED
 from ..recurrent import selection, tables
 from ..recurrent.rows import by_model
 from ..recurrent.training import TEST_BATCH
@@ -38,41 +37,48 @@ def trained(*names: str) -> Outcome:
     )
 
 
-class _Part(NamedTuple):
-    """A run of some of the paper's copy tasks at its settings, beside the largest preset that has a result."""
+class _Run(NamedTuple):
+    """A committed result, and how much of the paper's run it is."""
 
-    extent: Extent
     result: xr.Dataset
+    extent: Extent | None
 
     @property
-    def label(self) -> str:
-        batches, whole = self.extent.batches, self.extent.whole
-        return "the paper's size" if whole else f"the paper's settings, after {batches:,} batches"
+    def complete(self) -> bool:
+        return self.result.attrs["preset"] == "paper" and "unfinished" not in self.result.attrs
+
+    @property
+    def full_size(self) -> bool:
+        """Whether what it has, all of the paper's run or a part, is as large as there."""
+        return self.complete or (self.extent is not None and self.extent.whole)
+
+    @property
+    def size(self) -> str:
+        if self.full_size:
+            return "the paper's size" if self.complete else "a part at the paper's size"
+        if self.extent is not None:
+            return f"the paper's settings, after {self.extent.batches:,} batches"
+        return "a reduced size"
 
 
 def _experiment(name: str) -> Outcome:
-    claim = EXPERIMENTS[name].claim
-    result = _largest(name)
-    if result is None:
+    claim, runs = EXPERIMENTS[name].claim, _runs(name)
+    if not runs:
         return Outcome(claim, "", "not run yet", f"{name}: not run yet")
-    preset, parts = result.attrs["preset"], _parts(name)
-    checks, of_parts = _judged(name, result), [(part, _judged(name, part.result)) for part in parts]
-    whole = [check for part, own in of_parts if part.extent.whole for check in own]
-    smaller = [*checks, *(check for part, own in of_parts if not part.extent.whole for check in own)]
-    # what a part of the paper's size answers is not asked of smaller runs
-    counted = [*whole, *(check for check in smaller if _asked(check) not in map(_asked, whole))]
-    size = "the paper's size" if preset == "paper" else "a reduced size"
-    sizes = [f"{name}: preset {preset}, {size}: {_described(name, result)}"]
+    judged = [(run, check) for run in runs for check in EXPERIMENTS[name].judge(table.frame(run.result))]
+    answered = {_asked(check) for run, check in judged if run.full_size}
+    # what a run of the paper's size answers is not asked of smaller ones
+    counted = [check for run, check in judged if run.full_size or _asked(check) not in answered]
+    sizes = [
+        f"preset {run.result.attrs['preset']}, {run.size}: {EXPERIMENTS[name].describe(run.result.attrs['settings'])}"
+        for run in runs
+    ]
     return Outcome(
         claim,
-        "; ".join([*(f"{part.label}: {check}" for part, own in of_parts for check in own), *map(str, checks)]),
+        "; ".join(str(check) if len(runs) == 1 else f"{run.size}: {check}" for run, check in judged),
         min((check.verdict for check in counted), key=_FROM_WORST.index),
-        "; ".join([*sizes, *(f"{part.label}: {_described(name, part.result)}" for part in parts)]),
+        f"{name}: {'; '.join(sizes)}",
     )
-
-
-def _judged(name: str, result: xr.Dataset) -> list[Check]:
-    return EXPERIMENTS[name].judge(table.frame(result))
 
 
 def _asked(check: Check) -> str:
@@ -80,44 +86,34 @@ def _asked(check: Check) -> str:
     return check.text.rpartition(": ")[2]
 
 
-def _described(name: str, result: xr.Dataset) -> str:
-    return EXPERIMENTS[name].describe(result.attrs["settings"])
-
-
 def recurrent_table(task: str, name: str) -> Outcome:
     """Tables 2 and 3: the paper's means and standard deviations, and ours of the same models.
 
-    A reduced run leaves a table of numbers open. Of the paper's size it agrees when no model's mean differs by Welch's
-    test, at 5 % for all models together; where only a part is of that size, it contradicts when that differs.
+    It contradicts when means of runs of the paper's size differ by Welch's test, at 5 % for all models together, and
+    agrees when none does, of all models of the table; otherwise it is open.
     """
-    printed = tables.paper_results(task)
-    expected = "; ".join(_told(printed, group) for group in map(str, printed.group.values))
-    result = _largest(name)
-    if result is None:
+    printed, runs = tables.paper_results(task), _runs(name)
+    expected = "; ".join(_told(printed, group) for group in printed.group.values)
+    if not runs:
         return Outcome(expected, "", "not run yet", f"{name}: not run yet")
-    preset, told, p = result.attrs["preset"], [], []
-    for part in _parts(name):
-        for each, ours in _summaries(part.result):
-            shared = ours.sel(group=np.isin(ours.group, printed.group))
-            told += [f"{each}, {part.label}, {_told(shared, group)}" for group in shared.group.values]
-            p += _p_values(printed, shared, SEEDS[task]) if part.extent.whole else []
-    for each, ours in _summaries(result):
-        told += [f"{each}, {_told(ours, group)}" for group in ours.group.values]
-        p += _p_values(printed, ours, SEEDS[task]) if preset == "paper" else []
-    differs = bool(p) and min(p) <= 0.05 / len(p)
-    verdict: Verdict = "contradicts" if differs else "agrees" if preset == "paper" else "undecided"
-    size = "the paper's size" if preset == "paper" else "a reduced size: other numbers"
-    notes = [f"{name}: preset {preset}, {size}"]
-    notes += [f"where the size is the paper's, least p {min(p):.2g}"] if p else []
+    told: list[str] = []
+    p: dict[str, float] = {}
+    for run in runs:
+        found = table.frame(run.result)
+        for each in found.task.unique():
+            ours = selection.summarise(selection.select(by_model(found, each)))
+            label = each if len(runs) == 1 else f"{each}, {run.size}"
+            told += [f"{label}, {_told(ours, group)}" for group in ours.group.values]
+            if run.full_size:
+                p |= _p_values(printed, ours, SEEDS[task])
+    missing = [str(group) for group in printed.group.values if group not in p]
+    differs = bool(p) and min(p.values()) <= 0.05 / len(p)
+    verdict: Verdict = "contradicts" if differs else "undecided" if missing else "agrees"
+    notes = [f"preset {run.result.attrs['preset']}, {run.size}" for run in runs]
+    notes += [f"of the paper's size, least p {min(p.values()):.2g}"] if p else []
+    notes += [f"not compared: {', '.join(missing)}"] if p and missing else []
     notes += [_times(printed)] if task == tables.COPY else []
-    return Outcome(expected, "; ".join(told), verdict, "; ".join(notes))
-
-
-def _summaries(result: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
-    """Mean and deviation of every model, of each task."""
-    found = table.frame(result)
-    for task in found.task.unique():
-        yield task, selection.summarise(selection.select(by_model(found, task)))
+    return Outcome(expected, "; ".join(told), verdict, f"{name}: {'; '.join(notes)}")
 
 
 def _times(printed: xr.Dataset) -> str:
@@ -127,23 +123,23 @@ def _times(printed: xr.Dataset) -> str:
     return f"the paper's losses times {TEST_BATCH}, by which it may have divided them: {losses}"
 
 
-def _parts(name: str) -> list[_Part]:
-    """Of each copy task the longest run at the paper's settings."""
-    longest: dict[str, _Part] = {}
-    largest = _largest(name)
-    for preset in EXPERIMENTS[name].presets:
-        path = COMMITTED / f"{name}_{preset}.csv"
-        if largest is None or preset == largest.attrs["preset"] or not path.is_file():
-            continue
-        result = table.read(path)
-        if (own := extent(name, result)) is not None:
-            tasks = ", ".join(part["task"] for part in result.attrs["settings"]["parts"])
-            longest[tasks] = max(longest.get(tasks, _Part(own, result)), _Part(own, result), key=_batches)
-    return list(longest.values())
+def _runs(name: str) -> list[_Run]:
+    """The largest preset comes last, before it, of copy tasks, the longest run of each at the paper's settings."""
+    presets = [preset for preset in EXPERIMENTS[name].presets if (COMMITTED / f"{name}_{preset}.csv").is_file()]
+    results = [table.read(COMMITTED / f"{name}_{preset}.csv") for preset in presets]
+    runs = [_Run(result, extent(name, result)) for result in results]
+    if not runs or runs[-1].complete:
+        return runs[-1:]
+    longest: dict[tuple[str, ...], _Run] = {}
+    for run in runs[:-1]:
+        if run.extent is not None:
+            tasks = tuple(part["task"] for part in run.result.attrs["settings"]["parts"])
+            longest[tasks] = max(longest.get(tasks, run), run, key=_batches)
+    return [*longest.values(), runs[-1]]
 
 
-def _batches(part: _Part) -> int:
-    return part.extent.batches
+def _batches(run: _Run) -> int:
+    return run.extent.batches if run.extent is not None else 0
 
 
 def _told(summary: xr.Dataset, group: str) -> str:
@@ -151,25 +147,14 @@ def _told(summary: xr.Dataset, group: str) -> str:
     return f"{group}: {own['mean'].item():.3g} +- {own['std'].item():.2g}"
 
 
-def _p_values(printed: xr.Dataset, ours: xr.Dataset, seeds: int) -> list[float]:
+def _p_values(printed: xr.Dataset, ours: xr.Dataset, seeds: int) -> dict[str, float]:
     """Of two means each, one printed with its standard deviation over so many seeds, for the models that both have."""
-    tests = [
-        stats.ttest_ind_from_stats(
+    found = {}
+    for group in ours.group.values[np.isin(ours.group, printed.group)]:
+        theirs, own = printed.sel(group=group), ours.sel(group=group)
+        test = stats.ttest_ind_from_stats(
             theirs["mean"].item(), theirs["std"].item(), seeds,
             own["mean"].item(), own["std"].item(), own.seeds.item(), equal_var=False,
-        )
-        for theirs, own in (
-            (each.sel(group=group) for each in (printed, ours))
-            for group in printed.group.values
-            if group in ours.group.values
-        )
-    ]  # fmt: skip
-    return [float(test.pvalue) for test in tests]
-
-
-def _largest(name: str) -> xr.Dataset | None:
-    """The committed result of the largest preset that has one."""
-    try:
-        return table.read(find(name, folder=COMMITTED))
-    except FileNotFoundError:
-        return None
+        )  # fmt: skip
+        found[str(group)] = float(test.pvalue)
+    return found

@@ -85,7 +85,7 @@ def readings(table: pd.DataFrame) -> list[Check]:
     checks = []
     for task in table.task.unique():
         every = by_encoder(table, task)
-        loss = _by_label(every, every, "test_loss")
+        loss = _by_label(every, select(every), "test_loss")  # of each label one setting, unless a seed diverged
         for name in dict.fromkeys(label.rpartition(", ")[0] for label in loss):
             check = _log_gain(task, loss, *(f"{name}, {scheme}" for scheme in READINGS))
             checks += [replace(check, side="<", bound=LITTLE), replace(check, side=">", bound=-LITTLE)]

@@ -200,7 +200,11 @@ class Running(Training):
         if self.settings[0].is_grid:
             return arrays
         labels = np.array([setting.name for setting in self.settings])
-        return {f"{label} {name}": own[labels == label] for label in labels for name, own in arrays.items()}
+        return {
+            f"{label} {name}": own[labels == label]
+            for label in dict.fromkeys(labels.tolist())
+            for name, own in arrays.items()
+        }
 
     def _vortices(self) -> list[Row]:
         assert isinstance(self.task, CopyTask)

@@ -366,7 +366,7 @@ PRESETS: dict[str, dict[str, Size]] = {
         "rates": Size((_with_rates(_RNNS, (3e-4, 1e-3, 3e-3), 1e-3, 25, 25_000, range(10, 15)),)),
         # before "cpu", which has both panels of the figure and stays the larger of the two
         "short": Size((_copy(_RNNS, 25, 10, 25_000, keep=True),)),
-        # these, "short" and "paper" keep their weights, to see what trained networks remember (`silence`)
+        # all but the reduced sizes keep their weights, to see what trained networks remember (`silence`)
         "grus": Size((Job(best(COPY, _GRUS, 10), 100, steps=50_000, keep=True),)),
         "all_grus": Size((Job(best(COPY, _GRUS, 10), 100, steps=STEPS, test_every=20_000, keep=True),)),
         "rnns": Size((_copy(_RNNS, 25, 10, test_every=20_000, keep=True),)),  # tests for a table of a reasonable size

@@ -69,7 +69,9 @@ def directions_kept(gains: xr.DataArray, share: float = KEPT) -> xr.DataArray:
 
 
 def trained_models(result: xr.Dataset, label: str) -> SequenceModel:
-    """The stack of all seeds of a model, from a result of a copy task that has its trained weights.
+    """The stack of all settings of a model, in the preset's order, from a result that has its trained weights.
+
+    Of most presets these are its seeds; of those with several learning rates or starts of a model all of them.
 
     Parameters
     ----------
@@ -86,9 +88,7 @@ def trained_models(result: xr.Dataset, label: str) -> SequenceModel:
     prefix = f"{label} "
     kept = {name.removeprefix(prefix): each for name, each in weights(result).items() if name.startswith(prefix)}
     if not kept:
-        raise ValueError(
-            f"result must have trained weights of {label}, got none: only few presets keep them, and so-far --weights"
-        )
+        raise ValueError(f"result must have trained weights of {label}, got none: this run did not keep them")
     parts = PRESETS[result.attrs["experiment"]][result.attrs["preset"]].parts
     models = stack(
         [each.build(TOKENS, every_step=True) for part in parts for each in part.settings if each.name == label]

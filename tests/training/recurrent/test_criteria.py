@@ -186,6 +186,10 @@ def test_readings():
     assert [check.text for check in checks] == [text, text]
     assert [check.mean for check in checks] == pytest.approx([-0.2, -0.2])
     assert verdicts(checks) == ["agrees", "contradicts"]
+    rows += [each._replace(seed=3, value=5e22) for each in rows if each.seed == 0 and each.encoder == "variance 0.001"]
+    checks = readings(pd.DataFrame(rows, columns=list(Row._fields)))  # a seed that diverged has no loss to compare
+    assert verdicts(checks) == ["undecided", "undecided"]
+    assert all(math.isnan(check.mean) for check in checks)
 
 
 def test_as_large():
