@@ -104,6 +104,7 @@ def losses(result: xr.Dataset, ax: Axes, name: str = "test_loss") -> Axes:
         seen.add(label)
     if "loss" in name:
         plain_log_axis(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(5))  # numbers of batches are long
     ax.set_xlabel(result.step.attrs["long_name"])
     ax.set_ylabel(_named(result[name]))
     ax.legend(frameon=False, fontsize="small")

@@ -16,11 +16,11 @@ The losses of Table 2 are probably 50 times too small. They are "averaged over s
 are, which at the paper's settings are 40 to 100 times larger. Public code of one of its authors for an earlier paper's
 copy task (the paper's reference [15]; github.com/akandykeller/Wave_RNNs, copy/copy_task.py), which has the batches of
 128, the test batches of 50 and the tests every 1,000 iterations that Appendix D.2 describes, takes such a mean and
-divides it by the size of the test batch once more. Table 2 times 50 is within a factor of about two of ours, has none
-of its means above the loss without memory, and makes sense of two spreads over seeds: of 5 % for RNN 32, which is that
-of models that have learned little, and of more than the mean for GRU 64, which is that of seeds that burst. What is
-printed is what stands here; comparisons tell both. (That code divides the training loss too, by 128, which Adam does
-not notice but for its epsilon.)
+divides it by the size of the test batch once more. Table 2 times 50 is within a factor of about two of ours, and makes
+sense of two spreads over seeds: of 5 % for RNN 32, which is that of models that have learned little, and of more than
+the mean for GRU 64, which is that of seeds that burst. (A division by the steps of a sequence fits RNNs as well, but
+would put GRU 32 above the loss without memory, with a small spread.) What is printed is what stands here; comparisons
+tell both. That code divides the training loss too, by 128, which Adam does not notice but for its epsilon.
 """
 
 from __future__ import annotations
