@@ -45,6 +45,11 @@ def test_the_shortest_part_counts():
     assert extent("figure6", of(Size((*whole, *beginning)).settings)) == (50_000, 10**6)
 
 
+def test_all_parts_must_be_the_paper_s():
+    whole, other = (PRESETS["figure6"][preset].parts for preset in ("rnns", "cpu"))
+    assert extent("figure6", of(Size((*whole, *other)).settings)) is None
+
+
 def test_deep_networks_have_none():
     assert extent("figure3", of(DEEP["figure3"]["paper"].settings)) is None
 

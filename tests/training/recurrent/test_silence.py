@@ -108,6 +108,20 @@ def test_weights_of_a_finished_run(tmp_path, monkeypatch):
     assert not table.weights(run_experiment("symmetry", "quick"))
 
 
+def test_weights_of_models_that_share_a_stack():
+    """Each model's under its own name."""
+    settings = tuple(
+        Setting("U(1) RNN", 3, seed, encoder="variance 0.001", frozen_blank=frozen)
+        for seed in range(2)
+        for frozen in (True, False)
+    )
+    (part,) = PRESETS["symmetry"]["quick"].parts
+    training = replace(part, settings=settings).start()
+    kept, all_of_them = training.weights(), training.model.layer.encoder.detach().numpy()
+    np.testing.assert_array_equal(kept["U(1) RNN 3 layer.encoder"], all_of_them[[0, 2]])
+    np.testing.assert_array_equal(kept["U(1) RNN 3, blank trained layer.encoder"], all_of_them[[1, 3]])
+
+
 @pytest.mark.parametrize("steps", [(4, 4, 4), (4, 5, 6)])
 def test_weights_of_a_stopped_run(tmp_path, monkeypatch, steps):
     """Each model's in a stack of its own again, with one learning rate or two."""
