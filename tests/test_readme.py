@@ -13,8 +13,10 @@ import torch
 import meanfield
 import simulate
 import training.recurrent
+from training import table
 from training.checklist import checklist
 from training.places import COMMITTED, read
+from training.recurrent.tables import COPY, paper_results
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -130,6 +132,19 @@ def test_equations_are_counted(computed):
     told = f"{verdicts.count('agrees')} as printed; {verdicts.count('corrected')} after the correction of a slip"
     assert rows()["Equations"] == (told, "agrees, corrected")
     assert len(verdicts) == verdicts.count("agrees") + verdicts.count("corrected")
+
+
+def test_losses_of_table_2_are_as_far_from_ours_as_is_said():
+    found = table.frame(read("figure6", COMMITTED / "figure6_rnns.csv"))
+    last = found[(found.quantity == "test_loss") & (found.step == found.step.max())]
+    printed = paper_results(COPY)["mean"].to_series()
+    ratio = (last.groupby("model").value.mean() / printed).dropna()
+    assert set(ratio.index) == {"RNN 32", "RNN 64", "U(1) RNN 32"}
+    text = " ".join(README.read_text().split())
+    least, most = re.search(r"Their losses are (\d+) to (\d+) times those of Table 2", text).groups()
+    assert (ratio.min(), ratio.max()) == pytest.approx((int(least), int(most)), rel=0.05)
+    apart = np.exp(np.abs(np.log(ratio / 50)).max())
+    assert f"times 50 it is within a factor of {math.ceil(10 * apart) / 10} of ours" in text
 
 
 # ---- speed: what is said of it against the tables of a run on a GPU --------------------------------------------------
