@@ -11,7 +11,7 @@ import xarray as xr
 from ..table import frame
 from .presets import PRESETS
 from .rows import by_model
-from .selection import holm, select, summarise, welch
+from .selection import holm, left_out, select, summarise, welch
 from .tables import COPY, PSMNIST, paper_results
 from .training import TEST_BATCH
 
@@ -40,7 +40,7 @@ def comparison(result: xr.Dataset) -> str:
             ours = _number(own["mean"].item(), own["std"].item())
             cells = [task, group, f"{own.parameters.item():,}", _settings(selected, group), _printed(name, group), ours]
             lines.append(_row([*cells, str(own.seeds.item()), *([] if images else [str(own.solved.item())])]))
-        for label in dict.fromkeys(every.label.values[~np.isin(every.label, selected.label)].tolist()):
+        for label in left_out(every, selected):
             cells = [task, label, "", "none: seeds diverged", _printed(name, label)]
             lines.append(_row(cells + [""] * (len(head) - len(cells))))
         tests += list(_tests(task, welch(selected)))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import xarray as xr
@@ -17,18 +18,22 @@ from . import criteria, plots
 from .comparison import comparison
 from .presets import PRESETS, describe
 from .rows import NOWHERE, by_encoder, by_model
-from .selection import select, summarise
+from .selection import left_out, select, summarise
 
 
 def plot_copy(result: xr.Dataset, ax: Axes, part: int = 0) -> Axes:
     """Cross-entropy of every seed with the settings that validation selects; dotted, without memory. As Figure 6.
 
-    `part` counts the result's tasks, from 0.
+    `part` counts the result's tasks, from 0. Models of which no setting can be selected are named below.
     """
     table = frame(result)
     task = list(table.task.unique())[part]
     chance = result.attrs["settings"]["parts"][part]["loss_without_memory"]
-    plots.seeds(select(by_model(table, task)), ax, chance=chance)
+    every = by_model(table, task)
+    chosen = select(every)
+    plots.seeds(chosen, ax, chance=chance)
+    if missing := left_out(every, chosen):
+        ax.set_xlabel(f"left out, as seeds diverged: {', '.join(missing)}")
     unfinished = result.attrs.get("unfinished")
     return _titled(ax, task if unfinished is None else f"{task}, after {unfinished:,} batches")
 
@@ -40,14 +45,9 @@ def plot_readings(result: xr.Dataset, ax: Axes, part: int = 0) -> Axes:
     return _titled(plots.seeds(every, ax, chance=told["loss_without_memory"]), told["task"])
 
 
-def reading_panels(result: xr.Dataset) -> tuple[Panel, ...]:
-    """One for each of the result's tasks."""
-    return tuple(partial(plot_readings, part=part) for part in range(len(result.attrs["settings"]["parts"])))
-
-
-def copy_panels(result: xr.Dataset) -> tuple[Panel, ...]:
+def copy_panels(result: xr.Dataset, plot: Callable[..., Axes] = plot_copy) -> tuple[Panel, ...]:
     """One for each of the result's tasks, as Figure 6 has two."""
-    return tuple(partial(plot_copy, part=part) for part in range(len(result.attrs["settings"]["parts"])))
+    return tuple(partial(plot, part=part) for part in range(len(result.attrs["settings"]["parts"])))
 
 
 def plot_accuracy(result: xr.Dataset, ax: Axes) -> Axes:
@@ -183,7 +183,7 @@ RECURRENT: dict[str, Experiment] = {
         "95 % interval over seeds (Welch's) of log10 of the test cross-entropy, deviation minus variance of 0.001: "
         "between -0.15 and 0.15. Written after 10,000 batches of one U(1) RNN, for other seeds",
         criteria.readings,
-        reading_panels,
+        partial(copy_panels, plot=plot_readings),
         PRESETS["low_variance"],
         describe,
     ),

@@ -52,6 +52,11 @@ def select(results: xr.Dataset) -> xr.Dataset:
     return results.isel(model=[i for i, setting in enumerate(settings) if setting in chosen])
 
 
+def left_out(every: xr.Dataset, selected: xr.Dataset) -> list[str]:
+    """Names of the models that :func:`select` has left out: of each setting a seed diverged."""
+    return list(dict.fromkeys(every.label.values[~np.isin(every.label, selected.label)].tolist()))
+
+
 def summarise(results: xr.Dataset) -> xr.Dataset:
     """Mean and standard deviation over seeds of the last test, and how many seeds solved the copy task.
 

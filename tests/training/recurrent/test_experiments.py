@@ -549,7 +549,13 @@ def test_a_result_with_one_of_the_tasks_of_a_figure_has_one_panel():
     rows = [row for job in size.jobs(None, "cpu") for row in runner.run(job).rows]
     result = table.as_dataset(size.table(rows, "cpu"), {"settings": size.settings})
     (panel,) = EXPERIMENTS["figure6"].drawn(result)
-    assert panel(result, Figure().subplots()).get_title() == "copy, T <= 2"
+    ax = panel(result, Figure().subplots())
+    assert (ax.get_title(), ax.get_xlabel()) == ("copy, T <= 2", "")
+    astray = [each._replace(value=5e22) if each.model == "RNN 64" and each.seed == 1 else each for each in rows]
+    result = table.as_dataset(size.table(astray, "cpu"), {"settings": size.settings})
+    ax = panel(result, Figure().subplots())  # what is not drawn is named
+    assert ax.get_xlabel() == "left out, as seeds diverged: RNN 64"
+    assert "RNN 64" not in [label.get_text() for label in ax.get_xticklabels()]
 
 
 def test_a_size_in_one_line():
