@@ -46,8 +46,7 @@ class Experiment:
     criterion : what would bear it out, in words
     judge : the same as a function of the table
     panels : functions (result, ax) that draw it, or what makes these of a result whose tasks have one each
-    presets : by name, ``"quick"``, ``"cpu"`` and ``"paper"``, of recurrent networks also ``"sweep"``,
-        ``"short"``, ``"rates"``, ``"longer"``, ``"longest"``, ``"shorter"``, ``"falling"``, ``"rnns"`` and ``"grus"``
+    presets : by name: ``"quick"``, ``"cpu"``, ``"paper"``, and others that `training.recurrent.presets` tells of
     describe : a preset's `settings` in one line
     details : what a report tells besides the verdicts, as Markdown; None for those that say all
     """

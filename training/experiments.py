@@ -197,9 +197,8 @@ def run_experiment(
     Parameters
     ----------
     name : of `EXPERIMENTS`
-    preset : ``"quick"``, ``"cpu"``, ``"paper"`` or, for some, ``"sweep"``, ``"short"``, ``"rates"``, ``"longer"``,
-        ``"longest"``, ``"shorter"``, ``"falling"``, ``"rnns"``, ``"grus"`` or ``"all_grus"``: see `training.presets`
-        and `training.recurrent.presets`
+    preset : ``"quick"``, ``"cpu"``, ``"paper"``, or another of the experiment's `presets`: `training.presets` and
+        `training.recurrent.presets` say what each is
     out : file for the table, see :func:`training.table.write`; None writes none
     work : folder for checkpoints, of no other run; None keeps none
         At the end, once the table is written, they are removed, and the folder unless something else is in it.

@@ -8,8 +8,8 @@ paper's own training, with its task and settings: of Figure 6 all ten seeds of t
 and of the GRUs for 50,000 (without the controls of ``"paper"``); of Figure 7 models of one size, on MNIST, for 2 of 120
 epochs. ``"rates"`` is the former, or the reduced run of another figure, where ordinary models have other learning
 rates; ``"longer"`` and ``"shorter"`` are reduced runs with other delays, or more batches, ``"longest"`` has still more
-of these, and ``"falling"`` has a rate that falls at the end. Each takes a quarter of an hour or more on a CPU;
-``"rnns"``, ``"grus"``, ``"all_grus"`` and the ``"longer"`` of `symmetry` want a GPU.
+of these, ``"larger"`` more of all, and ``"falling"`` has a rate that falls at the end. Each takes a quarter of an hour
+or more on a CPU; ``"rnns"``, ``"grus"``, ``"all_grus"`` and the ``"longer"`` of `symmetry` want a GPU.
 """
 
 from __future__ import annotations
@@ -465,6 +465,9 @@ PRESETS: dict[str, dict[str, Size]] = {
         "quick": _grid(5, 20, sites=64, channels=2, seeds=range(3), batch=4, test_every=10),
         # seeds 0 and 1 are those after whose runs the criterion was written
         "cpu": _grid(20, 6000, channels=4, rate=4e-3, seeds=range(2, 6), batch=16, test_every=250),
+        # set up after the run of "cpu", whose losses still fall at the end, and one of whose intervals holds 0:
+        # more batches and more seeds, all of them others. As the larger run it stands for the figure
+        "larger": _grid(20, 10_000, channels=4, rate=4e-3, seeds=range(6, 12), batch=16, test_every=500),
         "paper": _grid(100, STEPS),
     },
 }
