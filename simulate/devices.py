@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import _GeneratorContextManager, contextmanager
+from functools import partial, wraps
 from threading import Lock
 from typing import Any
 
@@ -48,18 +48,39 @@ def workers(device: str) -> int:
     return cores() if as_device(device).type == "cpu" else 1
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def held(setting: Callable[[], Callable[[], None]]) -> Callable[[], _GeneratorContextManager[None]]:
+    """A context manager for a setting of the whole process, as a decorator of a function that makes it.
+
+    The function returns what undoes it. Everyone who enters makes the setting; where several threads are inside, the
+    last one out puts back what was set before the first.
+    """
+    lock, undo = Lock(), []
+
+    @contextmanager
+    @wraps(setting)
+    def block() -> Iterator[None]:
+        with lock:
+            undo.append(setting())
+        try:
+            yield
+        finally:
+            with lock:
+                undo_last = undo.pop()
+                if not undo:
+                    undo_last()
+
+    return block
+
+
+@held
+def one_thread() -> Callable[[], None]:
     """One thread of torch's inside the block, and as many as before after it.
 
     Several for each small product do not help; what can be done side by side better has a thread of its own.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    torch.set_num_threads(1)  # of the calling thread, and of those that torch has not seen yet
+    return partial(torch.set_num_threads, before)
 
 
 def as_dtype(dtype: str) -> torch.dtype:

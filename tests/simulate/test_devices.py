@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from simulate.devices import as_device, as_dtype, cores, lacks_memory, matrix_products, workers
+from simulate.devices import as_device, as_dtype, cores, lacks_memory, matrix_products, one_thread, workers
 
 
 def test_names():
@@ -97,6 +97,22 @@ def test_threads_inside_together_are_exact_unless_all_allow_it(before):
         assert torch.get_float32_matmul_precision() == before
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_one_thread_is_put_back_by_the_last_one_out():
+    """As two threads of a pool overlap; what stayed was one thread, for all threads to come."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first, second = ExitStack(), ExitStack()
+        first.enter_context(one_thread())
+        second.enter_context(one_thread())
+        first.close()
+        assert torch.get_num_threads() == 1
+        second.close()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_matrix_products_where_the_newer_setting_is_in_use():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from meanfield.checks import real_number, whole_number
+from simulate.devices import held
 
 from .initial import uniform_
 from .layer import Recurrent, affine
@@ -20,31 +19,20 @@ KERNEL = 3
 PADDINGS = ("circular", "zeros")
 
 
-_lock = Lock()
-_inside: list[None] = []  # one for each thread in `exact_convolutions`
-_before: list[tuple[str, bool]] = []  # what was set before the first of them
-
-
-@contextmanager
-def exact_convolutions() -> Iterator[None]:
+@held
+def exact_convolutions() -> Callable[[], None]:
     """Inside, convolutions on a GPU neither round float32 to 10 bits (TF32, their default) nor differ from run to run.
 
-    It has to hold for the backward pass too. The setting belongs to the process: of several threads inside, the last
-    one out puts back what was set before the first.
+    It has to hold for the backward pass too.
     """
     cudnn: Any = torch.backends.cudnn  # its stubs lack `conv`
-    with _lock:
-        if not _before:
-            _before.append((cudnn.conv.fp32_precision, cudnn.deterministic))
-            cudnn.conv.fp32_precision, cudnn.deterministic = "ieee", True
-        _inside.append(None)
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside.pop()
-            if not _inside:
-                cudnn.conv.fp32_precision, cudnn.deterministic = _before.pop()
+    before = cudnn.conv.fp32_precision, cudnn.deterministic
+    cudnn.conv.fp32_precision, cudnn.deterministic = "ieee", True
+
+    def undo() -> None:
+        cudnn.conv.fp32_precision, cudnn.deterministic = before
+
+    return undo
 
 
 class ConvolutionalRNN(Recurrent):
