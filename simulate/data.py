@@ -70,18 +70,21 @@ def load_images(data_dir: str | Path | None = None, split: str = "train") -> Ima
         A folder with ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte`` (``t10k-...`` for the test split), or
         without them torchvision's layout ``<data_dir>/MNIST/raw``; each file plain or with ``.gz``.
     split : ``"train"`` or ``"test"``
-        Ignored for the digits, which come in one piece.
+        The digits come in one piece, which is called ``"train"``.
 
     Raises
     ------
     FileNotFoundError
         When the folder or a file is missing.
     ValueError
-        For a damaged file (see :func:`read_idx`), images and labels that do not belong together, or an unknown split.
+        For a damaged file (see :func:`read_idx`), images and labels that do not belong together, an unknown split, or
+        a test split of the digits.
     """
     if not isinstance(split, str) or split not in IDX_NAMES:
         raise ValueError(f"split must be 'train' or 'test', got {split!r}")
     if data_dir is None:
+        if split != "train":
+            raise ValueError(f"split must be 'train' for the digits, which come in one piece, got {split!r}")
         return _digits()
     image_file, label_file = _find_files(Path(data_dir), IDX_NAMES[split])
     pixels, labels = read_idx(image_file, 3), read_idx(label_file, 1)

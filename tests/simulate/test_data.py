@@ -127,3 +127,5 @@ def test_unknown_split():
         load_images(split="validation")
     with pytest.raises(ValueError, match=r"split must be 'train' or 'test', got \['test'\]"):
         load_images(split=["test"])
+    with pytest.raises(ValueError, match=r"split must be 'train' for the digits, .* got 'test'"):
+        load_images(split="test")

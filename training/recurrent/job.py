@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -33,6 +33,8 @@ PIXELS = {"digits": 64, "mnist": 784}
 # GPU is left for the graphs of other batch sizes, which hold on to their memory.
 ROOM = {"GRU": 16.0, "U(1) RNN": 8.0, "generic(2) RNN": 8.0, GRID: 10.0, "RNN": 5.0}
 SHARE = 0.5
+COPY_ONLY = ("fixed_delay", "steps", "drop_at", "test_every")
+IMAGES_ONLY = ("epochs", "images")
 LARGEST_GPU = 64 * 2**30  # bytes that are used of a larger one, so that a run can go on on another card
 
 
@@ -76,6 +78,12 @@ class Job:
             raise ValueError(f"images must be one of {', '.join(map(repr, PIXELS))}, got {self.images!r}")
         for name, least in (("steps", 0), ("epochs", 0), ("batch", 1), ("test_every", 1)):
             whole_number(name, getattr(self, name), least)
+        if self.max_delay is not None:
+            CopyTask(self.max_delay, self.fixed_delay)
+        others, task = (COPY_ONLY, "images") if self.max_delay is None else (IMAGES_ONLY, "a copy task")
+        for field in fields(self):
+            if field.name in others and getattr(self, field.name) != field.default:
+                raise ValueError(f"{field.name} must be left out for {task}, got {getattr(self, field.name)!r}")
 
     @property
     def task(self) -> str:

@@ -214,8 +214,10 @@ def field_of_angles(kind: str, count: int, side: int, seed: int) -> torch.Tensor
     Raises
     ------
     ValueError
-        For a seed that :func:`simulate.blocks.torch_seed` refuses.
+        For an unknown kind, or a seed that :func:`simulate.blocks.torch_seed` refuses.
     """
+    if kind not in TWISTS:
+        raise ValueError(f"kind must be one of {', '.join(map(repr, TWISTS))}, got {kind!r}")
     source = torch.Generator().manual_seed(torch_seed("seed", seed))
     if kind == "alike":
         return torch.randn(count, 1, 1, generator=source)

@@ -12,6 +12,7 @@ from training.recurrent.job import Job
 from training.recurrent.selection import holm, select, summarise, welch
 from training.recurrent.stability import spectral_radius
 from training.recurrent.stacked_adam import StackedAdam, clip_norms, clip_values
+from training.recurrent.vortex_memory import field_of_angles
 
 MIXED = [
     Setting("U(1) RNN", 4, seed=0, learning_rate=1e-3),
@@ -419,6 +420,12 @@ def test_diverged_seeds_are_counted():
         (lambda: Job(()), r"settings must name at least one Setting and nothing else, got \(\)"),
         (lambda: Job(MIXED, images="cifar"), "images must be one of 'digits', 'mnist', got 'cifar'"),
         (lambda: Job(MIXED, epochs=-1), "epochs must be an integer >= 0, got -1"),
+        (lambda: Job(MIXED, steps=7), "steps must be left out for images, got 7"),
+        (lambda: Job(MIXED, epochs=1, drop_at=3), "drop_at must be left out for images, got 3"),
+        (lambda: Job(MIXED, 3, steps=5, epochs=9), "epochs must be left out for a copy task, got 9"),
+        (lambda: Job(MIXED, 3, images="mnist"), "images must be left out for a copy task, got 'mnist'"),
+        (lambda: Job(MIXED, -1), "max_delay must be an integer >= 0, got -1"),
+        (lambda: field_of_angles("wavy", 1, 4, 0), "kind must be one of 'alike', 'smooth', 'rough', got 'wavy'"),
         (lambda: runner.run(Job(MIXED, 1, steps=1), every=math.nan), "every must be a number of seconds >= 0, got nan"),
         (lambda: StackedAdam([torch.nn.Parameter(torch.ones(2, 3))], [0.1]), "learning_rates must be one for each"),
     ],
