@@ -15,7 +15,8 @@ from torch import nn
 from simulate.devices import as_device, one_thread
 from training.adam import Adam
 from training.conventions import LEARNING_RATE
-from training.stack import Model, Shape, Stack
+from training.shape import Model, Shape
+from training.stack import Stack
 
 from .record import Entry, Job, Scale, Target
 from .timing import measure

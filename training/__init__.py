@@ -21,7 +21,8 @@ from .job import Job
 from .measure import effective_rank, evaluate, jacobian, ranks
 from .order import order_parameter
 from .runner import Interrupted, run
-from .stack import Model, Shape, Stack
+from .shape import Model, Shape
+from .stack import Stack
 
 __all__ = [
     "Interrupted",

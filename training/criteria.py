@@ -26,7 +26,7 @@ from scipy import stats
 
 from meanfield.symmetry import as_symmetry
 
-from .stack import Shape
+from .shape import Shape
 from .vanishing import first_gradients
 
 Judge = Callable[[pd.DataFrame], list["Check"]]

@@ -19,7 +19,8 @@ from .adam import Adam
 from .conventions import ADAM_EPS, BATCH, JACOBIAN_IMAGES, RANK_IMAGES
 from .data import Data, Source, load
 from .runner import Outcome
-from .stack import Model, Shape, Stack
+from .shape import Model, Shape
+from .stack import Stack
 
 NO_LAYER = -1
 
@@ -29,7 +30,7 @@ class Row(NamedTuple):
 
     `learning_rate` is the first, where the job has another one later.
 
-    `epsilon` is Adam's, and `symmetric` the model's (:class:`training.stack.Model`). `diverged` is 1 for a model with
+    `epsilon` is Adam's, and `symmetric` the model's (:class:`training.shape.Model`). `diverged` is 1 for a model with
     parameters that are no longer finite: what else is said of it may be NaN.
     """
 

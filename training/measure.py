@@ -10,7 +10,8 @@ from simulate.activations import torch_activation
 from simulate.layers import linear
 from simulate.tangents import Capsules, generators, torch_derivative
 
-from .stack import HIDDEN, INPUT, Shape, Stack, check_images, check_labels, cross_entropy
+from .shape import HIDDEN, INPUT, Shape
+from .stack import Stack, check_images, check_labels, cross_entropy
 
 EVALUATION_BATCH = 256
 

@@ -16,7 +16,7 @@ from meanfield.plots import LAYER_LABEL, SIGMA_LABEL
 from .conventions import D0
 from .criteria import at_switch, last, relative_gradient
 from .rotation import reach
-from .stack import Shape
+from .shape import Shape
 from .table import frame
 
 COLOURS = {"U(1)": "#0072B2", "O(4)": "#009E73", "O(8)": "#CC79A7", "generic(2)": "#D55E00", "generic(4)": "#E69F00"}

@@ -15,7 +15,7 @@ from .data import Source, load
 from .experiment import counted
 from .job import NO_LAYER, Job, Row
 from .order import order_parameter
-from .stack import Model, Shape
+from .shape import Model, Shape
 
 ON_CPU = 4  # models in a job: a CPU gains nothing from more, and jobs are what several processes share
 

@@ -21,7 +21,8 @@ from simulate.devices import matrix_products
 from .conventions import RANK_IMAGES
 from .data import load
 from .job import Job
-from .stack import Shape, Stack
+from .shape import Shape
+from .stack import Stack
 
 
 def reach(shape: Shape, sigma_w: np.ndarray | float, learning_rate: np.ndarray | float) -> np.ndarray:

@@ -14,7 +14,7 @@ from meanfield import jacobian_trajectory
 from meanfield.checks import real_number, whole_number
 
 from .conventions import BATCH, D0
-from .stack import Shape
+from .shape import Shape
 
 
 def first_gradients(shape: Shape, sigma_w: float, batch: int = BATCH) -> np.ndarray:

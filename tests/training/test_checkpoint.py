@@ -16,7 +16,7 @@ from training.recurrent import ImageTask, Setting
 from training.recurrent import job as recurrent_job
 from training.recurrent.job import Job as RecurrentJob
 from training.runner import Interrupted
-from training.stack import Model, Shape
+from training.shape import Model, Shape
 
 JOBS = {
     "deep": Job(Source(train=64, test=20), Shape("U(1)", 8, 3, 64), (Model(1.5),), epochs=1, batch=32),

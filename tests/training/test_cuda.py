@@ -11,7 +11,8 @@ from training.data import Source
 from training.job import Job
 from training.measure import evaluate, jacobian, ranks
 from training.runner import Interrupted, run
-from training.stack import Model, Shape, Stack
+from training.shape import Model, Shape
+from training.stack import Stack
 
 from .test_stack import BATCH, MODELS, SYMMETRIES, batch, shape
 

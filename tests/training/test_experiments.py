@@ -26,7 +26,7 @@ from training.experiments import EXPERIMENTS, run_experiment
 from training.job import Row
 from training.presets import PRESETS, describe, fixed_variance_sigma_w
 from training.runner import Interrupted
-from training.stack import Shape
+from training.shape import Shape
 from training.work import claimed
 
 TINY = {

@@ -14,7 +14,8 @@ from training.data import Source, load
 from training.job import Job, Training
 from training.measure import evaluate
 from training.runner import Interrupted
-from training.stack import Model, Shape, Stack
+from training.shape import Model, Shape
+from training.stack import Stack
 
 from .killed import killed
 
@@ -260,7 +261,7 @@ def test_the_images_may_be_moved_between_two_calls(job, tmp_path):
 IMPORTS = """
 from training.data import Source
 from training.job import Job
-from training.stack import Model, Shape
+from training.shape import Model, Shape
 """
 
 

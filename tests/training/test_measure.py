@@ -11,7 +11,8 @@ from simulate.layers import linear
 from simulate.tangents import generators
 from training.measure import asymmetry, effective_rank, evaluate, jacobian, rank_at_readout, ranks
 from training.order import order_parameter
-from training.stack import HIDDEN, INPUT, Model, Shape, Stack
+from training.shape import HIDDEN, INPUT, Model, Shape
+from training.stack import Stack
 
 MODELS = (Model(1.5, 0), Model(0.9, 1))
 

@@ -17,7 +17,7 @@ from training.data import Source
 from training.job import Job
 from training.progress import Note, board
 from training.runner import Interrupted
-from training.stack import Model, Shape
+from training.shape import Model, Shape
 
 JOB = Job(Source(train=64, test=20), Shape("U(1)", 4, 3, 64), (Model(1.5),), epochs=2, batch=16)
 
@@ -87,7 +87,7 @@ from training.commands import as_executor
 from training.data import Source
 from training.job import Job
 from training.runner import run_all
-from training.stack import Model, Shape
+from training.shape import Model, Shape
 
 if __name__ == "__main__":
     job = Job(Source(train=64, test=20), Shape("U(1)", 4, 3, 64), (Model(1.5),), epochs=10**6, batch=16)

@@ -11,7 +11,8 @@ from training.conventions import ADAM_BETAS, ADAM_EPS
 from training.data import Source, load
 from training.job import Job
 from training.rotation import follow, reach
-from training.stack import HIDDEN, Model, Shape, Stack
+from training.shape import HIDDEN, Model, Shape
+from training.stack import Stack
 
 DIGITS = Source("digits", None, 64, 40)
 

@@ -9,7 +9,8 @@ from simulate.activations import radial
 from simulate.layers import linear, weight_std
 from training import captured
 from training.captured import Captured
-from training.stack import BIAS, HIDDEN, INPUT, READOUT, Model, Shape, Stack, cross_entropy
+from training.shape import BIAS, HIDDEN, INPUT, READOUT, Model, Shape
+from training.stack import Stack, cross_entropy
 
 from .tape import FakeCuda
 

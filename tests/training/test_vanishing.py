@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from training.data import Source, load
-from training.stack import HIDDEN, Model, Shape, Stack
+from training.shape import HIDDEN, Model, Shape
+from training.stack import Stack
 from training.vanishing import first_gradients
 
 NETWORKS = 24

@@ -24,7 +24,7 @@ from ..recurrent import tables
 from ..recurrent.initial import ENCODERS
 from ..recurrent.presets import sweep
 from ..recurrent.stacked_adam import clip_norms, clip_values
-from ..stack import Shape
+from ..shape import Shape
 from ..vanishing import first_gradients
 from .recurrent_layers import rounded
 
