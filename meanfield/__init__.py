@@ -23,6 +23,7 @@ how fast the phase is lost there, how deep it is read     :func:`phase_diffusion
 where the transition of a narrow network is               :func:`finite_width_transition`
 why Delta has no other fixed point                        :func:`overlap_series`
 what biases or an inexact symmetry do to all of this      :func:`explicit_breaking`
+over how many layers a small angle is kept then           :func:`angle_half_life`
 all of these for one symmetry, activation and sigma_w     :class:`Ensemble`
 what waves the complex field of Appendix A has            `meanfield.field`, `field_modes`, `field_plots`
 ========================================================  =====================================================
@@ -42,6 +43,7 @@ from .finite_width import finite_width_transition
 from .fixed_points import ConvergenceWarning, FixedPoint, fixed_point
 from .fluctuations import fluctuation_trajectory, fluctuations
 from .gram_map import as_gram, gram_map
+from .half_life import angle_half_life
 from .jacobian import jacobian_trajectory
 from .maps import AccuracyWarning, correlation_map, length_map
 from .matrix_order import matrix_correlation_map, matrix_gram_map, polar_factor, singular_value_map
@@ -64,6 +66,7 @@ __all__ = [
     "Ensemble",
     "FixedPoint",
     "Symmetry",
+    "angle_half_life",
     "anisotropy_trajectory",
     "as_activation",
     "as_gram",

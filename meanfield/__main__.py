@@ -37,16 +37,16 @@ class Solve:
     width: int | None = None
     """Capsules in a layer: then also what order 1/N says of so narrow a network."""
     rho: float | None = None
-    """With --width: overlap Delta/c* of two inputs, whose phase, or angles, such a network keeps for so many layers; in
-    (0, 1), 0.9 if left out."""
+    """With --width, --sigma-b or --asymmetry: overlap Delta/c* of two inputs, whose phase, or angles, such a network
+    keeps for so many layers; in (0, 1), 0.9 if left out."""
     sigma_b: float = 0.0
     """Scale of biases, which break the symmetry: E |b|^2 = sigma_b^2 for a capsule."""
     asymmetry: float = 0.0
     """Share of the weights' variance that ignores the symmetry."""
 
     def run(self) -> None:
-        self._check_narrow()
-        if self.sigma_b or self.asymmetry:
+        self._check_options()
+        if self._inexact:
             self._print_broken(Ensemble(self.symmetry, self.activation, self.sigma_w, self.sigma_b, self.asymmetry))
             return
         scales = depth_scales(self.sigma_w, self.symmetry, self.activation)
@@ -72,17 +72,24 @@ class Solve:
         for line in narrow:
             print(line)
 
-    def _check_narrow(self) -> None:
+    @property
+    def _inexact(self) -> bool:
+        return bool(self.sigma_b or self.asymmetry)
+
+    @property
+    def _overlap(self) -> float:
+        return 0.9 if self.rho is None else self.rho
+
+    def _check_options(self) -> None:
         """Before anything is computed or printed."""
-        if self.width is None:
-            if self.rho is not None:
-                raise ValueError(f"rho must be left out without --width, got {self.rho:g}")
-            return
-        if self.sigma_b or self.asymmetry:
-            raise ValueError(f"width must be left out where the symmetry is not exact, got {self.width}")
-        whole_number("width", self.width, 1)
+        if self.width is not None:
+            if self._inexact:
+                raise ValueError(f"width must be left out where the symmetry is not exact, got {self.width}")
+            whole_number("width", self.width, 1)
         if self.rho is None:
             return
+        if self.width is None and not self._inexact:
+            raise ValueError(f"rho must be left out without --width, --sigma-b or --asymmetry, got {self.rho:g}")
         if not as_symmetry(self.symmetry).conserves_angles:
             raise ValueError(f"rho must be left out for {self.symmetry}, which conserves no angle, got {self.rho:g}")
         if not 0.0 < self.rho < 1.0:
@@ -100,11 +107,16 @@ class Solve:
             "xi_c": "its depth scale, layers",
             "chi_delta": "a deviation of Delta from Delta* shrinks by this factor per layer",
             "xi_delta": "its depth scale, layers",
-            "chi_phi": "a small angle between two inputs shrinks by this factor per layer",
-            "xi_phi": "its depth scale, layers",
+            "chi_phi": "a small angle between two inputs shrinks by this factor per layer in the end",
+            "xi_phi": "its depth scale there, layers",
             "chi_jacobian": "mean squared singular value of a layer's Jacobian",
         }
-        _print_rows([(name, found[name].item(), meaning) for name, meaning in meanings.items()])
+        rows = [(name, found[name].item(), meaning) for name, meaning in meanings.items()]
+        if ensemble.symmetry.conserves_angles:
+            half_life = ensemble.angle_half_life(self._overlap).half_life.item()
+            meaning = f"layers after which it has fallen to half, where Delta/c* begins at {shortest(self._overlap)}"
+            rows.insert(list(meanings).index("xi_phi") + 1, ("half_life", half_life, meaning))
+        _print_rows(rows)
 
     def _finite_width(self, point: FixedPoint, width: int) -> list[str]:
         transition = finite_width_transition(width, self.symmetry, self.activation)
@@ -115,12 +127,11 @@ class Solve:
         if mean.wide:
             lines.append(f"  the mean of Delta has a depth scale longer by {float(mean.xi_shift):.4g} layers")
         if point.symmetry.conserves_angles:
-            rho = 0.9 if self.rho is None else self.rho
-            read = readable_depth(width, self.sigma_w, rho, self.symmetry, self.activation)
+            read = readable_depth(width, self.sigma_w, self._overlap, self.symmetry, self.activation)
             wide = "" if read.wide else " (an order of magnitude: too narrow for order 1/N)"
             angles = "angle" if point.symmetry.capsule_dimension == 2 else "angles"
             kept = "phase" if point.symmetry.has_phase else angles
-            told = f"two inputs with Delta/c* = {shortest(rho)} keep their {kept}"
+            told = f"two inputs with Delta/c* = {shortest(self._overlap)} keep their {kept}"
             lines.append(f"  and {told} for {float(read.depth):.4g} layers{wide}")
         return lines
 

@@ -65,6 +65,20 @@ def start_axis(c, d) -> xr.DataArray:
     return axis(f"{name}_0", real_array(name, value, minimum=0.0, strict=True), name)
 
 
+def rho_axis(rho) -> xr.DataArray:
+    """The overlaps Delta/c* of two inputs at layer 0 as an axis.
+
+    Raises
+    ------
+    ValueError
+        Unless they are in (0, 1).
+    """
+    rho = real_array("rho", rho, minimum=0.0, strict=True)
+    if np.any(rho >= 1.0):
+        raise ValueError(f"rho must be in (0, 1), got {rho[rho >= 1.0].flat[0]:.6g}")
+    return axis("rho_0", rho, "rho")
+
+
 def table(
     variables: dict, axes: Sequence[xr.DataArray], symmetry: Symmetry, activation: Activation, long_names: dict
 ) -> xr.Dataset:

@@ -17,6 +17,7 @@ from .explicit_breaking import explicit_breaking
 from .fixed_points import FixedPoint, fixed_point
 from .fluctuations import fluctuation_trajectory, fluctuations
 from .gram_map import gram_map
+from .half_life import angle_half_life
 from .jacobian import jacobian_trajectory
 from .maps import correlation_map, length_map
 from .matrix_order import matrix_correlation_map, matrix_gram_map, singular_value_map
@@ -135,6 +136,10 @@ class Ensemble:
     def explicit_breaking(self) -> xr.Dataset:
         """See :func:`meanfield.explicit_breaking`."""
         return explicit_breaking(self.sigma_w, self.sigma_b, self.asymmetry, self.symmetry, self.activation)
+
+    def angle_half_life(self, rho) -> xr.Dataset:
+        """See :func:`meanfield.angle_half_life`."""
+        return angle_half_life(self.sigma_w, rho, self.sigma_b, self.asymmetry, self.symmetry, self.activation)
 
     @_exact
     def overlap_series(self, c, *, terms: int = 32) -> xr.Dataset:

@@ -59,8 +59,8 @@ LONG_NAMES = {
     "xi_c": r"depth scale of $c$, $\xi_c$ [layers]",
     "chi_delta": r"relaxation factor of $\Delta$, $\chi_\Delta$",
     "xi_delta": r"depth scale of $\Delta$, $\xi_\Delta$ [layers]",
-    "chi_phi": r"decay factor of a small angle, $\chi_\varphi$",
-    "xi_phi": r"depth scale of a small angle, $\xi_\varphi$ [layers]",
+    "chi_phi": r"decay factor of a small angle in the end, $\chi_\varphi$",
+    "xi_phi": r"depth scale of a small angle in the end, $\xi_\varphi$ [layers]",
     "chi_jacobian": r"Jacobian's mean squared singular value $\chi_J$",
     "ordered": "whether identical inputs are stable",
     "error_estimate": r"estimated relative error of $c^*$ and the $\chi$",
@@ -77,13 +77,15 @@ _UNKNOWN = 0.08  # estimated relative error beyond which c* is not known
 def explicit_breaking(
     sigma_w, sigma_b=0.0, asymmetry=0.0, symmetry: str | Symmetry = "U(1)", activation="tanh"
 ) -> xr.Dataset:
-    """What deep networks keep whose symmetry is broken explicitly, and over how many layers the phase survives.
+    """What deep networks keep whose symmetry is broken explicitly, and by which factor a small angle decays in the end.
 
     The equations are at the top of `meanfield/explicit_breaking.py`. In short: tan phi loses a factor 1 - asymmetry in
     each layer. Biases are a field: c* > 0 at every sigma_w, all pairs of inputs end with the same Delta* > 0 and the
     angle 0, and small angles decay by chi_phi = (1 - asymmetry)(1 - b/rho*), where b = sigma_b^2/s is the share of the
     biases in the power s of pre-activations, and rho* the correlation of these. With sigma_b = 0 and asymmetry = 0 it
     is :func:`meanfield.depth_scales`, and chi_phi = 1: the phase is conserved, Eq. (11).
+    xi_phi is the depth scale of the last of the angle, where Delta has settled; how deep the angle gets before is
+    :func:`meanfield.angle_half_life`.
     ``trajectory(..., sigma_b=, asymmetry=)`` follows two inputs layer by layer, and
     ``Ensemble(..., sigma_b=, asymmetry=)`` is what `simulate` samples.
 
@@ -126,7 +128,7 @@ def explicit_breaking(
     --------
     >>> import meanfield
     >>> biased = meanfield.explicit_breaking(1.5, sigma_b=[0.0, 0.01, 0.1, 0.5])
-    >>> biased.xi_phi.round(1).values  # layers over which a small angle between two inputs survives
+    >>> biased.xi_phi.round(1).values  # depth scale of what is left of a small angle in the end
     array([ inf, 22.4, 18.8,  5.5])
     """
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)

@@ -42,11 +42,11 @@ import numpy as np
 import xarray as xr
 
 from .activations import Activation, as_activation
-from .axes import axis, sigma_w_axis, start_axis, table, width_axis
-from .checks import LARGEST_S, SMALLEST_S, real_array, shortest, times_square, whole_number
+from .axes import rho_axis, sigma_w_axis, start_axis, table, width_axis
+from .checks import LARGEST_S, SMALLEST_S, shortest, times_square, whole_number
 from .depth_scales import DepthScales, depth_scales
 from .maps import warn_if_inaccurate
-from .symmetry import Symmetry, as_symmetry
+from .symmetry import Symmetry, with_angles
 from .trajectory import trajectory
 from .transverse import transverse_noise
 from .two_inputs import follow, overlap_axis
@@ -123,7 +123,7 @@ def phase_diffusion(
     ValueError
         For a bad argument, for a symmetry without such angles, or unless one of each pair is given.
     """
-    symmetry, activation = _with_angles(symmetry), as_activation(activation)
+    symmetry, activation = with_angles(symmetry), as_activation(activation)
     depth = whole_number("depth", depth, 0)
     scale, start, widths = sigma_w_axis(sigma_w, activation), start_axis(c, d), width_axis(width)
     overlap = overlap_axis(delta, one_minus_rho)
@@ -137,13 +137,6 @@ def phase_diffusion(
     out = table(variables, (scale, start, overlap, widths), symmetry, activation, LONG_NAMES)
     k = symmetry.capsule_dimension
     return out.assign_attrs(generators=k * (k - 1) // 2)
-
-
-def _with_angles(symmetry: str | Symmetry) -> Symmetry:
-    symmetry = as_symmetry(symmetry)
-    if not symmetry.conserves_angles:
-        raise ValueError(f"symmetry must be 'U(1)' or 'O(k)' with k >= 2, which conserve angles; got '{symmetry}'")
-    return symmetry
 
 
 def _steps(
@@ -203,9 +196,9 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
     ValueError
         For a bad argument; where c* = 0, so that no phase is left to read, and next to the transition.
     """
-    symmetry, activation = _with_angles(symmetry), as_activation(activation)
+    symmetry, activation = with_angles(symmetry), as_activation(activation)
     scale, widths = sigma_w_axis(sigma_w, activation), width_axis(width)
-    overlap = _open_interval(rho)
+    overlap = rho_axis(rho)
     scales = depth_scales(scale.values, symmetry, activation)
     _far_from_transition(scales)
     path, total = _follow(scale, scale.copy(data=scales.fixed_point.c), overlap, widths, symmetry, activation)
@@ -231,13 +224,6 @@ def _far_from_transition(scales: DepthScales) -> None:
             f"sigma_w must be in the broken phase, with xi_delta <= {_LARGEST_XI:g} layers, "
             f"got {shortest(scales.sigma_w[bad].flat[0])}"
         )
-
-
-def _open_interval(rho) -> xr.DataArray:
-    rho = real_array("rho", rho, minimum=0.0, strict=True)
-    if np.any(rho >= 1.0):
-        raise ValueError(f"rho must be in (0, 1), got {rho[rho >= 1.0].flat[0]:.6g}")
-    return axis("rho_0", rho, "rho")
 
 
 def _follow(scale, c, overlap, widths, symmetry: Symmetry, activation: Activation) -> tuple[xr.Dataset, xr.DataArray]:

@@ -91,3 +91,17 @@ def as_symmetry(symmetry: str | Symmetry) -> Symmetry:
     if family == "generic":
         return Symmetry("generic", k)
     raise ValueError(f"symmetry must be {_WANTED}, got {symmetry!r}")
+
+
+def with_angles(symmetry: str | Symmetry) -> Symmetry:
+    """The symmetry, where it conserves angles between two inputs.
+
+    Raises
+    ------
+    ValueError
+        For another.
+    """
+    symmetry = as_symmetry(symmetry)
+    if not symmetry.conserves_angles:
+        raise ValueError(f"symmetry must be 'U(1)' or 'O(k)' with k >= 2, which conserve angles; got '{symmetry}'")
+    return symmetry

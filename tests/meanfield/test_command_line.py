@@ -108,6 +108,8 @@ def test_solve_with_biases(call):
     for name, value in expected.items():
         assert shown[name] == pytest.approx(value, rel=1e-11)
     assert shown["xi_phi"] == pytest.approx(1.0 / np.log(5.0), rel=1e-11)
+    # Delta/c* = 0.9 leaves biases the share 0.09/(0.25 * 0.9 * 0.12 + 0.09) of the first layer
+    assert shown["half_life"] == pytest.approx(np.log(0.5) / np.log(0.8 * 0.027 / 0.117), rel=1e-11)
 
 
 def test_diagram(call, tmp_path):
@@ -126,8 +128,8 @@ def test_diagram(call, tmp_path):
             ["solve", "--sigma-b", "0.1", "--width", "9"],
             "width must be left out where the symmetry is not exact, got 9",
         ),
-        (["solve", "--rho", "0.5"], "rho must be left out without --width, got 0.5"),
-        (["solve", "--rho", "0.5", "--sigma-b", "0.1"], "rho must be left out without --width, got 0.5"),
+        (["solve", "--rho", "0.5"], "rho must be left out without --width, --sigma-b or --asymmetry, got 0.5"),
+        (["solve", "--rho", "1.5", "--sigma-b", "0.1"], "rho must be in (0, 1), got 1.5"),
         (["solve", "--width", "4", "--rho", "2"], "rho must be in (0, 1), got 2"),
         (["solve", "O(3)", "0.8", "--width", "4", "--rho", "0"], "rho must be in (0, 1), got 0"),
         (["solve", "--width", "0"], "width must be an integer >= 1, got 0"),
