@@ -1,10 +1,11 @@
 """How far one step of Adam turns the phase of a whole U(1) network: what its learning rate has to be compared with.
 
 In a network of complex weights every layer can turn all capsules, and since the phase is conserved from layer to layer
-the turns of all layers add up. Adam gives every real number of a gradient the same first step, and gradients of all
-layers have the same phase: so the network turns L times as far as a layer does. Where that is more than about a radian,
-a step that should have turned the output towards the right phase overshoots it, and the next one does so again. Weights
-of an O(k) network are real numbers, which cannot turn a capsule: its output only grows, shrinks, or changes its sign.
+the turns of all layers add up. Adam gives every real number of a gradient a first step of the same size, and gradients
+of all layers have the same phase: so the network turns L times as far as a layer does. Where that is more than about a
+radian, a step that should have turned the output towards the right phase overshoots it, and the next one does so again.
+Weights of an O(k) network are real numbers, which cannot turn a capsule: its output only grows, shrinks, or changes its
+sign.
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ from .stack import Stack
 
 
 def reach(shape: Shape, sigma_w: np.ndarray | float, learning_rate: np.ndarray | float) -> np.ndarray:
-    """kappa = learning_rate N L/sigma_w: radians by which a step can turn the output of a U(1) network.
+    """kappa = learning_rate N L/sigma_w: the scale, in radians, of the turn that a step gives a U(1) network's output.
 
-    Where the layers' signals run along one direction each, as they soon do below the transition, a layer's gradient is
-    s u v^dagger, with unit vectors u, v of N complex Gaussian entries and a phase of s that all layers share. Adam's
-    first step has the signs of its real and imaginary parts, times the learning rate. Along u v^dagger that is
-    learning_rate sqrt(2) (2 sqrt(2)/pi) sum_j |u_j| sum_k |v_k| = learning_rate N, next to a gain of sigma_w. What is
-    turned is the logarithm of the output: its imaginary part by up to kappa, its real part by as much.
+    Where forward and backward signals of a layer run along one direction each, its gradient is s u v^dagger, with unit
+    vectors u, v of N complex Gaussian entries and a phase of s that all layers share. Adam's first step has the signs
+    of its real and imaginary parts, times the learning rate. Along u v^dagger that is learning_rate sqrt(2) (2
+    sqrt(2)/pi) sum_j |u_j| sum_k |v_k| = learning_rate N, next to a gain of sigma_w where W maps v to u. What is turned
+    is the logarithm of the output, its imaginary part or its real part.
+
+    It is a scale and no bound. In a random network what comes back and what goes on are independent of each other, so
+    that W maps v to u by about sigma_w/sqrt(N) only, and the linear response is larger by about sqrt(N). Where
+    gradients are small next to Adam's epsilon, steps are shorter, and so are turns.
 
     Broadcasts over sigma_w and learning_rate.
 

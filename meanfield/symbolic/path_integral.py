@@ -439,9 +439,9 @@ def _length_map_integral() -> Step:
         (),
         (
             Slip(
-                "the prefactor $1/(2\\pi i \\sigma_w^2 c)$ is right only if $dz\\,dz^\\dagger$ stands for "
-                "$2i\\,dx\\,dy$; Eq. (45) uses $dx\\,dy$, as done here. The residual is the total weight minus one, "
-                "with $dx\\,dy$",
+                "the prefactor $1/(2\\pi i \\sigma_w^2 c)$ belongs to the measure $dz^\\dagger dz = 2i\\,dx\\,dy$, and "
+                "that of Eq. (45), for the same letters, to $dx\\,dy$, as done here. The residual is the total weight "
+                "minus one, with $dx\\,dy$ in both",
                 excess(1 / (pi * sigma_w**2 * c)),
                 excess(1 / (2 * pi * I * sigma_w**2 * c)),
             ),

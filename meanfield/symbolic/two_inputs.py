@@ -100,10 +100,10 @@ def _covariance_matrix() -> Step:
         (),
         (
             Slip(
-                "Eq. (39) defines the complex conjugate of Eq. (10), and the shift $\\varphi \\to -\\alpha_a + "
-                "\\alpha_b$ of Eq. (42) belongs to it. With Eq. (10) it is $\\varphi \\to \\varphi + \\alpha_a - "
-                "\\alpha_b$. The residual is the phase factor of $C_{ab}$ times $e^{-i \\times \\text{shift}}$, minus "
-                "one",
+                "Eq. (39) defines the complex conjugate of Eq. (10). Appendix C keeps to it: the shift $\\varphi \\to "
+                "-\\alpha_a + \\alpha_b$ of Eq. (42) is right there. With Eq. (10), as here, it is $\\varphi \\to "
+                "\\varphi + \\alpha_a - \\alpha_b$. The residual is the phase factor of $C_{ab}$ of Eq. (10) times "
+                "$e^{-i \\times \\text{shift}}$, minus one",
                 left(first - second),
                 left(second - first),
             ),
@@ -162,9 +162,10 @@ def _density() -> Step:
         (Check("the density is normalised", cancel(amplitude**2 / (pi**2 * sigma_w**4 * det) ** 2 - 1)),),
         (
             Slip(
-                "Eq. (45) averages $\\phi^\\dagger(z_a)\\phi(z_b)$ with this density, which flips the sign of "
-                "$\\varphi$ in every layer; $\\phi(z_a)\\phi^\\dagger(z_b)$ is meant. The residual is that of "
-                "$C_{12}$, for $\\phi(z) = z$, which must come back as $\\sigma_w^2 C_{12}$",
+                "Eq. (45) averages $\\phi^\\dagger(z_a)\\phi(z_b)$, as in Eq. (39), with the exponent $Z^\\dagger "
+                "C^{-1} Z$ of the conjugate Eq. (10), which flips the sign of $\\varphi$ in every layer. With Eq. (39) "
+                "it is $Z^T C^{-1} Z^*$, as in Eq. (40); with Eq. (10), as here, $\\phi(z_a)\\phi^\\dagger(z_b)$. The "
+                "residual is that of $C_{12}$, for $\\phi(z) = z$, which must come back as $\\sigma_w^2 C_{12}$",
                 against(1),
                 against(-1),
             ),
@@ -202,8 +203,9 @@ def _polar() -> Step:
                 against(ours + (c**2 - c) * (r1**2 + r2**2) / _det),
             ),
             Slip(
-                "the angle is printed as $\\varphi + \\theta_1 - \\theta_2$, the exponent for the conjugate "
-                "convention of Eq. (39). The residual is that of the exponent, with $\\delta = \\theta_1 - \\theta_2$",
+                "the angle is printed as $\\varphi + \\theta_1 - \\theta_2$, which is that of $Z^T C^{-1} Z^*$ and so "
+                "of Eq. (39) and (40), beside $Z^\\dagger C^{-1} Z$. The residual is that of the exponent, with "
+                "$\\delta = \\theta_1 - \\theta_2$",
                 against(ours),
                 factor(expand_trig(flipped - straight)),
             ),

@@ -67,6 +67,17 @@ def matrix_with(singular_values, rows=6):
     return u * torch.tensor(singular_values, dtype=torch.float64) @ v.T
 
 
+@pytest.mark.parametrize("half", [1.0, 0.1])
+def test_the_floor_of_the_effective_rank_takes_inputs_that_fill_the_orbit(half):
+    """On an arc of a circle: less than k = 2, in a network as equivariant as any."""
+    angle = torch.linspace(-half, half, 20_001, dtype=torch.float64)
+    values = np.sqrt(1.0 + np.array([1.0, -1.0]) * np.sin(2.0 * half) / (2.0 * half))
+    share = values / values.sum()
+    expected = np.exp(-(share * np.log(share)).sum())
+    assert expected == pytest.approx({1.0: 1.94, 0.1: 1.24}[half], abs=0.005)
+    assert float(effective_rank(torch.stack([angle.cos(), angle.sin()]))) == pytest.approx(expected, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

@@ -42,6 +42,28 @@ def test_reach_is_the_change_of_an_aligned_network_by_the_signs_of_its_gradient(
     assert abs(change / expected - 1.0) < 4.0 * 0.5 * np.sqrt(2.0 / n / depth) + 1.0 / n
 
 
+def test_a_random_network_responds_by_the_root_of_its_width_more():
+    """The linear response of log(output) to signs, in linear networks, where signals back and forth are independent."""
+    rng, depth, sigma_w, rate = np.random.default_rng(7), 30, 0.7, 1e-6
+    ratios = []
+    for n in (16, 64):
+        responses = []
+        for _ in range(40):
+            draw = rng.normal(size=(depth + 2, n, n, 2)) @ [1.0, 1j] / np.sqrt(2.0 * n)
+            forward, weights, back = [draw[-1, 0]], sigma_w * draw[:depth], draw[-2, 0]
+            for weight in weights:
+                forward.append(weight @ forward[-1])
+            output, change = back @ forward[-1], 0.0
+            for weight, state in zip(weights[::-1], forward[-2::-1], strict=True):
+                gradient = np.conj(np.outer(back, state) / output)
+                change += back @ (np.sign(gradient.real) + 1j * np.sign(gradient.imag)) @ state / output
+                back = back @ weight
+            responses.append(abs(rate * change))
+        ratios.append(np.median(responses) / reach(Shape("U(1)", n, depth, 9), sigma_w, rate))
+    assert 0.7 < ratios[1] / 8.0 < 2.0
+    assert 1.3 < ratios[1] / ratios[0] < 3.0
+
+
 def test_reach_of_arrays():
     shape = Shape("U(1)", 64, 100, 784)
     found = reach(shape, np.array([[0.7], [1.4]]), np.array([1e-3, 1e-4]))

@@ -176,6 +176,12 @@ def _clipping() -> str:
     return _shown(found[0] != found[1], f"the gradient (3, 0.5) becomes {found[0]} by norm, {found[1]} by value")
 
 
+def _reflection() -> str:
+    reflection, turn = np.diag([-1.0, 1.0]), simulate.plane_rotation(2, np.pi / 2.0)
+    differ = float(np.abs(reflection @ turn - turn @ reflection).max())
+    return _shown(differ > 1.0, f"in O(2) a reflection and a quarter turn differ by {differ:g} if they change places")
+
+
 LISTED = (
     Inconsistency(
         "Sections 2.2 and 2.4, Appendix C.3",
@@ -188,6 +194,12 @@ LISTED = (
         "One fixed variance 0.20 of the initial weights for all groups.",
         "At fixed N k it means another sigma_w for each k: two effects in one figure.",
         _figure_4,
+    ),
+    Inconsistency(
+        "Appendix B",
+        "'O(k) is non-Abelian, i.e. k > 2'.",
+        "O(2) is non-Abelian as well, and Eq. (19) holds for it; it is SO(2) that allows the second set of weights.",
+        _reflection,
     ),
     Inconsistency(
         "Section 2.1, Appendices B and D.1",

@@ -110,7 +110,8 @@ def replicas_share_weights() -> Outcome:
     variance = (SIGMA_W * layers.weight_std(group, WIDTH)) ** 2
     found = variance * torch.einsum("pa,pb->ab", values, values.conj())
     expected = SIGMA_W**2 * torch.einsum("ja,jb->ab", activity, activity.conj()) / WIDTH
-    return vanishes(found - expected, EXACT, "E z_a z_b^dagger - sigma_w^2 C_ab of two inputs, averaged by hand")
+    in_print = "in print the term stands in an exp inside the action, and has z^l(t+1) for z^{l+1}"
+    return vanishes(found - expected, EXACT, f"E z_a z_b^dagger - sigma_w^2 C_ab, averaged by hand; {in_print}")
 
 
 # ---- the Jacobian: Eq. (7), (51) to (54), Figure 9 -------------------------------------------------------------------

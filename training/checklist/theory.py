@@ -22,6 +22,7 @@ from meanfield.symbolic import gaussian
 from .outcome import Outcome, equal, vanishes
 
 SIGMA_W, C, DELTA, PHI = 1.5, 0.4, 0.25, 0.7
+CONJUGATE = "in Appendix C's convention, the complex conjugate of Eq. (10), which is used here"
 
 
 # ---- one input: Eq. (8), (9), (34) to (37) ---------------------------------------------------------------------------
@@ -34,12 +35,14 @@ def length_map_integral() -> Outcome:
 
 
 def length_map_in_the_plane() -> Outcome:
-    """Eq. (34) in Cartesian coordinates, dz dz^dagger read as dx dy."""
+    """Eq. (34) in Cartesian coordinates."""
     x, weight = _radii(8.0)  # in units of the width; a quarter of the plane, four times
     radius = SIGMA_W * np.sqrt(C) * np.hypot(x[:, None], x)
     density = np.exp(-(x[:, None] ** 2) - x**2) / np.pi
     printed = 4.0 * weight @ (density * np.tanh(radius) ** 2) @ weight
-    return equal(printed, meanfield.length_map(C, SIGMA_W), 1e-12)
+    return equal(
+        printed, meanfield.length_map(C, SIGMA_W), 1e-12, "dz dz^dagger stands for 2i dx dy, unlike in Eq. (45)"
+    )
 
 
 def growth_at_small_c() -> Outcome:
@@ -65,6 +68,30 @@ def fixed_point_near_the_transition() -> Outcome:
 def covariance_matrix() -> Outcome:
     printed = np.array([[C, DELTA * np.exp(1j * PHI)], [DELTA * np.exp(-1j * PHI), C]])
     return vanishes(meanfield.as_gram(C, DELTA, PHI) - printed, 1e-15, "the convention of Eq. (10) is used throughout")
+
+
+def collective_field() -> Outcome:
+    """Eq. (39), of some states phi(z) of size one."""
+    states = _some_states()
+    printed = np.conj(states) @ states.T / states.shape[1]
+    first = np.mean(states[0] * np.conj(states[1]))  # Eq. (10)
+    ours = meanfield.as_gram(1.0, abs(first), np.angle(first))
+    return vanishes(np.conj(ours) - printed, 1e-15, CONJUGATE)
+
+
+def shift_of_the_phase() -> Outcome:
+    """Eq. (42), of the phase of Eq. (39)."""
+    angles = np.array([0.4, -0.7])
+    states = _some_states()
+    before, after = (
+        np.angle(np.mean(np.conj(one) * other)) for one, other in (states, np.exp(1j * angles)[:, None] * states)
+    )
+    return equal(-angles[0] + angles[1], float(after - before), 1e-14, CONJUGATE)
+
+
+def _some_states() -> np.ndarray:
+    """Of two inputs, (2, N), all of size one, with a phase between them that is far from pi."""
+    return np.exp(1j * np.random.default_rng(0).normal([[0.3], [0.0]], 0.5, (2, 100)))
 
 
 def conserved_phase() -> Outcome:
@@ -138,7 +165,8 @@ def corrected(check: Callable[[], Outcome], derivation: str, equation: str) -> O
     worst = slip if slip.verdict == "fails" else outcome
     if worst.verdict == "fails":
         return worst
-    return replace(outcome, verdict=slip.verdict, note=slip.note.partition(" The residual is")[0])
+    notes = (slip.note.partition(" The residual is")[0], outcome.note)
+    return replace(outcome, verdict=slip.verdict, note="; ".join(note for note in notes if note))
 
 
 # ---- Appendix A: Eq. (15) to (17), Figures 1 and 8 -------------------------------------------------------------------
