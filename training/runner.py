@@ -23,7 +23,8 @@ from simulate.devices import as_device, matrix_products, one_thread
 from .progress import INTERVAL, Note, board
 
 LOOK = 0.5  # seconds between two looks at the clock while waiting
-CHECKPOINT = "stack_{:03d}.pt"  # of a run's job, by its number
+_FILE = "stack_{}.pt"
+CHECKPOINT, CHECKPOINTS = _FILE.format("{:03d}"), _FILE.format("*")  # of a run's job, by its number; of all of them
 Progress = Callable[[float], object]
 
 

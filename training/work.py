@@ -20,9 +20,9 @@ from meanfield.warn import warn
 from simulate.provenance import provenance
 
 from .progress import BOARD
+from .runner import CHECKPOINTS
 
 NOTE, LOCK, OWNER = "calls.json", "lock", "owner"
-CHECKPOINTS = "stack_*.pt"
 # of calls that were killed: the boards of whoever still works for them, who may end, and files half written
 LEFT_OVER = (f"{BOARD}*", ".writing-*")
 
