@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -17,7 +17,7 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 from tqdm.std import tqdm
 
-from meanfield import Ensemble, trajectory
+from meanfield import NAMED_ACTIVATIONS, Ensemble, trajectory
 from meanfield.files import atomic_path, require_writable
 from meanfield.plots import STYLE
 
@@ -36,6 +36,11 @@ from .verify_full import MORE_NETWORKS
 Device = Literal["auto", "cpu", "cuda"] | str
 SamplerName = Literal["networks", "collective"]
 STOPPED = 130
+
+if TYPE_CHECKING:
+    ActivationName = str
+else:
+    ActivationName = Literal[tuple(NAMED_ACTIVATIONS)]
 
 
 @contextmanager
@@ -121,7 +126,7 @@ class Run:
     """Sample an ensemble and write means, variances and standard errors of c, d, Delta and phi, layer by layer."""
 
     symmetry: str = "U(1)"
-    activation: Literal["tanh", "erf", "algebraic", "saturated", "linear"] = "tanh"
+    activation: ActivationName = "tanh"
     sigma_w: tuple[float, ...] = (1.5,)
     width: int = 64
     depth: int = 50

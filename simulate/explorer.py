@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from meanfield import (
+    NAMED_ACTIVATIONS,
     Ensemble,
     Symmetry,
     as_symmetry,
@@ -185,7 +186,9 @@ def explorer():
         ) from error
     family = widgets.ToggleButtons(options=["U(1)", "O(k)", "generic(k)"], description="symmetry")
     k = widgets.IntSlider(4, min=1, max=48, description="k", continuous_update=False, disabled=True)  # U(1) has none
-    activation = widgets.Dropdown(options=["tanh", "erf", "algebraic", "saturated"], description="activation")
+    # linear networks have no fixed point but zero
+    names = [name for name in NAMED_ACTIVATIONS if name != "linear"]
+    activation = widgets.Dropdown(options=names, description="activation")
     sigma_w = widgets.FloatSlider(1.5, min=0.1, max=4.0, step=0.05, description="σ_w", continuous_update=False)
     sizes = [2**n for n in range(2, 15)]
     width = widgets.SelectionSlider(options=sizes, value=64, description="width N", continuous_update=False)
