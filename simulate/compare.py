@@ -10,6 +10,7 @@ import xarray as xr
 
 from meanfield import Ensemble
 
+from .blocks import derived_seed
 from .observables import cross_block, group_element, in_frame, order_parameters, overlap, turn
 from .statistics import Estimate, extrapolate, remainder
 
@@ -66,17 +67,27 @@ def compare(samples: Sequence[xr.Dataset], ensemble: Ensemble, theory_of: Theory
     ]
 
 
-def complete(samples: xr.Dataset) -> xr.Dataset:
-    """The samples, if they are all that were asked for.
+def sampled_at(
+    widths: Sequence[int], sample: Callable[..., xr.Dataset], *args, seed: Sequence[int], **options
+) -> list[xr.Dataset]:
+    """Networks of each width, all that were asked for.
+
+    Parameters
+    ----------
+    sample : one of the samplers, which `args` and `options` are handed to
+    seed : of the run, then the numbers that name these networks in it; each width gets its own
 
     Raises
     ------
     RuntimeError
         When sampling was stopped before it was finished.
     """
-    if samples.partial:
-        raise RuntimeError("a verification needs all of its networks, and sampling was stopped")
-    return samples
+    found = []
+    for step, width in enumerate(widths):
+        found.append(sample(*args, width=width, seed=derived_seed(*seed, step), **options))
+        if found[-1].partial:
+            raise RuntimeError("a verification needs all of its networks, and sampling was stopped")
+    return found
 
 
 def extrapolated(case: str, quantities: Sequence[Quantity]) -> Iterator[Comparison]:

@@ -21,7 +21,7 @@ from meanfield import Ensemble
 from meanfield.checks import real_array, whole_number
 
 from .blocks import Progress, derived_seed
-from .compare import Comparison, Theory, compare, complete
+from .compare import Comparison, Theory, compare, sampled_at
 from .data import Images
 from .samplers import function_of
 from .sampling import plane_rotation
@@ -151,23 +151,19 @@ def verify(
     run: dict[str, Any] = {"device": device, "executor": executor, "progress": progress}
     for number, case in enumerate(cases):
         k = case.ensemble.symmetry.capsule_dimension
-        samples = [
-            complete(
-                sample(
-                    case.ensemble,
-                    inputs,
-                    width=width,
-                    depth=depth,
-                    n_networks=n_networks,
-                    seed=derived_seed(seed, number, step),
-                    sigma_w=sorted({*scales.ravel().tolist(), case.ensemble.sigma_w}),
-                    d_0=D_0,
-                    group_elements=np.stack([plane_rotation(k, ANGLE), np.eye(k)]),
-                    **run,
-                )
-            )
-            for step, width in enumerate(case.widths)
-        ]
+        samples = sampled_at(
+            case.widths,
+            sample,
+            case.ensemble,
+            inputs,
+            depth=depth,
+            n_networks=n_networks,
+            seed=(seed, number),
+            sigma_w=sorted({*scales.ravel().tolist(), case.ensemble.sigma_w}),
+            d_0=D_0,
+            group_elements=np.stack([plane_rotation(k, ANGLE), np.eye(k)]),
+            **run,
+        )
         comparisons += compare(samples, case.ensemble, theory_of)
         if full:
             more = (case.ensemble, case.widths, inputs, theory_of, n_networks)

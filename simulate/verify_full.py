@@ -21,9 +21,8 @@ from meanfield import (
     phase_diffusion,
 )
 
-from .blocks import derived_seed
 from .collective import sample_collective
-from .compare import Comparison, Quantity, Theory, complete, extrapolated
+from .compare import Comparison, Quantity, Theory, extrapolated, sampled_at
 from .jacobians import sample_jacobians
 from .observables import cross_block, group_element, in_frame, order_parameters, overlap, polar_angles, turn
 from .sampling import plane_rotation, sample_networks
@@ -71,21 +70,9 @@ def compare_jacobians(
     depth, case = max(JACOBIAN_LAYERS), str(ensemble.symmetry)
     told = theory_of(ensemble)
     theory = jacobian_trajectory(depth, told.sigma_w, 1.0, told.symmetry, told.activation)
-    samples = [
-        complete(
-            sample_jacobians(
-                ensemble,
-                inputs[:1],
-                width=width,
-                depth=depth,
-                n_networks=n_networks,
-                seed=derived_seed(seed, step),
-                probes=PROBES,
-                **run,
-            )
-        ).isel(sigma_w=0, input=0)
-        for step, width in enumerate(widths)
-    ]
+    sizes = {"depth": depth, "n_networks": n_networks, "probes": PROBES}
+    found = sampled_at(widths, sample_jacobians, ensemble, inputs[:1], seed=(seed,), **sizes, **run)
+    samples = [one.isel(sigma_w=0, input=0) for one in found]
     rows: list[Comparison] = []
     for name in ("norm", "protected", "amplitude", "angular"):
         if name in samples[0] and name in theory:
@@ -117,21 +104,8 @@ def compare_fluctuations(
     """N Var c and N (E c - c*) at the fixed point, N (E Delta - Delta), and N times the variance of the phase."""
     told, case = theory_of(ensemble), str(ensemble.symmetry)
     d_0 = ensemble.sigma_w**2 * float(fixed_point(ensemble.sigma_w, ensemble.symmetry, ensemble.activation).c)
-    samples = [
-        complete(
-            sample_collective(
-                ensemble,
-                inputs,
-                width=width,
-                depth=SETTLED_LAYER,
-                n_networks=MORE_NETWORKS * n_networks,
-                seed=derived_seed(seed, step),
-                d_0=d_0,
-                **run,
-            )
-        )
-        for step, width in enumerate(widths)
-    ]
+    sizes = {"depth": SETTLED_LAYER, "n_networks": MORE_NETWORKS * n_networks}
+    samples = sampled_at(widths, sample_collective, ensemble, inputs, seed=(seed,), d_0=d_0, **sizes, **run)
     rows = [*extrapolated(case, [_scatter(one, told) for one in samples])]
     rows += extrapolated(case, [_bias(one, told) for one in samples])
     directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
@@ -221,22 +195,18 @@ def compare_inexact(
     symmetry, k = ensemble.symmetry, ensemble.symmetry.capsule_dimension
     broken = replace(ensemble, sigma_b=SIGMA_B, asymmetry=0.0 if symmetry.family == "generic" else ASYMMETRY)
     angle = 1.0 if symmetry.has_phase else 0.0
-    samples = [
-        complete(
-            sample_networks(
-                broken,
-                inputs[:2],
-                width=width,
-                depth=max(INEXACT_LAYERS),
-                n_networks=n_networks,
-                seed=derived_seed(seed, step),
-                d_0=1.0,
-                group_elements=np.stack([plane_rotation(k, angle), np.eye(k)]),
-                **run,
-            )
-        )
-        for step, width in enumerate(widths)
-    ]
+    samples = sampled_at(
+        widths,
+        sample_networks,
+        broken,
+        inputs[:2],
+        depth=max(INEXACT_LAYERS),
+        n_networks=n_networks,
+        seed=(seed,),
+        d_0=1.0,
+        group_elements=np.stack([plane_rotation(k, angle), np.eye(k)]),
+        **run,
+    )
     directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
     told = theory_of(broken)
     theory = told.trajectory(max(INEXACT_LAYERS), d=1.0, delta=float(directions[0] @ directions[1]), phi=angle)
