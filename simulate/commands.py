@@ -30,6 +30,7 @@ from .figure9 import FULL, QUICK, figure9, plot_figure9
 from .glance import glance, plot_glance
 from .plots import overview
 from .report import comma_separated, table
+from .setup import cosine
 from .verify import CASES, WIDTH_RATIOS, Verification, verify
 from .verify_full import MORE_NETWORKS
 
@@ -170,10 +171,8 @@ class Run:
         return exit_code(result)
 
     def _theory(self, inputs: np.ndarray) -> dict[str, xr.DataArray]:
-        """c and Delta of wide networks behind the random input layer."""
-        directions = inputs.astype(float) / np.linalg.norm(inputs.astype(float), axis=1, keepdims=True)
-        # of an image with itself it may round to more than one
-        pair = {"delta": np.clip(directions[0] @ directions[1], -1.0, 1.0)} if len(inputs) > 1 else {}
+        """c and Delta of wide networks after the random input layer."""
+        pair = {"delta": cosine(inputs)} if len(inputs) > 1 else {}
         run = trajectory(
             self.depth, np.array(self.sigma_w), symmetry=self.symmetry, activation=self.activation, d=1.0, **pair
         )

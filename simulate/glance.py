@@ -18,7 +18,7 @@ from .blocks import Progress, derived_seed
 from .collective import sample_collective
 from .observables import cross_block, order_parameters, overlap, turn
 from .sampling import plane_rotation
-from .setup import checked_seed
+from .setup import checked_seed, cosine
 from .statistics import mean_and_error
 
 MODELS = ("U(1)", "generic(2)")  # the same capsules and activation, with and without the symmetry
@@ -70,7 +70,6 @@ def glance(
         raise ValueError(f"inputs must be two rows of features, got shape {inputs.shape}")
     n_networks = whole_number("n_networks", n_networks, 16)
     whole_number("depth", depth, 1)
-    cosine = float(inputs[0] @ inputs[1] / np.prod(np.linalg.norm(inputs, axis=1)))
     common: dict[str, Any] = {
         "width": width,
         "depth": depth,
@@ -92,7 +91,7 @@ def glance(
             **sizes,
         )
         samples += [across, along]
-        tables.append(xr.merge([_size(across), _pair(along), _theory(model, cosine, depth)]))
+        tables.append(xr.merge([_size(across), _pair(along), _theory(model, cosine(inputs), depth)]))
     attributes = along.attrs | {
         "symmetry": ", ".join(MODELS),
         "depth": depth,
@@ -127,9 +126,9 @@ def _measured(dim: str, at: xr.DataArray, **values: tuple[np.ndarray, np.ndarray
     return out
 
 
-def _theory(model: str, cosine: float, depth: int) -> xr.Dataset:
-    """Both inputs behind a random input layer of mean |z|^2 = 1, followed through wide networks."""
-    run = trajectory(depth, BROKEN, d=1.0, delta=cosine, phi=ANGLE, symmetry=model)
+def _theory(model: str, delta: float, depth: int) -> xr.Dataset:
+    """Both inputs after a random input layer of mean |z|^2 = 1, followed through wide networks."""
+    run = trajectory(depth, BROKEN, d=1.0, delta=delta, phi=ANGLE, symmetry=model)
     lines = {f"{name}_theory": (("layer",), run[name].values) for name in ("delta", "phi")}
     return xr.Dataset(lines, {"layer": run.layer})
 

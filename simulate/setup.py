@@ -173,6 +173,18 @@ class Setup:
         }
 
 
+def cosine(inputs) -> float:
+    """Cosine of the angle between the first two inputs: their overlap after a random input layer.
+
+    Raises
+    ------
+    ValueError
+        When an input is zero, or `inputs` is no array of finite numbers (inputs, features).
+    """
+    first, second = _directions(inputs)[:2]
+    return float(np.clip(first @ second, -1.0, 1.0))  # of an input with itself it may round to more than one
+
+
 def _directions(inputs) -> np.ndarray:
     inputs = real_array("inputs", inputs)
     if inputs.ndim != 2:

@@ -26,6 +26,7 @@ from .compare import Comparison, Quantity, Theory, extrapolated, sampled_at
 from .jacobians import sample_jacobians
 from .observables import cross_block, group_element, in_frame, order_parameters, overlap, polar_angles, turn
 from .sampling import plane_rotation, sample_networks
+from .setup import cosine
 
 JACOBIAN_LAYERS = (1, 2, 5, 10)
 PROBES = 8
@@ -108,8 +109,7 @@ def compare_fluctuations(
     samples = sampled_at(widths, sample_collective, ensemble, inputs, seed=(seed,), d_0=d_0, **sizes, **run)
     rows = [*extrapolated(case, [_scatter(one, told) for one in samples])]
     rows += extrapolated(case, [_bias(one, told) for one in samples])
-    directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
-    delta = float(directions[0] @ directions[1]) * d_0
+    delta = cosine(inputs) * d_0
     rows += extrapolated(case, [_overlap_bias(one, told, d_0, delta) for one in samples])
     if ensemble.symmetry.family != "generic":
         rows += extrapolated(case, [_diffusion(one, told, d_0, delta) for one in samples])
@@ -207,9 +207,8 @@ def compare_inexact(
         group_elements=np.stack([plane_rotation(k, angle), np.eye(k)]),
         **run,
     )
-    directions = inputs[:2] / np.linalg.norm(inputs[:2], axis=1, keepdims=True)
     told = theory_of(broken)
-    theory = told.trajectory(max(INEXACT_LAYERS), d=1.0, delta=float(directions[0] @ directions[1]), phi=angle)
+    theory = told.trajectory(max(INEXACT_LAYERS), d=1.0, delta=cosine(inputs), phi=angle)
     return [
         row
         for part in ("c", "Re C_12", "Im C_12")
