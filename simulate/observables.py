@@ -16,6 +16,7 @@ import xarray as xr
 
 from meanfield.symmetry import Symmetry, as_symmetry
 
+from .statistics import require_networks
 from .streaming import Moments
 
 
@@ -144,6 +145,7 @@ def summary(samples: xr.Dataset) -> xr.Dataset:
         symmetries.
     """
     _require_samples(samples)
+    require_networks("samples", samples.sizes["network"])
     symmetry = _symmetry(samples)
     frame = None
     if samples.sizes["input"] > 1:
@@ -173,11 +175,8 @@ def averages(
     moments: Mapping[str, Moments], symmetry: Symmetry, frame: np.ndarray | None, coordinates: Mapping, attrs: Mapping
 ) -> xr.Dataset:
     """Moments of the `measurements` as labelled means, variances and standard errors."""
-    count = moments["c"].count
-    if count < 2:
-        raise ValueError(f"a standard error needs at least 2 independent networks, got {count}")
     leading = ("sigma_w", "layer")
-    out = xr.Dataset(coords=coordinates, attrs={**attrs, "n_networks": count})
+    out = xr.Dataset(coords=coordinates, attrs={**attrs, "n_networks": moments["c"].count})
     for name, value in moments.items():
         dims = (*leading, *_TRAILING.get(name, ()))
         told = _LONG_NAMES[name]

@@ -18,10 +18,20 @@ def mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ValueError
         For fewer than two values, which have no standard error.
     """
-    count = len(values)
+    require_networks("values", len(values))
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / math.sqrt(len(values))
+
+
+def require_networks(name: str, count: int) -> None:
+    """Refuse an argument with too few networks for a standard error.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two.
+    """
     if count < 2:
-        raise ValueError(f"a standard error needs at least 2 independent networks, got {count}")
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / math.sqrt(count)
+        raise ValueError(f"{name} must hold at least 2 independent networks, for a standard error, got {count}")
 
 
 @dataclass(frozen=True)
