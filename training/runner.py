@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,7 +176,7 @@ def run_all(
     if executor is None:
         return [run(*each, deadline=deadline, progress=progress) for each in zip(jobs, files, strict=True)]
     # another process cannot call back
-    inside = progress if getattr(executor, "_threads", None) is not None else None
+    inside = progress if isinstance(executor, ThreadPoolExecutor) else None
     with board(work) as folder:
         notes = [None if folder is None else Note(folder, str(number)) for number in range(len(jobs))]
         futures = [
