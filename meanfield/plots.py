@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from .checks import one_dimensional, real_number, shortest
+from .fixed_points import fixed_point
 from .maps import length_map
 from .phase_diagram import LONG_NAMES
 from .symmetry import Symmetry
@@ -162,8 +163,6 @@ def cobweb(
     ValueError
         For a bad argument; where c* = 0.
     """
-    from .fixed_points import fixed_point
-
     sigma_w, rho = real_number("sigma_w", sigma_w, minimum=0.0), real_number("rho", rho)
     if abs(rho) > 1.0:
         raise ValueError(f"rho must be in [-1, 1], got {rho:.6g}")
