@@ -56,7 +56,10 @@ def start_axis(c, d) -> xr.DataArray:
         Unless exactly one of the two is given, and positive, and not in a tuple.
     """
     if (c is None) == (d is None):
-        raise ValueError("give c (layer 0 is known exactly) or d (layer 0 is random), one of the two")
+        got = "neither" if c is None else "both"
+        raise ValueError(
+            f"c (layer 0 is known exactly) or d (layer 0 is random) must be given, and not both, got {got}"
+        )
     name, value = ("d", d) if c is None else ("c", c)
     if isinstance(value, tuple):  # elsewhere a tuple is one pair of inputs
         raise ValueError(

@@ -98,7 +98,10 @@ def _relative(singular: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
     if beyond.any():
         first = np.flatnonzero(beyond)[0]
         worst, norm = np.abs(singular[first]).max(), c[first]
-        raise ValueError(f"singular values of Q must be at most c/k, got {worst:.6g} with c = {norm:.6g}, k = {k}")
+        raise ValueError(
+            "singular, or the singular values of q, must be at most c/k in size, "
+            f"got {worst:.6g} with c = {norm:.6g}, k = {k}"
+        )
     rho = np.divide(k * singular, c[:, None], out=np.zeros_like(singular), where=c[:, None] > 0)
     return np.where(np.abs(rho) >= 1.0 - _ROUNDING_OF_ONE, np.sign(rho), rho)
 

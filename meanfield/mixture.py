@@ -54,7 +54,9 @@ def _rule(activation: Activation, bucket: int) -> tuple[np.ndarray, np.ndarray]:
         v = 1.0 / (1.0 + np.exp(-u))
         w = v / (1.0 + np.exp(u)) * du * mixture.density(v)
     else:
-        raise ValueError(f"the mixture of activation {activation.name!r} has no end")
+        raise ValueError(
+            f"activation must have a mixture that ends, got {activation.name!r} with upper_end = {mixture.upper_end!r}"
+        )
     keep = w > 0.0
     return v[keep], w[keep]
 

@@ -233,8 +233,12 @@ def overlap_fluctuations(
     scale, start, widths = sigma_w_axis(sigma_w, activation), start_axis(c, d), width_axis(width)
     overlap = overlap_axis(delta, one_minus_rho)
     path, first = follow(depth, scale, start, overlap, symmetry, activation)
-    if np.any(path.one_minus_rho.isel(layer=0) <= 0.0):
-        raise ValueError("delta must be below the order parameter (one_minus_rho above 0): identical inputs have one c")
+    closest = float(path.one_minus_rho.isel(layer=0).min())
+    if closest <= 0.0:
+        raise ValueError(
+            "delta must be below the order parameter (one_minus_rho above 0), as identical inputs have one c, "
+            f"got one_minus_rho = {closest:.6g}"
+        )
     deviations, errors = _propagate(path, first, symmetry, activation)
     variables = {name: path[name] for name in ("c", "delta", "rho")}
     relative = _relative(path, deviations)

@@ -44,7 +44,7 @@ class Symmetry:
         if self.capsule_dimension > _LARGEST:
             raise ValueError(f"capsule_dimension must be at most {_LARGEST}, got {self.capsule_dimension}")
         if self.family == "U(1)" and self.capsule_dimension != 2:
-            raise ValueError(f"a U(1) capsule has 2 real components, got {self.capsule_dimension}")
+            raise ValueError(f"capsule_dimension must be 2 for 'U(1)', got {self.capsule_dimension}")
 
     def __str__(self) -> str:
         return self.family if self.family == "U(1)" else f"{self.family}({self.capsule_dimension})"

@@ -23,7 +23,8 @@ def overlap_axis(delta, one_minus_rho) -> xr.DataArray:
         Unless exactly one of the two is given, delta > 0 or one_minus_rho in [0, 1).
     """
     if (delta is None) == (one_minus_rho is None):
-        raise ValueError("give delta or one_minus_rho, one of the two")
+        got = "neither" if delta is None else "both"
+        raise ValueError(f"delta or one_minus_rho must be given, and not both, got {got}")
     if delta is not None:
         return axis("delta_0", real_array("delta", delta, minimum=0.0, strict=True), "delta")
     missing = real_array("one_minus_rho", one_minus_rho, minimum=0.0)

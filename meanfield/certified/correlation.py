@@ -127,9 +127,12 @@ def _check_method(method: str, activation: str, dimension: int) -> None:
     if method not in get_args(Method):
         raise ValueError(f"method must be one of {get_args(Method)}, got {method!r}")
     if method == "closed" and not _has_closed_form(activation, dimension):
-        raise ValueError(f"method 'closed' does not exist for activation {activation!r} with D = {dimension}")
+        raise ValueError(
+            f"method must be 'auto', 'laguerre' or 'mixture' for activation {activation!r} with D = {dimension}, "
+            "which have no closed form, got 'closed'"
+        )
     if method == "mixture" and activation in ("saturated", "linear"):
-        raise ValueError(f"method 'mixture' does not exist for activation {activation!r}; it has a closed form")
+        raise ValueError(f"method must be 'auto', 'closed' or 'laguerre' for activation {activation!r}, got 'mixture'")
 
 
 def _one_or_two(c) -> tuple:

@@ -216,7 +216,7 @@ def test_symmetry_objects():
     integer = mf.Symmetry("O", np.int64(3))
     assert integer == mf.as_symmetry("O(3)")
     assert type(integer.capsule_dimension) is int
-    with raises("a U(1) capsule has 2 real components, got 3"):
+    with raises("capsule_dimension must be 2 for 'U(1)', got 3"):
         mf.Symmetry("U(1)", 3)
 
 
@@ -483,16 +483,16 @@ def test_matrix_order():
     for singular in ([0.1, 0.2], 0.1, [[0.1], [0.2]]):
         with raises(f"singular must have a last axis of length k = 3, got shape {np.shape(singular)}"):
             mf.singular_value_map(singular, 1.0, 1.5)
-    with raises("singular values of Q must be at most c/k, got 0.4 with c = 1, k = 3"):
+    with raises("singular, or the singular values of q, must be at most c/k in size, got 0.4 with c = 1, k = 3"):
         mf.singular_value_map([0.1, -0.4, 0.1], 1.0, 1.5)
-    with raises("singular values of Q must be at most c/k"):
+    with raises("singular, or the singular values of q, must be at most c/k in size"):
         mf.singular_value_map([0.1, 0.1, 0.1], 0.0, 1.5)
     with raises("these arguments must broadcast against each other: singular (2,), c (3,), sigma_w ()"):
         mf.singular_value_map([[0.1, 0.1, 0.1]] * 2, [1.0, 1.0, 1.0], 1.5)
     for q in (np.eye(2), np.ones(3), np.ones((3, 2))):
         with raises(f"q must have shape (..., 3, 3), got {q.shape}"):
             mf.matrix_correlation_map(q, 1.0, 1.5)
-    with raises("singular values of Q must be at most c/k"):
+    with raises("singular, or the singular values of q, must be at most c/k in size"):
         mf.matrix_correlation_map(np.eye(3), 1.0, 1.5)
     with raises("q must be finite, got nan"):
         mf.matrix_correlation_map(np.full((3, 3), NAN), 1.0, 1.5)

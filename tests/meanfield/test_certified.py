@@ -531,8 +531,8 @@ def test_a_wrong_constant_is_seen(monkeypatch, quantity):
         (lambda: correlation_map(0.1, 0.3, 1.5, one_minus_rho=0.1), "delta or else one_minus_rho must be given"),
         (lambda: correlation_map(0.1, (0.3, 0.3, 0.3), 1.5), "c must be one order parameter or a tuple"),
         (lambda: correlation_gap(0.1, 0.3, 1.5, "O(2)", "tanh", method="magic"), "method must be one of"),
-        (lambda: correlation_map(0.1, 0.3, 1.5, "O(2)", "tanh", method="closed"), "method 'closed' does not exist"),
-        (lambda: correlation_map(0.1, 0.3, 1.5, "O(2)", "linear", method="mixture"), "method 'mixture' does not"),
+        (lambda: correlation_map(0.1, 0.3, 1.5, "O(2)", "tanh", method="closed"), "no closed form, got 'closed'"),
+        (lambda: correlation_map(0.1, 0.3, 1.5, "O(2)", "linear", method="mixture"), "'linear', got 'mixture'"),
     ],
 )
 def test_bad_input_is_named(call, message):

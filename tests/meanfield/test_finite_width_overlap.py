@@ -353,13 +353,13 @@ def test_bad_input():
     def raises(text):
         return pytest.raises(ValueError, match=text)
 
-    with raises("identical inputs"):
+    with raises("identical inputs have one c, got one_minus_rho = 0"):
         overlap_fluctuations(3, 10, 1.5, c=0.5, delta=0.5)
-    with raises("identical inputs"):
+    with raises("identical inputs have one c, got one_minus_rho = 0"):
         overlap_fluctuations(3, 10, 1.5, d=0.5, one_minus_rho=0.0)
-    with raises("give delta or one_minus_rho"):
+    with raises("delta or one_minus_rho must be given, and not both, got neither"):
         overlap_fluctuations(3, 10, 1.5, c=0.5)
-    with raises(r"give c .* or d"):
+    with raises(r"c .* or d .* must be given"):
         overlap_fluctuations(3, 10, 1.5, delta=0.5)
     with raises("activation must be one of the named ones for the overlap of anisotropic capsules"):
         overlap_fluctuations(3, 10, 1.5, c=0.5, delta=0.2, symmetry="O(3)", activation=own_tanh)

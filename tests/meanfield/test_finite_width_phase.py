@@ -297,9 +297,9 @@ def test_readable_depth_of_tables():
     [
         (lambda: phase_diffusion(3, 8, 1.5, c=1.0, delta=0.5, symmetry="generic(2)"), "which conserve angles; got"),
         (lambda: phase_diffusion(3, 8, 1.5, c=1.0, delta=0.5, symmetry="O(1)"), "which conserve angles; got"),
-        (lambda: phase_diffusion(3, 8, 1.5, c=1.0), "give delta or one_minus_rho, one of the two"),
-        (lambda: phase_diffusion(3, 8, 1.5, c=1.0, delta=0.5, one_minus_rho=0.5), "one of the two"),
-        (lambda: phase_diffusion(3, 8, 1.5, delta=0.5), "give c .* or d .*, one of the two"),
+        (lambda: phase_diffusion(3, 8, 1.5, c=1.0), "delta or one_minus_rho must be given, and not both, got neither"),
+        (lambda: phase_diffusion(3, 8, 1.5, c=1.0, delta=0.5, one_minus_rho=0.5), "and not both, got both"),
+        (lambda: phase_diffusion(3, 8, 1.5, delta=0.5), "c .* or d .* must be given, and not both, got neither"),
         (lambda: phase_diffusion(3, 8, 1.5, c=1.0, delta=0.0), "delta must be > 0, got 0"),
         (lambda: phase_diffusion(3, 8, 1.5, c=1.0, delta=1.1), "delta must satisfy"),
         (lambda: phase_diffusion(3, 8, 1.5, c=1.0, one_minus_rho=1.0), r"one_minus_rho must be in \[0, 1\), got 1"),

@@ -398,9 +398,9 @@ def test_identical_singular_values_stay_identical(sigma_w, depth):
 
 def test_singular_values_beyond_their_bound():
     """The message names the input that breaks it, not the largest of all."""
-    with pytest.raises(ValueError, match=r"must be at most c/k, got 0\.3 with c = 0\.1, k = 3"):
+    with pytest.raises(ValueError, match=r"must be at most c/k in size, got 0\.3 with c = 0\.1, k = 3"):
         singular_value_map([[3.0, 3.0, 3.0], [0.3, 0.3, 0.3]], [10.0, 0.1], 1.5)
-    with pytest.raises(ValueError, match=r"must be at most c/k, got 0\.1 with c = 0\.3, k = 3"):
+    with pytest.raises(ValueError, match=r"must be at most c/k in size, got 0\.1 with c = 0\.3, k = 3"):
         singular_value_map([0.1 + 1e-9, 0.1, 0.1], 0.3, 1.5)
     with pytest.raises(ValueError, match=r"sigma_w\^2 c must be at most 1e\+300, got 2e\+300"):
         matrix_gram_map(np.eye(2)[None, None], 1e150, "O(2)")

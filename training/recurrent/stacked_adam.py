@@ -136,6 +136,9 @@ def along_models(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 def _gradients(parameters: Iterable[torch.nn.Parameter]) -> list[torch.Tensor]:
     """All gradients; a model's parameters without one would be a mistake."""
     gradients = [parameter.grad for parameter in parameters]
-    if any(gradient is None for gradient in gradients):
-        raise ValueError("parameters must all have gradients: call backward first")
+    missing = sum(gradient is None for gradient in gradients)
+    if missing:
+        raise ValueError(
+            f"parameters must all have gradients (call backward first), got {missing} of {len(gradients)} without"
+        )
     return cast(list[torch.Tensor], gradients)

@@ -239,7 +239,7 @@ def test_clipping_leaves_a_shared_gradient_alone(clip):
 def test_adam_drops_gradients_and_needs_them():
     parameter = torch.nn.Parameter(torch.ones(2, 3))
     adam = StackedAdam([parameter], [0.1, 0.0])
-    with pytest.raises(ValueError, match="must all have gradients"):
+    with pytest.raises(ValueError, match=r"must all have gradients .*, got 1 of 1 without"):
         adam.step()
     parameter.sum().backward()
     adam.step()
