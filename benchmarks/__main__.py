@@ -21,7 +21,7 @@ from .report import LEGEND, as_json, first_calls, table, targets
 
 @dataclass
 class Bench:
-    """Time meanfield against what one would use instead, all in one run."""
+    """Time the three packages against what one would use instead, all in one run."""
 
     quick: bool = False
     """Small sizes: to see that it runs. Its times mean nothing."""

@@ -59,7 +59,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Job:
-    """One job done by `meanfield` and by others. Times and ratios are per `unit`."""
+    """One job done by this repository's code (`ours`) and in other ways (`peers`). Times and ratios are per `unit`."""
 
     name: str
     unit: str
@@ -68,5 +68,5 @@ class Job:
     target: Target | None = None
 
     def ratio(self, peer: Entry) -> float:
-        """How many times less CPU time `meanfield` takes."""
+        """How many times less CPU time ours takes."""
         return peer.cpu / self.ours.cpu

@@ -13,7 +13,7 @@ _TARGET_HEAD = ("target", "wanted", "wall", "CPU", "reached")
 _LEFT = {"job", "per", "instead", "target", "wanted", "reached", "stack", "task", "model"}
 
 LEGEND = (
-    "ratio: median CPU time of the other way over that of meanfield, per unit. CPU: time of the process itself, one",
+    "ratio: median CPU time of the other way over that of ours, per unit. CPU: time of the process itself, one",
     "thread; wall: what a user waits, which on a machine at work on other things says little. Errors of the theory:",
     "the largest relative one against meanfield.precise; for trajectories relative to c, over all layers (of the other",
     "ways, only where c is above 1e-30). Of training steps: of the loss after one step; of recurrent layers: of the",

@@ -56,7 +56,7 @@ def fixed_point(
 
     Parameters
     ----------
-    sigma_w : width of the weights, > 0
+    sigma_w : weight scale, > 0
     symmetry : "U(1)", "O(k)" or "generic(k)"
     activation : name, or a pair (f, f') of mpmath functions
     digits : significant digits of the result

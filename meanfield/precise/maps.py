@@ -40,7 +40,7 @@ def length_map(
     Parameters
     ----------
     c : order parameter, c >= 0 (at c = 0 the result is f(0)^2)
-    sigma_w : width of the weights, > 0
+    sigma_w : weight scale, > 0
     symmetry : "U(1)", "O(k)" or "generic(k)"
     activation : name, or a pair (f, f') of mpmath functions
     digits : significant digits of the result

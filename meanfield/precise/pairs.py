@@ -36,7 +36,10 @@ _COMMON_LEVELS = 5  # halvings of the step in v up to which a grid common to all
 
 @dataclass(frozen=True)
 class Pair:
-    """Two preactivations: D, the two scales 2 sigma_w^2 c_a / D, and rho^2 with 0 < rho < 1."""
+    """Two preactivations: D, the two scales 2 sigma_w^2 c_a / D, and rho^2 in [0, 1].
+
+    The integrals of this module need 0 < rho < 1; `meanfield.precise.maps` answers 0 and 1 without them.
+    """
 
     dimension: int
     scales: tuple[Fraction, Fraction]
