@@ -56,7 +56,10 @@ def singular_value_map(singular, c, sigma_w, symmetry: str | Symmetry = "O(3)", 
     ----------
     singular : array_like (..., k)
         Singular values of Q (a negative one stands for a reflection), each at most c/k in size.
-    c, sigma_w : array_like (...)
+    c, sigma_w : array_like (...), >= 0
+        Order parameter of both inputs, and weight scale.
+    symmetry : ``"O(k)"``
+    activation : one of the named ones
 
     Returns
     -------
@@ -124,6 +127,16 @@ def matrix_correlation_map(q, c, sigma_w, symmetry: str | Symmetry = "O(3)", act
     Q = U diag(S) V^T keeps U and V; the singular values follow :func:`singular_value_map`. Acting with the group on the
     inputs, Q -> g_1 Q g_2^T, commutes with it.
 
+    Parameters
+    ----------
+    q : array_like (..., k, k)
+        Singular values are at most c/k.
+    c, sigma_w, symmetry, activation : as in :func:`singular_value_map`
+
+    Returns
+    -------
+    ndarray (..., k, k)
+
     Raises
     ------
     ValueError
@@ -163,7 +176,9 @@ def matrix_gram_map(gram, sigma_w, symmetry: str | Symmetry = "O(3)", activation
     gram : array_like (B, B, k, k)
         gram[a, b] = (1/N) sum_i E phi(x_{i,a}) phi(x_{i,b})^T; gram[b, a] = gram[a, b]^T.
     sigma_w : float
+        Weight scale, >= 0.
     symmetry : ``"O(k)"``, or ``"generic(k)"``, which transmits the traces tr Q_ab alone and returns isotropic blocks.
+    activation : one of the named ones
 
     Returns
     -------

@@ -41,6 +41,13 @@ STYLE = {
 def phase_curve(diagram: xr.Dataset, quantity: str, ax: Axes, log: bool = False) -> Axes:
     """One quantity of a phase diagram against sigma_w, a line for each symmetry. Infinite and missing points are gaps.
 
+    Parameters
+    ----------
+    diagram : as :func:`meanfield.phase_diagram` returns it, of at least two sigma_w
+    quantity : name of one of its variables but `phase`, `status` and `converged`, such as ``"c_star"``
+    ax : to draw on
+    log : whether the y axis is logarithmic
+
     Raises
     ------
     ValueError
@@ -69,6 +76,14 @@ def points(means: xr.Dataset, quantity: str, ax: Axes, label: str | None = None,
     """Measured values with error bars: means[quantity] and its standard error means[quantity + "_se"], over the one
     dimension they have (others must have length one). Theory goes beside them as lines.
 
+    Parameters
+    ----------
+    means : as :func:`simulate.ensemble_statistics` or :func:`simulate.summary` returns it, along one dimension
+    quantity : name of the mean
+    ax : to draw on
+    label : for the legend, which is left to the caller
+    marker : handed to `Axes.errorbar`
+
     Raises
     ------
     ValueError
@@ -92,6 +107,10 @@ def plain_log_axis(ax: Axes) -> Axes:
     within one also at 3 and 7.
 
     To be called once all is drawn and the limits are set.
+
+    Parameters
+    ----------
+    ax : whose y axis is changed
     """
     ax.set_yscale("log")
     low, high = ax.get_ylim()
@@ -113,6 +132,14 @@ def length_curve(
     """The length map c -> c', the diagonal, and the staircases of inputs that start at each `c` through the layers.
 
     The map crosses the diagonal at the fixed points; below the transition at c = 0 only.
+
+    Parameters
+    ----------
+    sigma_w : weight scale, >= 0
+    ax : to draw on
+    c : order parameter at layer 0, > 0, or a sequence of them
+    layers : steps of each staircase, >= 0
+    symmetry, activation : as in :func:`meanfield.trajectory`
 
     Raises
     ------
@@ -158,6 +185,14 @@ def cobweb(
     The map lies below the diagonal everywhere in (0, 1): there is no fixed point but rho = 0 and rho = 1. It is odd:
     for rho < 0 the axes begin at -1.
 
+    Parameters
+    ----------
+    sigma_w : weight scale above the transition
+    ax : to draw on
+    rho : overlap Delta/c* of the pair at layer 0, in [-1, 1]
+    layers : steps of the staircase, >= 0
+    symmetry, activation : as in :func:`meanfield.trajectory`
+
     Raises
     ------
     ValueError
@@ -188,6 +223,14 @@ def cobweb(
 def decay(run: xr.Dataset, quantity: str, ax: Axes, label: str | None = None, **line) -> Axes:
     """A quantity of a trajectory against the layer: ``"c"``, ``"delta"``, ``"rho"``, ``"one_minus_rho"`` or ``"phi"``.
 
+    Parameters
+    ----------
+    run : as :func:`meanfield.trajectory` returns it; each entry of its other dimensions is a line
+    quantity : one of those names; the trajectory must have it
+    ax : to draw on
+    label : for the legend, which is drawn with it
+    line : handed to `Axes.plot`
+
     Raises
     ------
     ValueError
@@ -211,7 +254,12 @@ def decay(run: xr.Dataset, quantity: str, ax: Axes, label: str | None = None, **
 
 
 def overview(diagram: xr.Dataset):
-    """Order parameter, depth scales and Jacobian of a phase diagram in one figure; returns the Figure."""
+    """Order parameter, depth scales and Jacobian of a phase diagram in one figure; returns the Figure.
+
+    Parameters
+    ----------
+    diagram : as for :func:`phase_curve`
+    """
     figure, axes = plt.subplots(1, 3, figsize=(12.5, 3.6), layout="constrained")
     phase_curve(diagram, "c_star", axes[0])
     phase_curve(diagram, "xi_delta", axes[1], log=True)

@@ -48,7 +48,10 @@ def figure2(
     Parameters
     ----------
     inputs : array_like (inputs, features); c is that of the first one
-    The others are those of :func:`simulate.ensemble_statistics`.
+    sigma_w : weight scales, the points of the figure
+    symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
+    activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`
+    width, depth, n_networks, seed, sampler, device, executor, progress : as in :func:`simulate.ensemble_statistics`
 
     Returns
     -------

@@ -23,7 +23,8 @@ def evaluate(stack: Stack, images: torch.Tensor, labels: torch.Tensor) -> tuple[
 
     Parameters
     ----------
-    images : (images, features)
+    stack : the models, all of which see the same images
+    images : (images, features), of the parameters' type, on their device
     labels : int64 (images,)
 
     Raises
@@ -52,7 +53,8 @@ def jacobian(stack: Stack, images: torch.Tensor) -> dict[str, torch.Tensor]:
 
     Parameters
     ----------
-    images : (images, features)
+    stack : the models, all of which see the same images
+    images : (images, features), of the parameters' type, on their device
 
     Returns
     -------
@@ -140,7 +142,8 @@ def ranks(stack: Stack, images: torch.Tensor) -> Iterator[torch.Tensor]:
 
     Parameters
     ----------
-    images : (images, features)
+    stack : the models, all of which see the same images
+    images : (images, features), of the parameters' type, on their device
 
     Raises
     ------

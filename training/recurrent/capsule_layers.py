@@ -90,8 +90,8 @@ class CapsuleGRU(_Capsules):
 
     Parameters
     ----------
-    As those of :class:`CapsuleRNN`, and
-
+    input_size, hidden_size, symmetry, bias, epsilon, recurrent, encoder, frozen_token, batch_first, generator
+        As in :class:`CapsuleRNN`.
     update_bias : float
         b_z at the start, 2 in the paper: the layer begins by keeping its state. b_r begins at 0.
 

@@ -52,6 +52,7 @@ class Training:
     task : CopyTask or ImageTask
     settings : of the models, alike in kind, hidden size and activation
     steps : batches in all
+    batch : sequences in each of them, >= 1
     clip_norm, clip_value : largest norm of a model's gradient, or size of its components; None leaves them
     drop_at : step from which on learning rates are a tenth; None keeps them
     test_every : steps between validations (and, for the copy task, tests)
