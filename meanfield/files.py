@@ -26,7 +26,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     finally:
-        # with whatever else a writer left there, as one does that puts an ending of its own to a name without
+        # including extra files: some writers append a suffix of their own
         rmtree(folder, ignore_errors=True)
 
 

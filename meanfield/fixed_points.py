@@ -142,7 +142,7 @@ def fixed_point(sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -
 
 
 def solve(sigma_w, symmetry: str | Symmetry, activation) -> FixedPoint:
-    """:func:`fixed_point` for those who have more errors to add before they warn."""
+    """Like :func:`fixed_point`, but does not warn about accuracy: callers add their own error first."""
     symmetry, activation = as_symmetry(symmetry), as_activation(activation)
     sigma_w = sigma_w_array(sigma_w, activation)
     if activation.is_saturated:

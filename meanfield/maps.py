@@ -126,8 +126,8 @@ def correlation_map(delta, c, sigma_w, symmetry: str | Symmetry = "U(1)", activa
         two = one
     value, error = Overlaps(activation, dimension, s).value(one, two, rho.ravel(), one_minus_rho.ravel())
     warn_if_inaccurate(activation, error)
-    # the states that were found equal share one s; their own norms go in here, each with a sigma_w, whose square can
-    # underflow
+    # equal states share one s; each pair is multiplied by its own norms. sigma_w is applied to each root, since its
+    # square can underflow
     return (sigma_w * np.sqrt(c_1) * (sigma_w * np.sqrt(c_2)) * value.reshape(delta.shape))[()]
 
 

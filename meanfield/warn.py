@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import warnings
 
-# by the modules' names, as what dataclasses write has no file; a context manager's caller is behind contextlib
+# matched by the modules' names: code that dataclasses generates has no file. contextlib's frames lie between a context
+# manager and its caller
 _PACKAGES = frozenset({"meanfield", "simulate", "training", "contextlib"})
 
 

@@ -120,7 +120,7 @@ def run_blocks(
     results = (compute(task) for task in tasks) if executor is None else _elsewhere(compute, tasks, executor)
     taken = 0
     try:
-        # an error's traceback keeps the generator, which would cancel nothing before the executor has computed it all
+        # closed explicitly: an error's traceback keeps the generator alive, and pending tasks would not be cancelled
         with closing(results):
             for first, result in zip(firsts, results, strict=True):
                 take(result)
@@ -140,7 +140,7 @@ def run_blocks(
 
 
 def _stops(reason: BaseException) -> bool:
-    """Whether an error says nothing of the networks it stopped: after any other, the finished are a biased sample."""
+    """Whether the error is unrelated to the networks' values; otherwise the finished ones are a biased sample."""
     distributed = sys.modules.get("distributed")  # whose executor reports a dead worker in its own way
     dead = (distributed.KilledWorker,) if distributed else ()
     return isinstance(reason, (KeyboardInterrupt, BrokenExecutor, *dead)) or lacks_memory(reason)

@@ -6,7 +6,8 @@ captured when it
 - computes on one device alone and never waits for a result on the host;
 - reads, besides its inputs, only tensors that are changed in place, never replaced;
 - takes numbers that change from call to call from such tensors;
-- has its own leaves when it calls for gradients: a parameter's gradient accumulator would remember another stream.
+- creates its own leaf tensors when it computes gradients: a parameter's gradient accumulator is tied to the stream it
+  was made on.
 """
 
 from __future__ import annotations

@@ -62,9 +62,9 @@ are ours.
 has those that give its own: PyTorch's two vectors for ordinary models but GRU 32 of the copy task, which has those of
 Eq. (57), and one for the input of O(k) (`tables`). "N(0, 0.001)" of the low-variance encoder is read as a variance, the
 notation's; both readings can be chosen (`initial`), and ``low_variance`` compares them. Public code for an earlier
-paper's copy task by one of the authors, reference [15], has a deviation (`tables` says more of that code). At the
-hidden size 512, with which Table 1 lists it twice, it is no low variance then: the standard encoder's, 1/(3 N), is
-below 0.001 from N = 334 on. That speaks for a standard deviation, or is a slip of the paper's. "Uniform" is
+paper's copy task by one of the authors, reference [15], has a deviation (`tables` says more of that code). Read
+as a variance, 0.001 exceeds the standard encoder's 1/(3 N) for N >= 334, so "low variance" would be wrong at N = 512,
+with which Table 1 lists it twice. That speaks for a standard deviation, or is a slip of the paper's. "Uniform" is
 U(-1/sqrt(N), 1/sqrt(N)) with N the hidden size for every matrix, which puts O(k) at sigma_w = 1/sqrt(3) and U(1) at
 sqrt(2/3), in the unbroken phase (`initial`); on the grid of Appendix D.3 N of the encoder counts all channels of all
 sites, and that of the kernel the 9 channels that one unit sums. The readout has the initial weights of `nn.Linear`, and

@@ -81,10 +81,10 @@ def asymmetry(stack: Stack) -> torch.Tensor:
     """The asymmetry eta of the hidden weights, as :func:`meanfield.explicit_breaking` has it: mean over layers, of each
     model, in float64.
 
-    It is told from what is left of generic(k) weights without their projection onto equivariant ones, of U(1) for k = 2
-    and of O(k) beyond. 0 for equivariant layers and for k = 1, and 1 in the mean over random generic weights. For k = 2
-    weights hand on 1 - eta of an imaginary part of C_12 whatever they are: what is left is multiplication by complex
-    numbers after conjugation, which turns the sign.
+    Computed from the residual of generic(k) weights after projection onto equivariant ones, those of U(1) for k = 2 and
+    of O(k) beyond. 0 for equivariant layers and for k = 1, and 1 in the mean over random generic weights. For k = 2 any
+    weights hand on 1 - eta of an imaginary part of C_12: the residual conjugates a complex number before it multiplies
+    it, which turns the sign of that part.
     """
     group, width = stack.shape.group, stack.shape.width
     k = group.capsule_dimension

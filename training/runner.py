@@ -105,8 +105,10 @@ def run(
     checkpoint : file to go on from where it is there, and to keep up to date; None keeps none
     deadline : by `time.time`; when it has passed, the state is saved and Interrupted is raised
     every : seconds between checkpoints
-    progress : called with the floating-point operations done since, often; the state is saved before its errors pass
-    note : where to say how far it is, from another process; no longer wanted there, it ends as at the deadline
+    progress : called with the floating-point operations done since, often; if it raises, the state is saved and the
+        exception raised again
+    note : where to tell other processes how far it is; when nobody waits for the job any more, it stops as at the
+        deadline
 
     Raises
     ------

@@ -77,7 +77,7 @@ def write(result: xr.Dataset, path: str | Path) -> None:
     """
     path = Path(path)
     require_place(path)
-    kept: dict[str, Any] = weights(result)  # of numpy's stubs, which take each for one of its options
+    kept: dict[str, Any] = weights(result)  # Any: numpy's stubs read the keywords as options
     table, beside = frame(result), path.with_suffix(".npz")
     body = table.to_csv(index=False, lineterminator="\n")
     told = result.attrs | {"rows": len(table), "sha256": _sha256(body.encode())}

@@ -42,8 +42,8 @@ def operation(
     option : its type and name, such as ``"float epsilon"``
     time : which axis of the states
     weights : which of the arguments those are
-    saved : tensors like those that it has made, of the arguments
-    gradients : tensors like what `backward` returns, of its argument and all that was saved
+    saved : given the arguments, returns empty tensors shaped like those that `forward` makes and saves
+    gradients : given the argument of `backward` and all that was saved, returns empty tensors shaped like its results
 
     Gradients of gradients are not available: PyTorch says so where they are asked for.
     """

@@ -50,8 +50,8 @@ class Setting:
         That of the paper's equations by default: a GRU's candidate has a ReLU, Eq. (57), all others tanh.
     update_bias : b_z at the start; None is the model's own, uniform for ``"GRU"`` and 2 for equivariant ones
     frozen_blank : whether the encoder's column of the blank token is held at zero
-        None is the encoder's own, which is not. False is as None, and the name says it: of a model that stands beside
-        one which keeps the paper's rule.
+        None: it is not. False: the same, but the model's name ends in ", blank trained", which tells a control from
+        the models that keep the paper's rule, True.
     biases : ``"equations"``, as the paper's equations have them, or ``"tables"``
         What its parameter counts need: two vectors for ordinary models, one on the encoder of O(k). See `tables`.
     channels : of a grid
