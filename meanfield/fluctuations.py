@@ -197,7 +197,7 @@ def fluctuation_trajectory(
     c : number or sequence, > 0
         Layer 0 is known: its order parameter is c in every network, for O(k) with an isotropic Gram matrix.
     d : number or sequence, > 0
-        In place of c: layer 0 is random, as behind a random input layer, N independent Gaussian capsules with
+        In place of c: layer 0 is random, as after a random input layer, N independent Gaussian capsules with
         E |z|^2 = d.
     symmetry : ``"U(1)"``, ``"O(k)"`` or ``"generic(k)"``
     activation : a name, a callable f(r), or a pair (f, f'); see :func:`meanfield.as_activation`

@@ -183,7 +183,7 @@ def overlap_fluctuations(
         The Gram matrix of layer 0 is known: both inputs have order parameter c, and what they differ by beside Delta is
         a group element.
     d : number or sequence, > 0
-        In place of c: layer 0 is random, as behind a random input layer, N independent pairs of Gaussian capsules with
+        In place of c: layer 0 is random, as after a random input layer, N independent pairs of Gaussian capsules with
         E |z|^2 = d.
     delta : number or sequence, > 0
         Covariance of the two inputs, below c; with d that of the Gaussian capsules, below d.

@@ -22,7 +22,7 @@ equally shared, so each angle has the variance
 the same expression for every group, with the K of its own capsules. (The symmetric noise of the diagonal blocks and of
 Q cannot turn the factor to this order: no linear map that commutes with O(k) makes antisymmetric matrices of symmetric
 ones.) All this is the leading order in 1/N. The next one has fluctuations of Delta for one, which grow along the
-layers: E[1/Delta^2] exceeds 1/(E Delta)^2. Sampled networks (U(1), sigma_w = 1.4, N = 128, behind a random layer with
+layers: E[1/Delta^2] exceeds 1/(E Delta)^2. Sampled networks (U(1), sigma_w = 1.4, N = 128, after a random layer with
 rho = 0.8) have this variance within 5 % at layer 10; where it is 0.25 rad^2, at layer 30, theirs is larger by two
 fifths to a half (and at N = 256, where it gets there ten layers later, as well).
 
@@ -100,7 +100,7 @@ def phase_diffusion(
     c : number or sequence, > 0
         The Gram matrix of layer 0 is known: both inputs have order parameter c, and their phase no variance yet.
     d : number or sequence, > 0
-        In place of c: layer 0 is random, as behind a random input layer, N independent pairs of Gaussian capsules with
+        In place of c: layer 0 is random, as after a random input layer, N independent pairs of Gaussian capsules with
         E |z|^2 = d.
     delta : number or sequence, > 0
         Covariance of the two inputs, at most c; with d that of the Gaussian capsules, at most d.

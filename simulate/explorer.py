@@ -64,7 +64,7 @@ class Point:
         return Ensemble(self.symmetry, self.activation, self.sigma_w)
 
     def theory(self) -> xr.Dataset:
-        """c and Delta along the layers of a wide network, behind a random input layer."""
+        """c and Delta along the layers of a wide network, after a random input layer."""
         names: dict[str, Any] = {"symmetry": self.symmetry, "activation": self.activation}
         return trajectory(self.depth, self.sigma_w, d=1.0, delta=self.rho, **names)
 

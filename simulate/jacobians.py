@@ -194,7 +194,7 @@ class Jacobians:
             if not torch.isfinite(values).all():
                 raise ValueError(f"{told}: {name} is not finite")
         smallest = torch.finfo(as_dtype(self.setup.dtype)).tiny ** 2  # of a square: for float64 it is 0
-        # J is truly 0 behind a layer that lets nothing through, as for sigma_w = 0
+        # J is truly 0 after a layer that lets nothing through, as for sigma_w = 0
         passed = torch.cumprod((out["amplitude"] + out["angular"])[:, :, :-1] > 0.0, dim=2).bool()
         for name in ("protected", "norm"):
             if name in out and (passed & (out[name][:, :, 1:] < smallest * out[name][:, :, :1])).any():

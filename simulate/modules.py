@@ -41,7 +41,7 @@ def measure(
     x : tensor (inputs, N, D), or (inputs, N)
         z^0.
     symmetry : decides how capsules and phases are read
-    activation : the phi that c is measured behind, Eq. (6); ``"linear"`` measures what the layers hand on as it is
+    activation : the phi after which c is measured, Eq. (6); ``"linear"`` measures what the layers hand on as it is
 
     Returns
     -------
@@ -125,7 +125,7 @@ def equivariance_error(
     float
         The largest error over group elements and inputs, |.| over all components of one input's state. An equivariant
         network is left with its rounding, about eps times the square root of the product of chi_jacobian: in float32,
-        with chi_jacobian = 2, of order 1 behind 50 layers. inf where f(x) = 0 and f(g x) is not. A network that maps
+        with chi_jacobian = 2, of order 1 after 50 layers. inf where f(x) = 0 and f(g x) is not. A network that maps
         all of these to 0 has error 0, whatever its weights are.
 
     Raises

@@ -67,7 +67,7 @@ def test_a_random_layer_is_one_layer_of_sigma_w_1(symmetry):
 
 
 def test_a_random_layer_knows_nothing_of_the_networks():
-    """Biases and weights without the symmetry begin behind it, and a generic network drops the phase there, too."""
+    """Biases and weights without the symmetry begin after it, and a generic network drops the phase there, too."""
     start = {"d": 0.8, "delta": 0.5, "phi": 1.0}
     first = trajectory(0, 1.5, **start)
     broken = trajectory(1, 0.7, **start, sigma_b=0.3, asymmetry=0.2)

@@ -106,7 +106,7 @@ def test_only_so_many_tasks_are_handed_out_at_a_time():
 
 
 def test_what_is_not_wanted_any_more_is_not_computed():
-    """One worker, held at the second task until the run has been stopped behind the first."""
+    """One worker, held at the second task until the run has been stopped after the first."""
     stopped, computed = threading.Event(), []
 
     def compute(blocks):

@@ -26,7 +26,7 @@ def dropping(r):
 def test_networks_agree_with_theory(symmetry, activation, missing):
     inputs = np.array([[1.0, 0.0], [1.0 - missing, np.sqrt(missing * (2.0 - missing))]])
     names = {"symmetry": symmetry, "activation": activation}
-    first = trajectory(1, 1.0, c=1.0, one_minus_rho=missing, **names).isel(layer=1)  # behind the input layer
+    first = trajectory(1, 1.0, c=1.0, one_minus_rho=missing, **names).isel(layer=1)  # after the input layer
     told = trajectory(DEPTH, 1.5, c=float(first.c), one_minus_rho=float(first.one_minus_rho), **names)
     c, gap = [], []
     for n in WIDTHS:

@@ -298,7 +298,7 @@ def test_inputs_of_different_sizes_are_a_case_too():
 
 
 def test_one_input_at_two_sizes():
-    """Which are apart in every layer, and point the same way only behind the input layer."""
+    """Which are apart in every layer, and point the same way only after the input layer."""
     found = sample("U(1)", inputs=INPUTS[[0, 0]], d_0=[1.0, 4.0], width=2000, n_networks=40)
     c = order_parameters(found)[:, 0].mean(axis=0)
     first = trajectory(1, 1.0, c=(1.0, 4.0), delta=2.0).isel(layer=1)

@@ -43,7 +43,7 @@ def agrees(narrow: np.ndarray, wide: np.ndarray, expected: float) -> bool:
 
 
 def sample_c(sampler, symmetry, width, n_networks, depth=5, sigma_w=1.5):
-    """c of independent networks, shape (network, layer), behind a random input layer with d = 1."""
+    """c of independent networks, shape (network, layer), after a random input layer with d = 1."""
     return SAMPLERS[sampler](
         Ensemble(symmetry, "tanh", sigma_w), ONE, width=width, depth=depth, n_networks=n_networks, seed=width, **OPTIONS
     )

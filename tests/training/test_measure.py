@@ -192,7 +192,7 @@ def test_asymmetry_of_what_was_written_down():
 
 
 def test_asymmetry_is_what_a_layer_does_to_two_inputs():
-    """Gaussian capsules with an imaginary covariance: what is left of it behind a layer, relative to a real one."""
+    """Gaussian capsules with an imaginary covariance: what is left of it after a layer, relative to a real one."""
     drawn = Stack(Shape("generic(2)", 6, 1, 7), [Model(1.5, 2, symmetric=0.5)], "float64")
     weights = drawn.views(drawn.parameters)[HIDDEN][0, 0]
     turn = np.kron(np.eye(6), [[0.0, -1.0], [1.0, 0.0]])

@@ -102,7 +102,7 @@ def _capsule_rnn(
 
 
 def _complex(parts: torch.Tensor, axis: int = 0) -> torch.Tensor:
-    """Complex numbers from their real parts and, behind these, their imaginary ones."""
+    """Complex numbers from their real parts and, after these, their imaginary ones."""
     return torch.complex(*parts.chunk(2, axis))
 
 

@@ -195,7 +195,7 @@ class _GRUStates(torch.autograd.Function):
     def backward(ctx, gradient):
         states, gates, inner, candidate, weight = ctx.saved_tensors
         gradient, n = gradient.contiguous(), states.shape[-1]
-        # candidate, r, z, and the part of the candidate behind the reset gate: `drive` wants the first three of these
+        # candidate, r, z, and the part of the candidate that r multiplies: `drive` wants the first three of these
         # blocks, `weight` and `bias` the last three
         d, d_start = gradient.new_empty(*gradient.shape[:-1], 4 * n), torch.empty_like(gradient[:, 0])
         tensors = gradient, states, gates, inner, candidate, weight, d, d_start

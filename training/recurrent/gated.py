@@ -111,7 +111,7 @@ class _GRUStates(torch.autograd.Function):
         before, (r, z) = states.narrow(-3, 0, steps), gates.split(n, -1)
         to_candidate = (1.0 - z) * slope(candidate, ctx.name)
         to_r, to_z = inner * r * (1.0 - r), (before - candidate) * z * (1.0 - z)
-        # candidate, r, z, and the part of the candidate behind the reset gate: `drive` wants the first three of these
+        # candidate, r, z, and the part of the candidate that r multiplies: `drive` wants the first three of these
         # blocks, `weight` and `bias` the last three
         d = gradient.new_empty(*gradient.shape[:-1], 4 * n)
         blocks = [block.unbind(-3) for block in d.split(n, -1)]

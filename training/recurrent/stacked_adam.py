@@ -34,7 +34,7 @@ class StackedAdam:
             raise ValueError(f"learning_rates must be one for each of {models} models, got shape {rates.shape}")
         self.learning_rates = torch.from_numpy(rates).to(self.parameters[0])
         self.step_count = 0
-        # of all parameters, one behind the other: few operations, whose number is what counts on a GPU
+        # of all parameters, one after the other: few operations, whose number is what counts on a GPU
         sizes = [parameter.numel() for parameter in self.parameters]
         self._mean, self._square = (self.parameters[0].new_zeros(sum(sizes)) for _ in range(2))
         index = torch.arange(rates.size, device=self._mean.device)

@@ -38,7 +38,7 @@ from .stacking import stack
 BATCH = 128
 TEST_BATCH = 50
 TEST_EVERY = 1000  # steps
-LAST_TESTS = 100  # batches of a copy task behind its last number, by which models are chosen and compared
+LAST_TESTS = 100  # batches of a copy task whose mean is its last number, by which models are chosen and compared
 TOGETHER = 20  # steps of a copy task in one CUDA graph: the host is then not what they wait for
 CPU_SHARE = 2  # models run at a time on a CPU, whose cache holds no more of them
 SOLVED = 1e-4  # cross-entropy on test batches of a copy task that counts as solved

@@ -28,7 +28,7 @@ def test_copy_example(ax):
     symbols = [str(token) for token in inputs[:10]]
     assert [drawn[0, step] for step in range(10)] == symbols
     assert drawn[0, go] == "go"
-    # the symbols come back right behind the go token, and nothing else is drawn
+    # the symbols come back right after the go token, and nothing else is drawn
     assert [drawn[1, go + 1 + step] for step in range(10)] == symbols
     assert len(drawn) == 21
 
