@@ -66,7 +66,7 @@ def test_jacobian_by_differences(symmetry):
 @pytest.mark.parametrize(("symmetry", "width"), [("U(1)", 5), ("O(2)", 5), ("O(3)", 5), ("O(4)", 2)])
 def test_symmetry_makes_neutral_exponents(symmetry, width):
     """As many exponents vanish as predicted from the rank of the state, or more: a few networks end on a torus."""
-    result = lyapunov_spectrum(6.0, symmetry, width=width, steps=1000, transient=500, n_networks=12)
+    result = lyapunov_spectrum(6.0, symmetry, width=width, steps=4000, transient=500, n_networks=12)
     zero = (np.abs(result.exponent.values) < 3e-3).sum(1)
     assert np.all(result.neutral.values >= 1)
     assert np.all(zero >= result.neutral.values)
@@ -75,7 +75,7 @@ def test_symmetry_makes_neutral_exponents(symmetry, width):
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_generic_networks_lack_them(k):
-    result = lyapunov_spectrum(6.0, f"generic({k})", width=5, steps=1000, transient=500, n_networks=12)
+    result = lyapunov_spectrum(6.0, f"generic({k})", width=5, steps=4000, transient=500, n_networks=12)
     assert np.all(result.neutral.values == 0)
     assert (np.abs(result.exponent.values) > 3e-3).all(1).sum() >= 9
 
