@@ -15,8 +15,9 @@ two inputs of a feedforward network: W acts on both, and to this order is as goo
 fixed point but zero (Section 2.4), so that the stationary autocorrelation is zero for every tau > 0. What is seen at
 finite N is noise: each step adds c^2/N to E|Delta|^2, of which the next keeps chi_Delta^2, and so, for the complex
 overlap of U(1), E|Delta/c|^2 = 1/(N (1 - chi_Delta^2)), and for the trace of O(k) and generic networks, which is one
-real number made of k components, a k-th of it. This is for large N, where the network is chaotic: a narrow one
-can settle on a rotating wave, h^{t+1} = e^{i omega} h^t, whose overlap stays 1.
+real number made of k components, a k-th of it. This is for large N, where the network is chaotic, larger ones the
+nearer the transition is (:func:`stationary_overlap`): a narrow one can settle on a rotating wave, h^{t+1} = e^{i omega}
+h^t, whose overlap stays 1.
 """
 
 from __future__ import annotations
@@ -194,8 +195,11 @@ def autocorrelation(
 def stationary_overlap(sigma_w: float, symmetry: str | Symmetry = "U(1)", *, width: int, activation="tanh") -> float:
     """What `square` of :func:`autocorrelation` tends to in wide chaotic networks, at every lag but 0.
 
-    1/(n N (1 - chi_Delta^2)), n = 1 for U(1) and k for O(k) and generic(k), up to corrections of the relative order
-    1/N.
+    1/(n N (1 - chi_Delta^2)), n = 1 for U(1) and k for O(k) and generic(k), at leading order in 1/N. How wide that
+    takes grows fast towards the transition: in narrower networks few modes are active, and states overlap more. Of U(1)
+    networks, N times `square` at lags 20 to 60 (600 steps after 600) was 4.6, 3.8, 3.9 and 3.8 for N = 200, 400, 800
+    and 1600 at sigma_w = 3, where this is 3.8; 20, 8.1, 7.2 and 5.9 at sigma_w = 2, where it is 5.9; and about 40, 18
+    and 11.9 for N = 1600, 3200 and 6400 at sigma_w = 1.5, where it is 11.7.
 
     Raises
     ------

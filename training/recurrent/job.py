@@ -76,6 +76,7 @@ class Job:
             raise ValueError(f"settings must name at least one Setting and nothing else, got {self.settings!r}")
         if self.images not in PIXELS:
             raise ValueError(f"images must be one of {', '.join(map(repr, PIXELS))}, got {self.images!r}")
+        self._check_labels()
         for name, least in (("steps", 0), ("epochs", 0), ("batch", 1), ("test_every", 1)):
             whole_number(name, getattr(self, name), least)
         if self.max_delay is not None:
@@ -84,6 +85,20 @@ class Job:
         for field in fields(self):
             if field.name in others and getattr(self, field.name) != field.default:
                 raise ValueError(f"{field.name} must be left out for {task}, got {getattr(self, field.name)!r}")
+
+    def _check_labels(self) -> None:
+        """Results tell models apart by these, and pool those that differ in seeds alone."""
+        known: dict[tuple, Setting] = {}
+        for each in self.settings:
+            label = each.name, each.recurrent, each.encoder, each.activation, each.learning_rate
+            other = known.setdefault(label, each)
+            if replace(each, seed=other.seed) != other:
+                raise ValueError(
+                    "settings must differ in name, recurrent, encoder, activation or learning_rate, as results tell "
+                    f"them apart by these, or in seeds alone; got {other} and {each}"
+                )
+        if len(set(self.settings)) < len(self.settings):
+            raise ValueError(f"settings must be different ones, got one twice in {self.settings}")
 
     @property
     def task(self) -> str:

@@ -61,7 +61,15 @@ def field(state, kind: str, ax: Axes, *, periodic: bool = True) -> Axes:
 
 
 def filmstrip(states, steps: Sequence[int], *, periodic: bool = True) -> Figure:
-    """Magnitude, phase and vorticity (rows) of complex states (steps, rows, columns) at some steps (columns)."""
+    """Magnitude, phase and vorticity (rows) of complex states (steps, rows, columns) at some steps (columns).
+
+    Raises
+    ------
+    ValueError
+        For no steps, or one that the states do not have.
+    """
+    if not len(steps) or not all(0 <= step < len(states) for step in steps):
+        raise ValueError(f"steps must be one or more from 0 to {len(states) - 1}, got {list(steps)}")
     figure = Figure(figsize=(1.3 * len(steps) + 0.6, 4.2), layout="constrained")
     axes = figure.subplots(len(FIELDS), len(steps), squeeze=False)
     for row, kind in zip(axes, FIELDS, strict=True):

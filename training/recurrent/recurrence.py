@@ -37,8 +37,8 @@ def radial_tanh(q: torch.Tensor, epsilon: float = EPSILON) -> torch.Tensor:
     epsilon changes tanh(|q|) q/|q| by the relative amount epsilon/|q|. A capsule much shorter than epsilon is
     multiplied by |q|/epsilon, so that a state which has shrunk that far is gone within a few steps, and at q = 0 both
     the value and its derivative vanish, where without epsilon the derivative would be 1. That blocks no gradient worth
-    having: before a state h = 0 there has been no input. The gradient is finite wherever |q|^2 is (|q| < 1e19 in
-    float32).
+    having: before a state h = 0 there has been no input. Value and gradient are right wherever |q|^2 is finite (|q| <
+    1e19 in float32); beyond it the value is 0, and the gradient no number.
     """
     return in_float32(lambda q: _scaled(q, epsilon), q)
 

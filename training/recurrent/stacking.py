@@ -26,11 +26,13 @@ def stack(models: Sequence[Module]) -> Module:
     Raises
     ------
     ValueError
-        For no models, models that are neither layers (:class:`Recurrent`) nor :class:`SequenceModel`, or that differ in
-        class, attributes or shapes, in the type, place or mode of their parameters, or in whether these are trained;
-        for models with parametrizations or hooks, which act on a single one.
+        For no sequence, no models, models that are neither layers (:class:`Recurrent`) nor :class:`SequenceModel`, or
+        that differ in class, attributes or shapes, in the type, place or mode of their parameters, or in whether these
+        are trained; for models with parametrizations or hooks, which act on a single one.
     """
-    if not models:
+    if not isinstance(models, Sequence | nn.ModuleList):
+        raise ValueError(f"models must be a sequence of models, got {type(models).__name__}")
+    if not len(models):
         raise ValueError("models must not be empty, got none")
     for model in models:
         if not isinstance(model, Recurrent | SequenceModel):

@@ -80,8 +80,11 @@ def census(states, *, periodic: bool) -> xr.Dataset:
         When states are not complex, or as :func:`winding_numbers`.
     """
     states = np.asarray(states)
-    if states.dtype.kind != "c" or states.ndim != 3:
-        raise ValueError(f"states must be complex, (steps, rows, columns), got {states.dtype} of shape {states.shape}")
+    if states.dtype.kind != "c" or states.ndim != 3 or not len(states):
+        raise ValueError(
+            f"states must be complex, (steps, rows, columns) of at least one step, got {states.dtype} of shape "
+            f"{states.shape}"
+        )
     winding = winding_numbers(np.angle(states), periodic=periodic)
     distance = [np.mean(pair_distances(each, periodic=periodic) or [np.nan]) for each in winding]
     shares = [_kept(now, after, periodic) for now, after in pairwise(winding)]

@@ -12,6 +12,7 @@ from training.recurrent.job import Job
 from training.recurrent.selection import holm, select, summarise, welch
 from training.recurrent.stability import spectral_radius
 from training.recurrent.stacked_adam import StackedAdam, clip_norms, clip_values
+from training.recurrent.stacking import stack
 from training.recurrent.vortex_memory import field_of_angles
 
 MIXED = [
@@ -424,6 +425,12 @@ def test_diverged_seeds_are_counted():
         (lambda: Job(MIXED, epochs=1, drop_at=3), "drop_at must be left out for images, got 3"),
         (lambda: Job(MIXED, 3, steps=5, epochs=9), "epochs must be left out for a copy task, got 9"),
         (lambda: Job(MIXED, 3, images="mnist"), "images must be left out for a copy task, got 'mnist'"),
+        (
+            lambda: Job((Setting("RNN", 4, biases="tables"), Setting("RNN", 4, seed=1)), 2),
+            r"settings must differ in name, .* or in seeds alone; got .*biases='tables'.* and .*seed=1",
+        ),
+        (lambda: Job((Setting("RNN", 4), Setting("RNN", 4)), 2), "settings must be different ones, got one twice"),
+        (lambda: stack(iter([])), "models must be a sequence of models, got list_iterator"),
         (lambda: Job(MIXED, -1), "max_delay must be an integer >= 0, got -1"),
         (lambda: field_of_angles("wavy", 1, 4, 0), "kind must be one of 'alike', 'smooth', 'rough', got 'wavy'"),
         (lambda: runner.run(Job(MIXED, 1, steps=1), every=math.nan), "every must be a number of seconds >= 0, got nan"),
