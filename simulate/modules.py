@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import xarray as xr
 from scipy.stats import ortho_group
+from torch import nn
 
 from meanfield.activations import as_activation
 from meanfield.checks import whole_number
@@ -26,6 +27,8 @@ from .sampling import plane_rotation
 from .scale import column, power_of_two, scaled_radial
 
 Layer = Callable[[torch.Tensor], torch.Tensor]
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+_DROPS = (nn.RNNBase, nn.MultiheadAttention)  # have a dropout of their own
 
 
 def measure(
@@ -38,6 +41,10 @@ def measure(
     layers : modules or functions
         Each maps the pre-activations z^l of a layer to those of the next, as z^{l+1} = W^l phi(z^l), Eq. (4). Biases
         break the symmetry: for them theory is :func:`meanfield.explicit_breaking`.
+
+        Modules with dropout, or with batch or instance norm that keeps running statistics, must be in evaluation mode
+        (``.eval()``): in training mode they draw random numbers, or the measurement changes what they keep. Inside of a
+        function modules are not seen. Batch norm with ``track_running_stats=False`` is the same in both modes.
     x : tensor (inputs, N, D), or (inputs, N)
         z^0.
     symmetry : decides how capsules and phases are read
@@ -53,12 +60,15 @@ def measure(
     Raises
     ------
     ValueError
-        When a state is not a tensor of capsules of the symmetry's dimension, or not finite.
+        When a state is not a tensor of capsules of the symmetry's dimension, or not finite; for dropout, or norms with
+        running statistics, in training mode.
     """
     symmetry, f, name = as_symmetry(symmetry), torch_activation(activation), as_activation(activation).name
     given = list(layers) if isinstance(layers, Iterable) else [layers]
     if given == [layers] or not all(map(callable, given)):
         raise ValueError(f"layers must be a sequence of modules or functions, got {layers!r}")
+    for index, each in enumerate(given):
+        _require_evaluation(each, f"layers[{index}]")
     grams, ds, widths = [], [], []
     with torch.no_grad():
         for layer, state in enumerate(_states(given, x)):
@@ -105,6 +115,10 @@ def equivariance_error(
     Parameters
     ----------
     network : a module or function from states to states
+        A module with dropout, or with batch or instance norm that keeps running statistics, must be in evaluation mode
+        (``.eval()``): in training mode another network would answer each time. Inside of a function modules are not
+        seen.
+
         One of flat states is wrapped: ``lambda z: f(z.flatten(1)).unflatten(1, (N, D))``. The layers of
         `training.recurrent` keep their states component-major, (D, N), so that their wrapper has to transpose; and
         their input is not turned with the state, so that it has to be zero::
@@ -131,11 +145,13 @@ def equivariance_error(
     Raises
     ------
     ValueError
-        When a state is not a tensor of capsules of the symmetry's dimension, or not finite; when the network fails.
+        When a state is not a tensor of capsules of the symmetry's dimension, or not finite; when the network fails; for
+        dropout, or norms with running statistics, in training mode.
     """
     symmetry = as_symmetry(symmetry)
     if not callable(network):
         raise ValueError(f"network must be a module or a function, got {network!r}")
+    _require_evaluation(network, "network")
     capsules = _capsules(x, symmetry, "x")
     with torch.no_grad():
         plain = _capsules(_answer(network, x.clone()), symmetry, "network(x)").double()
@@ -150,6 +166,30 @@ def equivariance_error(
             turned = _same_shape(_capsules(turned, symmetry, "network(x)"), plain).double() / unit
             worst = torch.maximum(worst, (turned - plain @ element.T).flatten(1).norm(dim=1))
     return float(torch.where(worst > 0, worst / size, worst).max())
+
+
+def _require_evaluation(layer: Layer, name: str) -> None:
+    """Refuse modules that answer one state with another each time, or that a look at their answer would change."""
+    if not isinstance(layer, nn.Module):
+        return
+    for path, module in layer.named_modules():
+        if module.training and _trains_otherwise(module):
+            told = f"{type(module).__name__} {path!r}" if path else type(module).__name__
+            raise ValueError(
+                f"{name} must be in evaluation mode where training makes a difference (call .eval() first), "
+                f"got {told} in training mode"
+            )
+
+
+def _trains_otherwise(module: nn.Module) -> bool:
+    """Whether a module draws random numbers or updates running statistics in training mode."""
+    if isinstance(module, _NORMS):
+        return module.track_running_stats
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return module.p > 0.0
+    if isinstance(module, _DROPS):
+        return module.dropout > 0.0
+    return isinstance(module, nn.RReLU)
 
 
 def _answer(network: Layer, x: torch.Tensor) -> torch.Tensor:

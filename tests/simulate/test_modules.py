@@ -262,6 +262,53 @@ def test_states_without_an_axis_are_told_how_to_get_one():
             equivariance_error(lambda z: z, torch.zeros(shape))
 
 
+def flat(*modules):
+    """Modules of the components of 4 capsules of U(1)."""
+    return nn.Sequential(nn.Flatten(1), *modules, nn.Unflatten(1, (4, 2)))
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        (nn.BatchNorm1d(8), "BatchNorm1d '1'"),
+        (nn.InstanceNorm1d(8, track_running_stats=True), "InstanceNorm1d '1'"),
+        (nn.Dropout(0.5), "Dropout '1'"),
+        (nn.AlphaDropout(0.5), "AlphaDropout '1'"),
+        (nn.RReLU(), "RReLU '1'"),
+        (nn.RNN(8, 8, 2, dropout=0.5), "RNN '1'"),
+        (nn.MultiheadAttention(8, 2, dropout=0.5), "MultiheadAttention '1'"),
+    ],
+)
+def test_what_training_changes_is_refused_in_training_mode(module, told):
+    network, x = flat(module), torch.randn(3, 4, 2)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    message = rf"must be in evaluation mode .*call .eval\(\) first\), got {told} in training mode"
+    with pytest.raises(ValueError, match=rf"^layers\[1\] {message}"):
+        measure([nn.Identity(), network], x)
+    with pytest.raises(ValueError, match=f"^network {message}"):
+        equivariance_error(network, x)
+    with pytest.raises(ValueError, match=r"^network .* got Dropout in training mode"):
+        equivariance_error(nn.Dropout(), x)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_in_evaluation_mode_nothing_is_drawn_or_changed():
+    network, x = flat(nn.BatchNorm1d(8), nn.Dropout(0.5)).eval(), torch.randn(3, 4, 2)
+    before = network[1].running_mean.clone()
+    assert equivariance_error(network, x) < 1e-6  # at first batch norm is the identity
+    np.testing.assert_allclose(measure([network], x).d[0, 0, 1], x.double().square().sum(2).mean(1), rtol=1e-4)
+    assert torch.equal(network[1].running_mean, before)
+
+
+@pytest.mark.parametrize("module", [nn.Linear(8, 8), nn.BatchNorm1d(8, track_running_stats=False), nn.Dropout(0.0)])
+def test_modules_that_training_does_not_change_may_be_in_training_mode(module):
+    network, x = flat(module), torch.randn(3, 4, 2)
+    assert network.training
+    assert measure([network], x).sizes["layer"] == 2
+    assert equivariance_error(network, x) > 0.01 or isinstance(module, nn.Dropout)
+
+
 def test_zero_is_equivariant():
     assert equivariance_error(lambda x: 0.0 * x, torch.ones(1, 4, 2), "U(1)") == 0.0
 
