@@ -290,9 +290,9 @@ def as_activation(activation) -> Activation:
             hint = " (on radii r >= 0 it is 'linear')" if activation.lower() == "relu" else ""
             raise ValueError(f"activation must be one of {known}, or a callable f(r); got {activation!r}{hint}")
         return NAMED_ACTIVATIONS[activation]
-    for named in NAMED_ACTIVATIONS.values():
-        if activation is named.value or activation is _of_torch(named):
-            return named
+    named = named_function(activation)
+    if named is not None:
+        return named
     is_pair = isinstance(activation, tuple) and len(activation) == 2 and all(map(callable, activation))
     if not (is_pair or callable(activation)):
         raise ValueError(
@@ -301,8 +301,15 @@ def as_activation(activation) -> Activation:
     functions = activation if is_pair else (activation,)
     for function in functions:
         if not isinstance(function, Hashable):
-            raise ValueError(f"activation {_name(function)} must be hashable, as a dataclass is with frozen=True")
+            name = function_name(function)
+            raise ValueError(f"activation {name} must be hashable, as a dataclass is with frozen=True")
     return _from_callable(*functions)
+
+
+def named_function(function) -> Activation | None:
+    """The named activation whose function of numpy, scipy or torch this is, or None."""
+    names = NAMED_ACTIVATIONS.values()
+    return next((named for named in names if function is named.value or function is _of_torch(named)), None)
 
 
 def _of_torch(named: Activation) -> Callable:
@@ -324,7 +331,8 @@ def as_named(activation, purpose: str) -> Activation:
     return activation
 
 
-def _name(function: RadialFunction) -> str:
+def function_name(function: Callable) -> str:
+    """How messages call a user's function."""
     return getattr(function, "__name__", type(function).__name__)
 
 
@@ -359,7 +367,7 @@ def _finite(values: np.ndarray, r: np.ndarray, what: str) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _from_callable(value: RadialFunction, derivative: RadialFunction | None = None) -> Activation:
-    name = _name(value)
+    name = function_name(value)
     probe = _PROBE
     at_probe = _evaluate(value, probe, f"activation {name}")
     if at_probe[0] != 0.0:

@@ -14,11 +14,10 @@ import xarray as xr
 from scipy.stats import ortho_group
 from torch import nn
 
-from meanfield.activations import as_activation
 from meanfield.checks import whole_number
 from meanfield.symmetry import Symmetry, as_symmetry
 
-from .activations import torch_activation
+from .activations import on_tensors
 from .devices import lacks_memory
 from .gram import gram_matrix, mean_square, rescale, squares
 from .observables import order_parameters
@@ -48,7 +47,9 @@ def measure(
     x : tensor (inputs, N, D), or (inputs, N)
         z^0.
     symmetry : decides how capsules and phases are read
-    activation : the phi after which c is measured, Eq. (6); ``"linear"`` measures what the layers hand on as it is
+    activation : the phi after which c is measured, Eq. (6)
+        As for :func:`meanfield.as_activation`, and also a function or module that takes tensors only, as ``torch.sin``
+        or ``nn.Softsign()``. ``"linear"`` measures what the layers hand on as it is.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def measure(
         When a state is not a tensor of capsules of the symmetry's dimension, or not finite; for dropout, or norms with
         running statistics, in training mode.
     """
-    symmetry, f, name = as_symmetry(symmetry), torch_activation(activation), as_activation(activation).name
+    symmetry, (name, f) = as_symmetry(symmetry), on_tensors(activation)
     given = list(layers) if isinstance(layers, Iterable) else [layers]
     if given == [layers] or not all(map(callable, given)):
         raise ValueError(f"layers must be a sequence of modules or functions, got {layers!r}")
@@ -139,7 +140,7 @@ def equivariance_error(
     float
         The largest error over group elements and inputs, |.| over all components of one input's state. An equivariant
         network is left with its rounding, about eps times the square root of the product of chi_jacobian: in float32,
-        with chi_jacobian = 2, of order 1 after 50 layers. inf where f(x) = 0 and f(g x) is not. A network that maps
+        with chi_jacobian = 2, of order 1 behind 50 layers. inf where f(x) = 0 and f(g x) is not. A network that maps
         all of these to 0 has error 0, whatever its weights are.
 
     Raises

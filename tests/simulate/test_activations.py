@@ -1,9 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import meanfield
-from simulate.activations import TORCH_ACTIVATIONS, radial, torch_activation
+from simulate.activations import TORCH_ACTIVATIONS, on_tensors, radial, torch_activation
 
 
 def test_every_named_activation_of_the_theory_has_a_torch_function():
@@ -49,9 +52,40 @@ def test_a_users_function_is_called_on_tensors():
     assert torch.equal(f(torch.tensor([0.0, 1.0, 3.0])), torch.tensor([0.0, 0.5, 0.75]))
 
 
-def test_a_function_of_numpy_arrays_only_is_refused():
-    with pytest.raises(ValueError, match=r"activation <lambda> must accept torch tensors"):
-        torch_activation(lambda r: np.sqrt(1.0 + r * r) - 1.0 + r)
+@pytest.mark.parametrize(
+    ("f", "name"), [(np.sin, "sin"), (np.log1p, "log1p"), (lambda r: np.where(r < 1.0, r, 1.0), "<lambda>")]
+)
+def test_a_function_of_numpy_arrays_only_is_told_what_would_be_one_of_tensors(f, name):
+    told = rf"^activation {name} must accept torch tensors, .* as does `(.*)`, got the error: "
+    for read in (torch_activation, on_tensors):
+        with pytest.raises(ValueError, match=told) as raised:
+            read(f)
+    both = eval(re.search(told, str(raised.value))[1], {"np": np, "torch": torch})
+    assert torch_activation(both)(torch.tensor(1.0)) == pytest.approx(np.sin(1.0))
+
+
+@pytest.mark.parametrize("f", [nn.Tanh(), torch.tanh, np.tanh, "tanh", meanfield.NAMED_ACTIVATIONS["tanh"]])
+def test_where_there_are_tensors_only_a_function_need_not_know_arrays(f):
+    name, read = on_tensors(f)
+    assert name.lower() == "tanh"
+    r = torch.linspace(0.0, 3.0, 7, dtype=torch.float64)
+    assert torch.equal(read(r), torch.tanh(r))
+
+
+@pytest.mark.parametrize(
+    ("f", "message"),
+    [
+        (torch.cos, r"activation cos must have f\(0\) = 0, got f\(0\) = 1"),
+        (torch.expm1, r"activation expm1 must be finite for every r >= 0; got inf at r = 749\.894"),
+        (lambda r: r.sum(), r"activation <lambda> must turn .* shape \(98,\) into a real one of the same shape"),
+        (lambda r: r + 0j, r"activation <lambda> must turn .* into a real one of the same shape"),
+        ("relu", "activation must be one of"),
+        (None, "activation must be a name, .*got None"),
+    ],
+)
+def test_functions_of_tensors_that_are_no_activations(f, message):
+    with pytest.raises(ValueError, match=message):
+        on_tensors(f)
 
 
 def test_any_error_of_a_function_is_told():
@@ -60,7 +94,7 @@ def test_any_error_of_a_function_is_told():
 
 
 def test_a_function_that_loses_the_tensor_is_refused():
-    with pytest.raises(ValueError, match=r"into one of the same shape, got 1\.0"):
+    with pytest.raises(ValueError, match=r"into a real one of the same shape, got 1\.0"):
         torch_activation(lambda r: r / (1.0 + r) if isinstance(r, np.ndarray) else 1.0)
 
 

@@ -145,6 +145,15 @@ def test_an_activation_of_their_own_makes_linear_the_right_choice():
     np.testing.assert_allclose(order_parameters(measured)[0, 0, 0], (x**2).sum() / 6)
 
 
+@pytest.mark.parametrize("f", [nn.Tanh(), nn.functional.softsign, nn.functional.gelu, torch.sin, torch.arctan])
+def test_an_activation_may_be_a_function_of_tensors_only(f):
+    x = torch.randn(2, 8, 2)
+    measured = measure([lambda z: 2.0 * z], x, "U(1)", f)
+    r = 2.0 * x.double().norm(dim=2)
+    np.testing.assert_allclose(measured.c[0, 0, 1], f(r).square().mean(1), rtol=1e-6)
+    assert measured.attrs["activation"] in ("Tanh", "softsign", "gelu", "sin", "arctan")
+
+
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 def test_equivariant_networks_have_rounding_only(dtype):
     eps = torch.finfo(dtype).eps
