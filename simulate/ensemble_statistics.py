@@ -83,12 +83,17 @@ def ensemble_statistics(
         such bias, everywhere. What they and `magnitude` differ by from Delta of infinite width, to order 1/N, is in
         :func:`meanfield.overlap_fluctuations`.
 
+        Means and their standard errors are right for c as large and as small as float64 numbers can be; variances are
+        inf, or 0, where they leave that range, as they do for c beyond about 1e154 and below 1e-162. Far below the
+        transition c underflows in deep networks: below about 1e-308 it loses digits, and below 5e-324 it is 0, as C_12
+        is then, so that `phi`, `drift` and `coherence` end in NaN.
+
     Raises
     ------
     ValueError
         Naming the argument that is out of range; for fewer than two networks.
     OverflowError
-        As the samplers raise it, when c grows larger than numbers can be.
+        As the samplers raise it, when c grows larger than float64 numbers can be.
     """
     whole_number("n_networks", n_networks, 2)
     setup = Setup.create(

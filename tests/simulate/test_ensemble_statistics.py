@@ -165,6 +165,38 @@ def test_a_dead_overlap_has_no_phase():
     assert out.delta[0, 1] == 0.0
 
 
+@pytest.mark.parametrize("sampler", ["networks", "collective"])
+@pytest.mark.parametrize(("symmetry", "k"), [("U(1)", 2), ("O(3)", 3), ("generic(2)", 2)])
+def test_standard_errors_of_any_size_are_those_of_the_same_networks(symmetry, k, sampler):
+    """Linear networks at 2^-7 and 2^7 are those at 1, times powers of two."""
+    options = SIZES | {"depth": 70, "sigma_w": [2.0**-7, 1.0, 2.0**7], "n_networks": 20, "sampler": sampler}
+    out = ensemble_statistics(Ensemble(symmetry, "linear"), INPUTS, **options, group_elements=elements(k))
+    small, plain, large = (out.isel(sigma_w=point) for point in range(3))
+    assert small.c[-1, 0] < 1e-290
+    assert large.c[-1, 0] > 1e290
+    for other in (small, large):
+        factor = other.sigma_w ** (2.0 * other.layer)
+        for name in ("c", "d", "delta", "overlap", "magnitude", "gram"):
+            for each in (name, f"{name}_se"):
+                np.testing.assert_allclose(other[each] / factor, plain[each], rtol=1e-9, atol=1e-9, err_msg=each)
+        if symmetry == "U(1)":
+            for name in ("phi", "phi_se", "coherence_se", "drift_se"):
+                np.testing.assert_allclose(other[name], plain[name], rtol=1e-6, err_msg=name)
+    for name in ("c_var", "c_var_se"):
+        assert not small[name][-1].any()
+        assert np.isposinf(large[name][-1]).all()
+
+
+def test_what_underflows_is_dead():
+    out = ensemble_statistics(Ensemble(sigma_w=1e-3), INPUTS, width=3, depth=80, n_networks=4).isel(sigma_w=0)
+    assert np.all(out.c_se[:51] > 0.0)
+    assert np.all(out.phi_se[:51] > 0.0)
+    assert not out.c[60:].any()
+    for name in ("phi", "phi_se", "drift", "coherence"):
+        assert np.isfinite(out[name][:51]).all()
+        assert np.isnan(out[name][60:]).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

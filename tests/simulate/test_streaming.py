@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from scipy import stats
 
 from simulate.streaming import Moments, merge
@@ -19,9 +20,9 @@ def test_moments_of_blocks_are_the_moments_of_all():
         total = streamed(VALUES, size)
         assert total.count == 48
         np.testing.assert_allclose(total.mean, VALUES.mean(axis=0), rtol=1e-14)
-        np.testing.assert_allclose(total.powers[0] / 48, stats.moment(VALUES, 2), rtol=1e-9)
-        np.testing.assert_allclose(total.powers[1] / 48, stats.moment(VALUES, 3), rtol=1e-7)
-        np.testing.assert_allclose(total.powers[2] / 48, stats.moment(VALUES, 4), rtol=1e-9)
+        np.testing.assert_allclose(total.powers[0] * total.unit**2 / 48, stats.moment(VALUES, 2), rtol=1e-9)
+        np.testing.assert_allclose(total.powers[1] * total.unit**3 / 48, stats.moment(VALUES, 3), rtol=1e-7)
+        np.testing.assert_allclose(total.powers[2] * total.unit**4 / 48, stats.moment(VALUES, 4), rtol=1e-9)
 
 
 def test_errors():
@@ -48,3 +49,28 @@ def test_error_of_the_variance_of_a_few_values_by_hand():
     distance = values - 0.25
     assert np.isclose((distance**4).mean(), 757 / 256)
     np.testing.assert_allclose(Moments.of(values).variance_error, np.sqrt((757 / 256 - (19 / 16) ** 2 / 3) / 4))
+
+
+@pytest.mark.parametrize("exponent", [-1000, -600, -300, 300, 600, 1000])
+def test_values_of_any_size_have_the_errors_of_the_same_values_in_another_unit(exponent):
+    """To the last bit where they are float64 numbers, in units that are powers of two."""
+    plain, scaled = streamed(VALUES, 16), streamed(np.ldexp(VALUES, exponent), 16)
+    for name in ("mean", "standard_error"):
+        np.testing.assert_allclose(getattr(scaled, name), np.ldexp(getattr(plain, name), exponent), rtol=0.0)
+    with np.errstate(over="ignore"):
+        for name in ("variance", "variance_error"):
+            expected = np.ldexp(getattr(plain, name), 2 * exponent)
+            np.testing.assert_allclose(getattr(scaled, name), expected, rtol=0.0)
+
+
+def test_blocks_of_different_sizes_are_merged():
+    """A block of zeros, or of values that vanish beside others."""
+    parts = [np.zeros((3, 2)), np.full((2, 2), 1e-200), np.array([[1e150, 1e-150], [3e150, 3e-150]])]
+    total = Moments.of(parts[0]) + Moments.of(parts[1]) + Moments.of(parts[2])
+    unit = np.array([1e150, 1e-150])
+    values = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0])
+    np.testing.assert_allclose(total.mean / unit, values.mean(), rtol=1e-15)
+    np.testing.assert_allclose(total.standard_error / unit, stats.sem(values), rtol=1e-14)
+    nothing = Moments.of(parts[0]) + Moments.of(parts[0])
+    assert not nothing.mean.any()
+    assert not nothing.variance_error.any()
