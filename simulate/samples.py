@@ -53,13 +53,14 @@ def require_finite(setup: Setup, gram: np.ndarray, d: np.ndarray) -> None:
     Raises
     ------
     OverflowError
-        Naming the depth and the largest sigma_w.
+        Naming the first such layer, and the least sigma_w that has it.
     """
     # their extremes tell, and need no copy: NaN is both
     if not np.isfinite([gram.min(), gram.max(), d.min(), d.max()]).all():
-        raise OverflowError(
-            f"c outgrows float64 numbers within depth = {setup.depth} layers at sigma_w = {setup.sigma_w.max():g}"
-        )
+        outgrown = ~(np.isfinite(gram).all(axis=(0, 3, 4)) & np.isfinite(d).all(axis=(0, 3)))  # (sigma_w, layer)
+        layer = int(np.argmax(outgrown.any(axis=0)))
+        sigma_w = setup.sigma_w[outgrown[:, layer]].min()
+        raise OverflowError(f"c outgrows float64 numbers at layer {layer} of {setup.depth} at sigma_w = {sigma_w:g}")
 
 
 def sample(

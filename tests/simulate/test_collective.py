@@ -265,7 +265,7 @@ def test_c_shrinks_far_below_float32_and_then_to_zero():
 
 
 def test_what_outgrows_floating_point_is_an_error():
-    with pytest.raises(OverflowError, match="within depth = 200 layers at sigma_w = 1000"):
+    with pytest.raises(OverflowError, match=r"at layer 5\d of 200 at sigma_w = 1000"):
         sample(activation="linear", sigma_w=1e3, depth=200)
 
 

@@ -191,7 +191,7 @@ def test_plot_figure2_shows_theory_as_a_line_and_samples_as_points():
         (["figure2", "--n-networks", 1], "n_networks must be an integer >= 2, got 1"),
         (
             ["run", "--activation", "linear", "--sigma-w", 1000, "--depth", 200, "--width", 4, "--n-networks", 2],
-            "c outgrows float64 numbers within depth = 200 layers",
+            "c outgrows float64 numbers at layer 5",
         ),
     ],
 )

@@ -1,3 +1,4 @@
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy import stats
 
 import simulate.sampling
 from meanfield import Ensemble, as_symmetry
-from simulate import plane_rotation, sample_networks
+from simulate import plane_rotation, sample_collective, sample_networks
 from simulate.blocks import BLOCK, generator
 from simulate.observables import cross_block, order_parameters
 
@@ -181,8 +182,20 @@ def test_the_largest_states_see_the_limit_only(name, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_outgrows_floating_point_is_an_error(dtype):
-    with pytest.raises(OverflowError, match="c outgrows float64 numbers within depth = 200 layers at sigma_w = 1000"):
+    with pytest.raises(OverflowError, match=r"c outgrows float64 numbers at layer 5\d of 200 at sigma_w = 1000"):
         sample("U(1)", "linear", 1e3, depth=200, dtype=dtype)
+
+
+@pytest.mark.parametrize("sampler", [sample_networks, sample_collective])
+def test_the_layer_that_outgrows_floating_point_is_named(sampler):
+    """One layer less is measured; so are smaller weights."""
+    sizes = {"width": 8, "n_networks": 1, "sigma_w": [1.0, 1e3, 10.0], "device": "cpu"}
+    with pytest.raises(OverflowError) as raised:
+        sampler(Ensemble("U(1)", "linear"), INPUTS, depth=80, **sizes)
+    layer = int(re.search(r"at layer (\d+) of 80 at sigma_w = 1000$", str(raised.value))[1])
+    assert np.isfinite(sampler(Ensemble("U(1)", "linear"), INPUTS, depth=layer - 1, **sizes).gram).all()
+    with pytest.raises(OverflowError, match=f"at layer {layer} of {layer}"):
+        sampler(Ensemble("U(1)", "linear"), INPUTS, depth=layer, **sizes)
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-200, 1e200])
