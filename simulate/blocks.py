@@ -113,7 +113,8 @@ def run_blocks(
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
     if progress is not None and not callable(progress):
-        raise ValueError(f"progress must be callable, got {progress!r}")
+        told = "a function of the number of networks just finished, as the update of a tqdm bar is, or None"
+        raise ValueError(f"progress must be {told}, got {progress!r}")
     count = math.ceil(n_networks / BLOCK)
     firsts = range(0, count, at_once)
     tasks = (range(first, min(first + at_once, count)) for first in firsts)  # one by one: there may be any number

@@ -73,8 +73,8 @@ def sample_networks(
     d_0 : number > 0, or one for each input
         E (1/N) sum_i |z_i^0|^2. The lengths of the inputs do not count.
     group_elements : array_like (inputs, D, D), optional
-        Orthogonal matrices that act on every capsule of z^0, one for each input. Layers do not carry what is not in
-        their group, as a reflection for U(1).
+        Orthogonal matrices that act on every capsule of z^0, one for each input; for U(1) ``plane_rotation(2, angle)``
+        is multiplication by e^{i angle}. Layers do not carry what is not in their group, as a reflection for U(1).
     dtype : ``"float32"`` or ``"float64"``
         Precision of the states. Weights are drawn in float32, so that both precisions see the same networks. States are
         kept apart from their sizes, so that c may be as small as float64 numbers can be, with either; what is smaller

@@ -208,9 +208,18 @@ def _starts(d_0, inputs: int) -> np.ndarray:
 def _group_elements(group_elements, inputs: int, symmetry: Symmetry) -> np.ndarray | None:
     if group_elements is None:
         return None
-    elements, k = real_array("group_elements", group_elements), symmetry.capsule_dimension
-    if elements.shape != (inputs, k, k):
-        raise ValueError(f"group_elements must have shape (inputs, D, D) = {(inputs, k, k)}, got {elements.shape}")
+    k = symmetry.capsule_dimension
+    full = (inputs, k, k)
+    wanted = f"group_elements must be orthogonal matrices, one for each input, of shape (inputs, D, D) = {full}"
+    if symmetry.family == "U(1)":
+        wanted += "; simulate.plane_rotation(2, angle) is that of e^(i angle)"
+    try:
+        shape = np.shape(group_elements)
+    except ValueError as error:
+        raise ValueError(f"{wanted}; got matrices of unequal shapes") from error
+    if shape != full:
+        raise ValueError(f"{wanted}; got shape {shape}")
+    elements = real_array("group_elements", group_elements)
     if not np.allclose(elements @ elements.swapaxes(1, 2), np.eye(k), rtol=0.0, atol=1e-12):
-        raise ValueError("group_elements must be orthogonal matrices, got one that is not")
+        raise ValueError(f"{wanted}; got one that is not orthogonal")
     return elements

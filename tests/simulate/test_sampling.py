@@ -15,6 +15,8 @@ from simulate.observables import cross_block, order_parameters
 
 SYMMETRIES = ["U(1)", "O(1)", "O(3)", "generic(2)"]
 INPUTS = np.random.default_rng(0).uniform(size=(2, 6))
+MATRICES = r"group_elements must be orthogonal matrices, one for each input, of shape \(inputs, D, D\)"
+ROTATION = r"simulate.plane_rotation\(2, angle\) is that of e\^\(i angle\)"
 
 
 def sample(symmetry="U(1)", activation="tanh", sigma_w=1.5, inputs=INPUTS, **options):
@@ -295,13 +297,21 @@ def test_a_users_activation_is_sampled():
         ({"dtype": ["float64"]}, r"dtype must be .*, got \['float64'\]"),
         ({"memory": [1e9, 1e9]}, r"memory must be one number, got shape \(2,\)"),
         ({"executor": 5}, r"executor must be a concurrent\.futures\.Executor, got 5"),
-        ({"progress": 5}, "progress must be callable, got 5"),
+        ({"progress": True}, "progress must be a function of the number of networks .*, or None, got True"),
         ({"inputs": np.ones(5)}, r"inputs must have shape \(inputs, features\), got \(5,\)"),
         ({"inputs": np.zeros((2, 5))}, "inputs must not contain a zero vector, got one at index 0"),
         ({"inputs": np.full((2, 5), np.nan)}, "inputs must be finite"),
-        ({"group_elements": np.eye(2)}, r"group_elements must have shape \(inputs, D, D\) = \(2, 2, 2\), got \(2, 2\)"),
-        ({"group_elements": 2.0 * np.stack([np.eye(2)] * 2)}, "group_elements must be orthogonal"),
-        ({"group_elements": np.stack([plane_rotation(2, 1.0).round(9)] * 2)}, "group_elements must be orthogonal"),
+        ({"group_elements": np.eye(2)}, rf"^{MATRICES} = \(2, 2, 2\); {ROTATION}; got shape \(2, 2\)$"),
+        ({"group_elements": [1, np.exp(1j)]}, rf"^{MATRICES} = \(2, 2, 2\); {ROTATION}; got shape \(2,\)$"),
+        ({"group_elements": [np.eye(2), np.eye(3)]}, rf"^{MATRICES} .*; {ROTATION}; got matrices of unequal shapes$"),
+        (
+            {"symmetry": "O(3)", "group_elements": [np.eye(2)] * 2},
+            rf"^{MATRICES} = \(2, 3, 3\); got shape \(2, 2, 2\)$",
+        ),
+        ({"group_elements": 1j * np.stack([np.eye(2)] * 2)}, "^group_elements must be a real number or an array of"),
+        ({"group_elements": np.full((2, 2, 2), np.nan)}, "^group_elements must be finite, got nan"),
+        ({"group_elements": 2.0 * np.stack([np.eye(2)] * 2)}, rf"^{MATRICES} .*; got one that is not orthogonal$"),
+        ({"group_elements": np.stack([plane_rotation(2, 1.0).round(9)] * 2)}, "got one that is not orthogonal"),
         ({"symmetry": "SU(2)"}, "symmetry must be"),
     ],
 )
