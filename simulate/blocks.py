@@ -8,10 +8,11 @@ states, to the last bit.
 from __future__ import annotations
 
 import math
+import pickle
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import closing
 from itertools import islice
 from typing import TypeVar
@@ -102,7 +103,8 @@ def run_blocks(
     Raises
     ------
     ValueError
-        When `n_networks` is not a whole number >= 1, or `executor` or `progress` is none.
+        When `n_networks` is not a whole number >= 1, or `executor` or `progress` is none; when processes cannot be sent
+        the activation.
     KeyboardInterrupt, MemoryError, torch.OutOfMemoryError, torch.AcceleratorError, BrokenExecutor
         What stopped the run, when nothing had been finished.
     Exception
@@ -112,6 +114,8 @@ def run_blocks(
     provenance()  # asked once for a process: of the code that samples, whatever is committed meanwhile
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
+    if isinstance(executor, ProcessPoolExecutor):
+        _require_picklable(compute)
     if progress is not None and not callable(progress):
         told = "a function of the number of networks just finished, as the update of a tqdm bar is, or None"
         raise ValueError(f"progress must be {told}, got {progress!r}")
@@ -138,6 +142,17 @@ def run_blocks(
             PartialResultWarning,
         )
     return taken
+
+
+def _require_picklable(compute: Callable[[range], object]) -> None:
+    """Refuse what a pool of processes could not be sent: of all that samplers are made of, a user's function."""
+    try:
+        pickle.dumps(compute)
+    except (AttributeError, TypeError, pickle.PicklingError) as error:
+        raise ValueError(
+            f"activation must be a function defined at the top of a module where an executor has processes, "
+            f"got one that cannot be sent to them: {error}"
+        ) from error
 
 
 def _stops(reason: BaseException) -> bool:

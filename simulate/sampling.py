@@ -88,7 +88,8 @@ def sample_networks(
         processes of a pool.
     executor : concurrent.futures.Executor, optional
         Computes blocks side by side: threads (torch releases the interpreter lock), processes, or dask.distributed's
-        ``client.get_executor()``.
+        ``client.get_executor()``. A process pool can be sent an activation of your own only if it is a function defined
+        at the top of a module.
     progress : callable, optional
         Called with the number of networks done, block by block.
 

@@ -121,6 +121,30 @@ def test_executors_give_the_same_bits():
         )
 
 
+def softened(r):
+    return r / (1.0 + r)
+
+
+def test_processes_are_sent_functions_at_the_top_of_a_module_only():
+    """Threads take any."""
+
+    def local(r):
+        return softened(r)
+
+    here = ensemble_statistics(Ensemble("U(1)", softened), INPUTS, **SIZES, n_networks=4)
+    with ThreadPoolExecutor(1) as executor:
+        threads = ensemble_statistics(Ensemble("U(1)", local), INPUTS, **SIZES, n_networks=4, executor=executor)
+    np.testing.assert_array_equal(threads.c, here.c)
+    with ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as executor:
+        processes = ensemble_statistics(Ensemble("U(1)", softened), INPUTS, **SIZES, n_networks=4, executor=executor)
+        np.testing.assert_array_equal(processes.c, here.c)
+        for function, name in ((local, "local"), (lambda r: r / (1.0 + r), "<lambda>")):
+            told = rf"activation must be a function defined at the top of a module .*, got .*: Can't pickle .*{name}"
+            for sample in (ensemble_statistics, sample_networks):
+                with pytest.raises(ValueError, match=told):
+                    sample(Ensemble("U(1)", function), INPUTS, **SIZES, n_networks=4, executor=executor)
+
+
 def test_a_dask_cluster_of_two_processes_gives_the_same_bits():
     distributed = pytest.importorskip("distributed")
     options = SIZES | {"n_networks": 5 * BLOCK}
