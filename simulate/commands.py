@@ -69,7 +69,9 @@ class Verify:
     full: bool = False
     """Both samplers, and also Jacobians and the theory of order 1/N: some minutes."""
     seed: int = 0
+    """Of all random numbers: the same seed samples the same networks."""
     device: Device = "auto"
+    """Where to compute: cpu, cuda, or cuda:i; auto takes a GPU where there is one."""
     out: Path = Path("results/verify.png")
     """Figure to write; the whole table goes beside it, ending in .csv."""
 
@@ -127,19 +129,29 @@ class Run:
     """Sample an ensemble and write means, variances and standard errors of c, d, Delta and phi, layer by layer."""
 
     symmetry: str = "U(1)"
+    """'U(1)', 'O(k)' or 'generic(k)'; quoted, because of the brackets."""
     activation: ActivationName = "tanh"
+    """The radial f of phi(x) = f(|x|) x/|x|, by name."""
     sigma_w: tuple[float, ...] = (1.5,)
+    """Weight scales, each with the same draws of the weights; the transition is at 1 for tanh."""
     width: int = 64
+    """N, capsules in a layer."""
     depth: int = 50
+    """L, layers after the input layer."""
     n_networks: int = 256
+    """Independent networks."""
     sampler: SamplerName = "networks"
+    """Draw every weight (networks), or Gram matrices only (collective)."""
     data_dir: Path | None = None
     """Folder with IDX files; scikit-learn's digits if left out."""
     images: tuple[int, ...] = (0, 10)
-    """Which of them enter."""
+    """Which of them enter, by number."""
     seed: int = 0
+    """Of all random numbers: the same seed samples the same networks."""
     dtype: Literal["float32", "float64"] = "float32"
+    """Precision of the states."""
     device: Device = "auto"
+    """Where to compute: cpu, cuda, or cuda:i; auto takes a GPU where there is one."""
     out: Path = Path("results/run.nc")
     """netCDF file to write."""
 
@@ -193,14 +205,21 @@ class Figure2:
     """The paper's Figure 2: c of sampled networks across the transition, beside the theory's fixed point."""
 
     symmetry: str = "U(1)"
+    """'U(1)', 'O(k)' or 'generic(k)'; quoted, because of the brackets."""
     width: int = 16
+    """N, capsules in a layer."""
     depth: int = 100
+    """L, layers after the input layer."""
     n_networks: int = 256
+    """Independent networks."""
     sampler: SamplerName = "networks"
+    """Draw every weight (networks), or Gram matrices only (collective)."""
     data_dir: Path | None = None
     """Folder with IDX files; scikit-learn's digits if left out."""
     seed: int = 0
+    """Of all random numbers: the same seed samples the same networks."""
     device: Device = "auto"
+    """Where to compute: cpu, cuda, or cuda:i; auto takes a GPU where there is one."""
     out: Path = Path("results/figure2.png")
     """Figure to write; the numbers go beside it, ending in .nc."""
 
@@ -236,11 +255,15 @@ class Figure9:
     """The paper's Figure 9: the protected component of the Jacobian, equivariant and generic, across the transition."""
 
     symmetry: str = "U(1)"
+    """'U(1)', 'O(k)' or 'generic(k)'; quoted, because of the brackets."""
     depths: tuple[int, ...] = (5, 20, 50)
+    """Layers after the input layer, of each curve."""
     quick: bool = False
     """Fewer and narrower networks."""
     seed: int = 0
+    """Of all random numbers: the same seed samples the same networks."""
     device: Device = "auto"
+    """Where to compute: cpu, cuda, or cuda:i; auto takes a GPU where there is one."""
     out: Path = Path("results/figure9.png")
     """Figure to write; the numbers go beside it, ending in .nc."""
 
@@ -270,12 +293,17 @@ class Glance:
     """The README's figure: size, overlap and phase in U(1) and in generic networks, theory through sampled points."""
 
     width: int = 1024
+    """N, capsules in a layer."""
     depth: int = 60
+    """L, layers after the input layer."""
     n_networks: int = 512
+    """Independent networks of either symmetry; an eighth as many more across sigma_w."""
     data_dir: Path | None = None
     """Folder with IDX files; scikit-learn's digits if left out."""
     seed: int = 0
+    """Of all random numbers: the same seed samples the same networks."""
     device: Device = "auto"
+    """Where to compute: cpu, cuda, or cuda:i; auto takes a GPU where there is one."""
     out: Path = Path("results/glance.png")
     """Figure to write; the numbers go beside it, ending in .nc."""
 

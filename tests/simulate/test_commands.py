@@ -1,6 +1,7 @@
 import re
 import sys
 from contextlib import contextmanager
+from dataclasses import fields
 from inspect import signature
 
 import matplotlib
@@ -343,6 +344,17 @@ def test_every_option_reaches_the_computation(run, monkeypatch, command, options
     code, printed, _ = run(command, *words, out="out.png")
     assert (code, printed.err) == (2, "error: enough\n")
     assert {name: taken[name] for name in options} == options
+
+
+@pytest.mark.parametrize("command", COMPUTING)
+def test_the_help_has_words_for_every_option(monkeypatch, capsys, command):
+    monkeypatch.setattr(sys, "argv", ["simulate", command, "--help"])
+    with pytest.raises(SystemExit):
+        command_line.main()
+    told = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    for each in fields(commands.COMMANDS[command]):
+        name = each.name.replace("_", "-")
+        assert re.search(rf"--{name}\b((?!\(default: ).)*[a-z0-9)]\. \(default: ", told), name
 
 
 def test_one_thread_for_each_core_and_as_many_as_before_afterwards():
