@@ -69,7 +69,9 @@ def sample_collective(
     activities are scaled by their size, so that c may be as small as float64 numbers can be, with either `dtype`;
     what is smaller becomes zero.
 
-    Memory does not grow with the width.
+    Memory does not grow with the width. Time grows with the square of the rows of a Gram matrix, inputs times D, too:
+    drawing every weight is faster unless N is some ten times as large. For 50 networks of 20 layers and two inputs, on
+    one thread of a CPU, O(8) of N = 512 took 0.7 s in place of 4.0 s, but O(64) of N = 128 took 22 s in place of 7 s.
 
     Parameters
     ----------

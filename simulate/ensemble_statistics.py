@@ -58,7 +58,8 @@ def ensemble_statistics(
     depth : L, layers after the input layer
     n_networks : int >= 2
     sampler : ``"networks"`` or ``"collective"``
-        Draw every weight, or only Gram matrices (:func:`simulate.sample_collective`), never with tf32.
+        Draw every weight, or only Gram matrices (:func:`simulate.sample_collective`, which also says from what width on
+        that is faster), never with tf32.
     seed, sigma_w, d_0, group_elements, dtype, device, tf32, memory, executor, progress
         As for :func:`simulate.sample_networks`.
 
