@@ -255,10 +255,7 @@ class Recurrent(nn.Module, ABC):
 def _autocast(x: torch.Tensor) -> bool:
     """Whether it is on for x."""
     kind = x.device.type
-    return _knows_autocast(kind) and torch.is_autocast_enabled(kind)
-
-
-@torch.compiler.assume_constant_result  # torch 2.11 cannot trace it
-def _knows_autocast(kind: str) -> bool:
-    """Whether there is such a thing: "meta" tensors, for one, know of none."""
-    return torch.amp.is_autocast_available(kind)
+    # "meta" tensors, for one, know of no such thing. torch 2.11 cannot trace that question, and of what is compiled
+    # only these have none; `torch.compiler.assume_constant_result` would import the compiler, which takes seconds
+    known = kind != "meta" if torch.compiler.is_compiling() else torch.amp.is_autocast_available(kind)
+    return known and torch.is_autocast_enabled(kind)

@@ -1,5 +1,8 @@
 """`torch.compile` and `torch.export` of the layers as one graph, in which a loop over time is one operation."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch._subclasses import FakeTensorMode
@@ -55,6 +58,29 @@ def test_a_stack_and_half_precision():
     for layer, x in ((stack(layers), draw(2, 5, 3)), (CapsuleRNN(3, 4).half(), draw(2, 5, 3).half())):
         compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
         torch.testing.assert_close(compiled(x), layer(x))
+
+
+def test_without_memory():
+    """On the meta device, which has no autocast to ask for."""
+    compiled = torch.compile(CapsuleRNN(3, 4).to("meta"), backend="aot_eager", fullgraph=True)
+    output, last = compiled(torch.empty(2, 5, 3, device="meta"))
+    assert (output.device.type, output.shape, last.shape) == ("meta", (2, 5, 8), (1, 2, 8))
+
+
+def test_under_autocast():
+    layer, x = CapsuleRNN(3, 4), draw(2, 5, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _ = torch.compile(layer, backend="aot_eager", fullgraph=True)(x.bfloat16())
+        wanted, _ = layer(x.bfloat16())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, wanted)
+
+
+def test_the_compiler_is_imported_by_whoever_compiles():
+    """It takes seconds, and most commands need none."""
+    code = "import sys, training; print('torch._dynamo' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
