@@ -25,6 +25,7 @@ from . import table
 from .experiment import counted
 from .experiments import EXPERIMENTS, run_experiment, so_far
 from .places import COMMITTED, MINE, committed, find, mine, read
+from .report import in_one_line
 from .runner import Interrupted
 from .summary import HEAD, summary
 
@@ -194,10 +195,9 @@ class Report:
         result, experiment = read(self.name, path), EXPERIMENTS[self.name]
         preset = path.stem.removeprefix(f"{self.name}_")
         print(f"{self.name} ({preset}): {result.attrs['claim']}\n  judged by: {result.attrs['criterion']}")
-        if "unfinished" in result.attrs:
-            print(f"  unfinished: after {result.attrs['unfinished']} batches")
         if result.attrs["criterion"] != experiment.criterion:
             print(f"  which has changed since; what follows is judged by: {experiment.criterion}")
+        print(f"  {in_one_line(self.name, result)}")
         for check in experiment.judge(table.frame(result)):
             print(f"  {check}")
         if experiment.details is not None:

@@ -20,17 +20,39 @@ def size_of_run(name: str, result: xr.Dataset) -> str:
     name : of the experiment
     result : a table of it, of any preset
     """
-    describe = EXPERIMENTS[name].describe
-    told, full = describe(result.attrs["settings"]), describe(EXPERIMENTS[name].presets["paper"].settings)
+    label, text = _label(name, result), _sizes(name, result)
+    return text if label is None else f"**{label}:** {text}"
+
+
+def in_one_line(name: str, result: xr.Dataset) -> str:
+    """:func:`size_of_run` without Markdown, with a label also where it is all of the preset `paper`."""
+    return f"{_label(name, result) or 'size of preset `paper`'}: {_sizes(name, result)}"
+
+
+def _label(name: str, result: xr.Dataset) -> str | None:
+    """What a run is that is less than the preset `paper`."""
+    unfinished, own = result.attrs.get("unfinished"), extent(name, result)
+    if unfinished is None and _described(name, result) == _paper(name):
+        return None
+    if own is not None and own.whole:
+        return "a part of the paper's, at its full size"
+    return "reduced" if unfinished is None else f"unfinished, after {unfinished:,} batches"
+
+
+def _sizes(name: str, result: xr.Dataset) -> str:
     # results may be older than the count of all calls
     seconds = result.attrs.get("seconds", result.attrs.get("seconds_of_last_call", math.nan))
-    text = f"{told}; {result.attrs['device']}, {seconds / 60:.0f} min"
-    unfinished, own = result.attrs.get("unfinished"), extent(name, result)
-    if told == full and unfinished is None:
-        return text
-    label = "reduced" if unfinished is None else f"unfinished, after {unfinished:,} batches"
-    label = "a part of the paper's, at its full size" if own is not None and own.whole else label
-    return f"**{label}:** {text}. Preset `paper`: {full}"
+    took = f"{seconds:.0f} s" if seconds < 60.0 else f"{seconds / 60:.0f} min"
+    text = f"{_described(name, result)}; {result.attrs['device']}, {took}"
+    return text if _label(name, result) is None else f"{text}. Preset `paper`: {_paper(name)}"
+
+
+def _described(name: str, result: xr.Dataset) -> str:
+    return EXPERIMENTS[name].describe(result.attrs["settings"])
+
+
+def _paper(name: str) -> str:
+    return EXPERIMENTS[name].describe(EXPERIMENTS[name].presets["paper"].settings)
 
 
 def verdicts(checks: Iterable[Check]) -> str:

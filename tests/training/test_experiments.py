@@ -408,7 +408,9 @@ def test_command_line(monkeypatch, capsys, tmp_path):
     assert call(monkeypatch, *run, "--time-budget", 0) == 3
     assert "the same command goes on" in capsys.readouterr().out
     assert call(monkeypatch, *run) == 0
-    assert "protected component, U(1): " in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "protected component, U(1): " in told
+    assert "\n  reduced: digits, N = 4, L = 3, 1 sigma_w, 2 seeds, 1 epoch; cpu, " in told
     assert sorted(path.name for path in tmp_path.iterdir()) == ["figure5a_quick.csv", "figure5a_quick.png"]
     (tmp_path / "figure5a_quick.png").unlink()
     capsys.readouterr()

@@ -6,7 +6,7 @@ import xarray as xr
 from training.extent import Extent, extent
 from training.presets import PRESETS as DEEP
 from training.recurrent.presets import PRESETS, Size
-from training.report import size_of_run
+from training.report import in_one_line, size_of_run
 
 
 def of(settings, **attributes):
@@ -69,3 +69,5 @@ def test_what_a_report_calls_it(preset, attributes, label):
     told = size_of_run("figure6", of(PRESETS["figure6"][preset].settings, **attributes))
     assert told.startswith(f"{label}copy, T <= ")
     assert (". Preset `paper`: copy, T <= 25" in told) == bool(label)
+    plain = in_one_line("figure6", of(PRESETS["figure6"][preset].settings, **attributes))
+    assert plain == (told.replace("**", "") if label else f"size of preset `paper`: {told}")

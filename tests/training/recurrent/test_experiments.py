@@ -159,7 +159,7 @@ def test_what_a_stopped_run_has_measured(tmp_path, longer, capsys):
     """All up to the last test that every stack has made, as the whole run has it, and told to be no more than that."""
     half_way(tmp_path / ".figure6_quick", [4, 5, *[6] * (longer - 2)])
     assert SoFar("figure6", "quick", results=tmp_path).run() == 0
-    assert "unfinished: after 4 batches" in capsys.readouterr().out
+    assert "\n  unfinished, after 4 batches: copy, T <= 2: RNN 32" in capsys.readouterr().out
     result = table.read(tmp_path / "figure6_quick.csv")
     assert result.attrs["unfinished"] == 4
     assert (result.attrs["seconds"], result.attrs["commits"], result.attrs["gpu"]) == (5.0, ["abc"], "none")
