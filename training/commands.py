@@ -21,10 +21,10 @@ from tqdm.std import tqdm
 from meanfield.files import atomic_path
 from simulate.devices import as_device, workers
 
-from . import table
+from . import places, table
 from .experiment import counted
 from .experiments import EXPERIMENTS, run_experiment, so_far
-from .places import COMMITTED, MINE, committed, find, mine, read
+from .places import COMMITTED, MINE, committed, find, mine, own, read
 from .report import in_one_line
 from .runner import Interrupted
 from .summary import HEAD, summary
@@ -181,23 +181,28 @@ class SoFar:
 
 @dataclass
 class Report:
-    """Judge a figure's table by its criterion, and draw it."""
+    """Judge a figure's table by its criterion, and draw it.
+
+    Your own results come first, and those that come with the package where you have none of the figure or the preset.
+    """
 
     name: Annotated[Name, tyro.conf.Positional]
     preset: PresetName | None = None
-    """The largest of which there is a table, if left out."""
+    """The largest of your own results, if left out; of those that come with the package if you have none."""
     results: Path | None = None
-    """Folder with the table, and for the figure; results/training, of the working directory or the first folder above
-    which has it, and for the table then the package's own, if left out."""
+    """Folder with the table, where no other one is looked for, and for the figure. If left out, your own results are
+    those in results/training, of the working directory or the first folder above which has it."""
 
     def run(self) -> int:
-        path = find(self.name, self.preset, self.results)
+        # not the largest of both: who has just tried a figure on a small scale asks for that
+        first = own(self.name) if self.preset is None and self.results is None else []
+        path = find(self.name, first[-1] if first else self.preset, self.results)
         result, experiment = read(self.name, path), EXPERIMENTS[self.name]
         preset = path.stem.removeprefix(f"{self.name}_")
         print(f"{self.name} ({preset}): {result.attrs['claim']}\n  judged by: {result.attrs['criterion']}")
         if result.attrs["criterion"] != experiment.criterion:
             print(f"  which has changed since; what follows is judged by: {experiment.criterion}")
-        print(f"  {in_one_line(self.name, result)}")
+        print(f"  read from {places.told(path)}\n  {in_one_line(self.name, result)}")
         for check in experiment.judge(table.frame(result)):
             print(f"  {check}")
         if experiment.details is not None:
@@ -210,9 +215,17 @@ class Report:
         with atomic_path(out) as temporary:
             figure.savefig(temporary, dpi=160)
         print(f"wrote {out}")
-        if others := [each for each in committed(self.name) if each != preset]:
-            print(f"other presets of {self.name} with committed results: {', '.join(others)}")
+        if others := self._others(preset):
+            print(f"other results of {self.name}, shown with --preset: {', '.join(others)}")
         return 0
+
+    def _others(self, shown: str) -> list[str]:
+        """What else there is to report, and whose it is; of a preset in both places what :func:`find` would take."""
+        package = "committed" if self.results is None else "committed, without --results"
+        here = dict.fromkeys(own(self.name, self.results), places.whose(self.results or mine()))
+        each = dict.fromkeys(committed(self.name), package) | here
+        presets = [preset for preset in EXPERIMENTS[self.name].presets if preset in each and preset != shown]
+        return [f"{preset} ({each[preset]})" for preset in presets]
 
 
 @dataclass

@@ -23,8 +23,29 @@ def mine() -> Path:
 
 
 def committed(name: str) -> list[str]:
-    """The presets of an experiment whose results come with the package."""
-    return [preset for preset in experiments.EXPERIMENTS[name].presets if (COMMITTED / f"{name}_{preset}.csv").exists()]
+    """The presets of an experiment whose results come with the package, the smallest first."""
+    return _presets(name, COMMITTED)
+
+
+def own(name: str, folder: str | Path | None = None) -> list[str]:
+    """The presets of an experiment of which a user has results, the smallest first; None looks in :func:`mine`."""
+    return _presets(name, mine() if folder is None else Path(folder))
+
+
+def _presets(name: str, folder: Path) -> list[str]:
+    return [preset for preset in experiments.EXPERIMENTS[name].presets if (folder / f"{name}_{preset}.csv").exists()]
+
+
+def whose(folder: Path) -> str:
+    """Of the results in a folder."""
+    return "committed" if folder.absolute() == COMMITTED else "your own"
+
+
+def told(path: Path) -> str:
+    """A result's file as one would type it here, and whose it is."""
+    here = Path.cwd()
+    short = path.relative_to(here) if path.is_relative_to(here) else path
+    return f"{short} ({whose(path.parent)})"
 
 
 def find(name: str, preset: str | None = None, folder: str | Path | None = None) -> Path:

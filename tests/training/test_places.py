@@ -67,4 +67,30 @@ def test_a_report_leaves_the_package_s_folder_as_it_is(monkeypatch, tmp_path, ca
     assert Report("figure5b", "cpu").run() == 0
     assert (tmp_path / "results/training/figure5b_cpu.png").exists()
     assert sorted(COMMITTED.iterdir()) == before
-    assert capsys.readouterr().out.endswith("other presets of figure5b with committed results: paper\n")
+    told = capsys.readouterr().out
+    assert f"\n  read from {COMMITTED}/figure5b_cpu.csv (committed)\n" in told
+    assert told.endswith("other results of figure5b, shown with --preset: paper (committed)\n")
+
+
+def test_a_report_is_of_one_s_own_results(monkeypatch, tmp_path, capsys):
+    """Of the largest, though a committed one be larger; the file is named, and what else there is."""
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "results/training"
+    own.mkdir(parents=True)
+    for preset in ("quick", "cpu"):
+        (own / f"figure5b_{preset}.csv").write_bytes((COMMITTED / "figure5b_cpu.csv").read_bytes())
+    others = "other results of figure5b, shown with --preset: quick (your own), paper (committed{})\n"
+    assert Report("figure5b").run() == 0
+    told = capsys.readouterr().out
+    assert "\n  read from results/training/figure5b_cpu.csv (your own)\n" in told
+    assert told.endswith(others.format(""))
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert Report("figure5b", "paper").run() == 0
+    told = capsys.readouterr().out
+    assert f"\n  read from {COMMITTED}/figure5b_paper.csv (committed)\n" in told
+    assert told.endswith("shown with --preset: quick (your own), cpu (your own)\n")
+    assert Report("figure5b", results=own).run() == 0
+    told = capsys.readouterr().out
+    assert f"\n  read from {own}/figure5b_cpu.csv (your own)\n" in told
+    assert told.endswith(others.format(", without --results"))
