@@ -20,14 +20,16 @@ from tqdm.std import tqdm
 
 from meanfield.files import atomic_path
 from simulate.devices import as_device, workers
+from simulate.provenance import UNKNOWN, provenance
 
 from . import places, table
 from .experiment import counted
 from .experiments import EXPERIMENTS, run_experiment, so_far
-from .places import COMMITTED, MINE, committed, find, mine, own, read
+from .places import COMMITTED, MINE, committed, find, finished, mine, own, read
 from .report import in_one_line
 from .runner import Interrupted
 from .summary import HEAD, summary
+from .work import CHECKPOINTS
 
 ON_GPU = 8  # stacks at a time, if it has memory for so many: one alone leaves most of it idle
 
@@ -103,7 +105,10 @@ class List:
 
 @dataclass
 class Run:
-    """Run a figure, or go on with it where it was interrupted; exit code 3 when the time ended first, or Ctrl-C."""
+    """Run a figure, or go on with it where it was interrupted; exit code 3 when the time ended first, or Ctrl-C.
+
+    Of a run that is finished nothing is trained once more: it is reported, and runs anew when its table is removed.
+    """
 
     name: Annotated[Name, tyro.conf.Positional]
     preset: PresetName = "quick"
@@ -120,6 +125,8 @@ class Run:
     def run(self) -> int:
         name, results = f"{self.name}_{self.preset}", self.results.absolute()
         out, work = results / f"{name}.csv", results / f".{name}"
+        if self._told_to_be_finished(out, work):
+            return Report(self.name, self.preset, results).run()
         stopped = Event()
 
         def tell(done: float, total: float) -> None:
@@ -154,6 +161,19 @@ class Run:
                 return 3
         print(f"wrote {out}")
         return Report(self.name, self.preset, results).run()
+
+    def _told_to_be_finished(self, out: Path, work: Path) -> bool:
+        """Whether the table is there and what was asked for, which is then said."""
+        if any(work.glob(CHECKPOINTS)) or not out.is_file():  # a run killed after its table was written goes on
+            return False
+        result = finished(self.name, self.preset, out)
+        if result is None:
+            print(f"{out} is not a whole result of this preset and its settings: the run takes its place")
+            return False
+        theirs, ours = result.attrs.get("commit", UNKNOWN), provenance()["commit"]
+        made = "" if theirs == ours else f" It is of commit {theirs}, and this is {ours}."
+        print(f"{out} is finished, so that nothing is trained.{made} To run anew remove that file.")
+        return True
 
 
 @dataclass

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any, cast
 
 import xarray as xr
 
@@ -90,3 +93,21 @@ def read(name: str, path: str | Path) -> xr.Dataset:
     if result.attrs.get("experiment", name) != name or ("task" in result) != (name in RECURRENT):
         raise ValueError(f"{path} must be a result of {name}, got one of {result.attrs.get('experiment', 'another')}")
     return result
+
+
+def finished(name: str, preset: str, path: str | Path) -> xr.Dataset | None:
+    """The result in a file, if it is whole and of this preset with the settings that it has now; None otherwise."""
+    _, size = experiments.find(name, preset)
+    try:
+        result = read(name, path)
+    except (OSError, ValueError):
+        return None
+    # results may be older than settings that had one value at first
+    first = {each.name: each.default for each in fields(cast("Any", size)) if each.default is not MISSING}
+    alike = _as_in_a_file(first | result.attrs["settings"]) == _as_in_a_file(size.settings)
+    whole = alike and result.attrs.get("preset") == preset and "unfinished" not in result.attrs
+    return result if whole else None
+
+
+def _as_in_a_file(settings: dict) -> dict:
+    return json.loads(json.dumps(settings))

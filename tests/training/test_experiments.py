@@ -420,6 +420,69 @@ def test_command_line(monkeypatch, capsys, tmp_path):
     assert table.read(tmp_path / "figure5a_quick.csv").attrs["device"] == "cpu"
 
 
+def trained(monkeypatch, capsys, *arguments):
+    """Whether a run trains, and what it prints; it may take no time for that."""
+    code = call(monkeypatch, "run", *arguments, "--time-budget", 0)
+    return {0: False, 3: True}[code], capsys.readouterr().out
+
+
+def test_a_finished_run_is_not_run_again(monkeypatch, capsys, tmp_path):
+    out, run = tmp_path / "figure5a_quick.csv", ("figure5a", "--results", tmp_path)
+    run_experiment("figure5a", out=out)
+    content = out.read_bytes()
+    again, told = trained(monkeypatch, capsys, *run)
+    assert not again
+    assert told.startswith(f"{out} is finished, so that nothing is trained. To run anew remove that file.\nfigure5a (")
+    assert out.read_bytes() == content
+    assert not (tmp_path / ".figure5a_quick").exists()
+    table.write(table.read(out).assign_attrs(commit="abc"), out)
+    assert "is trained. It is of commit abc, and this is " in trained(monkeypatch, capsys, *run)[1]
+    out.unlink()
+    assert trained(monkeypatch, capsys, *run)[0]
+
+
+def test_results_that_are_older_than_a_setting_are_finished(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "figure5a_quick.csv"
+    result = run_experiment("figure5a")
+    kept = {key: value for key, value in result.attrs["settings"].items() if key not in ("symmetric", "first_seed")}
+    table.write(result.assign_attrs(settings=kept), out)
+    assert not trained(monkeypatch, capsys, "figure5a", "--results", tmp_path)[0]
+    table.write(result.assign_attrs(settings=kept | {"first_seed": 5}), out)
+    assert trained(monkeypatch, capsys, "figure5a", "--results", tmp_path)[0]
+
+
+@pytest.mark.parametrize("changed", ["preset", "settings", "unfinished", "experiment", "number", "empty"])
+def test_what_is_not_taken_for_a_finished_run(monkeypatch, capsys, tmp_path, changed):
+    out = tmp_path / "figure5a_quick.csv"
+    result = run_experiment("figure5a")
+    others = {
+        "preset": "cpu",
+        "settings": result.attrs["settings"] | {"seeds": 3},
+        "unfinished": 4,
+        "experiment": "figure5b",
+    }
+    table.write(result.assign_attrs({changed: others[changed]} if changed in others else {}), out)
+    if changed == "number":
+        out.write_text(out.read_text().rstrip("\n")[:-1] + "7\n")
+    if changed == "empty":
+        out.write_text("")
+    again, told = trained(monkeypatch, capsys, "figure5a", "--results", tmp_path)
+    assert again
+    assert f"{out} is not a whole result of this preset and its settings: the run takes its place\n" in told
+
+
+def test_a_run_killed_after_its_table_ends_with_the_next_call(monkeypatch, capsys, tmp_path):
+    """Its checkpoints are those of the end, and are removed with the folder."""
+    out, work = tmp_path / "figure5a_quick.csv", tmp_path / ".figure5a_quick"
+    with monkeypatch.context() as patch:
+        patch.setattr("training.work.Work.remove", lambda _: None)
+        run_experiment("figure5a", out=out, work=work)
+    assert list(work.glob("stack_*.pt"))
+    assert call(monkeypatch, "run", "figure5a", "--results", tmp_path) == 0
+    assert "is finished" not in capsys.readouterr().out
+    assert not work.exists()
+
+
 def test_checkpoints_stay_until_the_table_is_written(monkeypatch, capsys, tmp_path):
     def full(*_):
         raise OSError(28, "No space left on device")
