@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,7 +23,7 @@ from simulate.devices import as_device, workers
 from simulate.provenance import UNKNOWN, provenance
 
 from . import places, table
-from .experiment import counted
+from .experiment import command_to_run, counted
 from .experiments import EXPERIMENTS, run_experiment, so_far
 from .places import COMMITTED, MINE, committed, find, finished, mine, own, read
 from .report import in_one_line
@@ -112,6 +112,7 @@ class Run:
 
     name: Annotated[Name, tyro.conf.Positional]
     preset: PresetName = "quick"
+    """How large. Most are of some figures only: `python -m training list` shows those of each."""
     data_dir: str | None = None
     """Folder with MNIST or Fashion-MNIST as IDX files; downloaded if left out. `quick` presets use digits."""
     device: Literal["auto", "cpu", "cuda"] | str = "cpu"
@@ -153,14 +154,21 @@ class Run:
                     progress=tell,
                 )
             except BrokenExecutor as error:
-                raise RuntimeError(f"{error} The same command goes on from {work}") from error
+                raise RuntimeError(f"{error} The same command goes on from {work}: {self._command}") from error
             except (Interrupted, KeyboardInterrupt):
                 stopped.set()  # threads that are still at work end with their next step
                 bar.close()
-                print(f"stopped before the end; the same command goes on from {work}")
+                print(f"stopped before the end; the same command goes on from {work}:\n  {self._command}")
                 return 3
         print(f"wrote {out}")
         return Report(self.name, self.preset, results).run()
+
+    @property
+    def _command(self) -> str:
+        """What was typed, but for what is as it is by default."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        default = {each.name: each.default for each in fields(self)}
+        return command_to_run(given.pop("name"), {key: value for key, value in given.items() if value != default[key]})
 
     def _told_to_be_finished(self, out: Path, work: Path) -> bool:
         """Whether the table is there and what was asked for, which is then said."""
@@ -178,7 +186,10 @@ class Run:
 
 @dataclass
 class SoFar:
-    """The table of a run of recurrent networks that was stopped, up to the last test that all of it has made."""
+    """The table of a run of recurrent networks that was stopped, up to the last test that all of it has made.
+
+    Runs of deep networks have a table at their end only.
+    """
 
     name: Annotated[Name, tyro.conf.Positional]
     preset: PresetName

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,3 +68,9 @@ class Experiment:
 def counted(number: int, noun: str) -> str:
     """As "1 seed" or "3 seeds"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def command_to_run(name: str, options: Mapping[str, object]) -> str:
+    """The command that runs an experiment, or goes on with it, as one types it; `options` by their Python names."""
+    given = [text for key, value in options.items() for text in (f"--{key.replace('_', '-')}", str(value))]
+    return shlex.join(["python", "-m", "training", "run", name, *given])

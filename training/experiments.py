@@ -18,7 +18,7 @@ from simulate.devices import as_device
 from simulate.provenance import gpu, provenance
 
 from . import criteria, plots
-from .experiment import Experiment, Size
+from .experiment import Experiment, Size, command_to_run
 from .presets import PRESETS, describe
 from .recurrent.experiments import RECURRENT
 from .runner import CHECKPOINT, run_all
@@ -285,23 +285,35 @@ def so_far(
     """
     _, size = find(name, preset)
     if name not in RECURRENT:
-        raise ValueError(f"name must be one of {', '.join(RECURRENT)}, got {name!r}")
+        raise ValueError(
+            f"name must be of recurrent networks, one of {', '.join(RECURRENT)}, got {name!r}, which is of deep ones: "
+            "they have a table at their end only"
+        )
     work = Path(work).absolute()
+    options = {"preset": preset, "results": work.parent} | ({} if data_dir is None else {"data_dir": data_dir})
     if not work.is_dir():
-        command = f"{name} --preset {preset}"
         raise FileNotFoundError(
-            f"work must be the folder of a run that was stopped, got {work}: {command} was not started in "
-            f"{work.parent}, or has ended; `python -m training run {command}` starts it"
+            f"no run of {name} --preset {preset} was stopped in {work.parent}: it was not started there, or has ended; "
+            f"`{command_to_run(name, options)}` starts it, or tells of its end"
         )
     where = left(work)
     device = str(where.get("device", "cpu"))  # by which networks were shared out; none is needed here
-    stopped = [
-        _restored(job, work / CHECKPOINT.format(number)) for number, job in enumerate(size.jobs(data_dir, device))
-    ]
+    jobs = size.jobs(data_dir, device)
+    files = [work / CHECKPOINT.format(number) for number in range(len(jobs))]
+    begun, again = sum(file.is_file() for file in files), options | ({} if device == "cpu" else {"device": device})
+    if begun < len(files):
+        raise FileNotFoundError(
+            f"of the {len(files)} stacks of networks of the run in {work} {begun} have begun, and a table needs all; "
+            f"`{command_to_run(name, again)}` goes on with it"
+        )
+    stopped = [_restored(job, file) for job, file in zip(jobs, files, strict=True)]
     found = [training.outcome().rows for training in stopped]
     step = min(max((row.step for row in rows), default=0) for rows in found)
     if not step:
-        raise ValueError(f"work must be of a run whose stacks have all made a test, got {work}; go on with it first")
+        raise ValueError(
+            f"not all stacks of networks of the run in {work} have made a test, and a table ends with the last of all; "
+            f"`{command_to_run(name, again)}` goes on with it"
+        )
     rows = size.table([row for rows in found for row in rows if row.step <= step], device)
     told = _told(name, preset) | size.images(data_dir) | where | {"unfinished": step}
     if not weights:
@@ -311,8 +323,6 @@ def so_far(
 
 def _restored(job: Any, checkpoint: Path) -> Any:
     """A job's training where it was stopped, on the CPU."""
-    if not checkpoint.is_file():
-        raise FileNotFoundError(f"work must have a checkpoint of every stack, got none in {checkpoint}")
     training = replace(job, device="cpu").start()
     training.restore(checkpoint)
     return training

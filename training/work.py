@@ -96,10 +96,8 @@ def left(folder: Path) -> dict[str, object]:
     """
     note = folder / NOTE
     if not note.is_file():
-        told = (
-            f"got {folder}, which has no {NOTE}; a run that was killed leaves one when it is gone on with and stopped"
-        )
-        raise FileNotFoundError(f"work must be the folder of a run that was stopped, {told}")
+        told = "a run leaves one when it is stopped; one that was killed, when it is gone on with and stopped"
+        raise FileNotFoundError(f"{folder} has no {NOTE}: {told}")
     found = _read(note)
     return {**found.pop("where"), **found}
 

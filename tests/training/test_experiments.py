@@ -406,7 +406,8 @@ def test_command_line(monkeypatch, capsys, tmp_path):
     assert "figure5b: The effective rank" in capsys.readouterr().out
     run = ("run", "figure5a", "--results", tmp_path)
     assert call(monkeypatch, *run, "--time-budget", 0) == 3
-    assert "the same command goes on" in capsys.readouterr().out
+    told = f"  python -m training run figure5a --time-budget 0.0 --results {tmp_path}\n"
+    assert f"the same command goes on from {tmp_path / '.figure5a_quick'}:\n{told}" in capsys.readouterr().out
     assert call(monkeypatch, *run) == 0
     told = capsys.readouterr().out
     assert "protected component, U(1): " in told

@@ -179,21 +179,27 @@ def test_what_a_stopped_run_has_measured(tmp_path, longer, capsys):
 
 
 def test_what_a_stopped_run_cannot_tell(tmp_path, longer):
-    with pytest.raises(FileNotFoundError, match=r"work must be the folder of a run .* no calls\.json"):
-        so_far("figure6", "quick", tmp_path)
-    told = f"not started in {tmp_path}, or has ended; `python -m training run figure6 --preset paper` starts it"
+    """And what to do, as one types it."""
+    run, work = f"`python -m training run figure6 --preset quick --results {tmp_path}", tmp_path / ".figure6_quick"
+    told = f"no run of figure6 --preset quick was stopped in {tmp_path}: it was not started there, or has ended; {run}"
     with pytest.raises(FileNotFoundError, match=re.escape(told)):
-        SoFar("figure6", "paper", results=tmp_path).run()
-    half_way(tmp_path, [4])
-    with pytest.raises(
-        FileNotFoundError, match=r"work must have a checkpoint of every stack, got none in .*stack_001.pt"
-    ):
-        so_far("figure6", "quick", tmp_path)
-    half_way(tmp_path, [4] * (longer - 1) + [1])
-    with pytest.raises(ValueError, match="work must be of a run whose stacks have all made a test"):
-        so_far("figure6", "quick", tmp_path)
-    with pytest.raises(ValueError, match=r"name must be one of figure6, .*, got 'figure3'"):
-        so_far("figure3", "quick", tmp_path)
+        SoFar("figure6", "quick", results=tmp_path).run()
+    work.mkdir()
+    with pytest.raises(FileNotFoundError, match=rf"{re.escape(str(work))} has no calls\.json: a run leaves one"):
+        so_far("figure6", "quick", work)
+    half_way(work, [4])
+    told = f"of the {longer} stacks of networks of the run in {work} 1 have begun, and a table needs all; {run}` goes"
+    with pytest.raises(FileNotFoundError, match=re.escape(told)):
+        so_far("figure6", "quick", work)
+    half_way(work, [4] * (longer - 1) + [1])
+    told = f"not all stacks of networks of the run in {work} have made a test, and a table ends with the last of all; "
+    with pytest.raises(ValueError, match=re.escape(f"{told}{run}` goes on")):
+        so_far("figure6", "quick", work)
+    with pytest.raises(FileNotFoundError, match=re.escape(f"{run} --data-dir 'my images'` starts it")):
+        so_far("figure6", "quick", tmp_path / "none", data_dir="my images")
+    told = "name must be of recurrent networks, one of figure6, .*, got 'figure3', which is of deep ones: they have a"
+    with pytest.raises(ValueError, match=told):
+        so_far("figure3", "quick", work)
 
 
 IMPORTS = """
