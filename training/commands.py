@@ -31,6 +31,8 @@ from .runner import Interrupted
 from .summary import HEAD, summary
 from .work import CHECKPOINTS
 
+# what is counted are floating-point operations, which tell a user nothing
+BAR = "{percentage:3.0f} % done |{bar}| {remaining} left, {elapsed} so far ([h:]min:s)"
 ON_GPU = 8  # stacks at a time, if it has memory for so many: one alone leaves most of it idle
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class List:
         for name, experiment in EXPERIMENTS.items():
             print(f"{name}: {experiment.claim}\n  judged by: {experiment.criterion}")
             for preset, size in experiment.presets.items():
-                print(f"  {preset:<6} {counted(size.networks, 'network')}: {experiment.describe(size.settings)}")
+                print(f"  {preset:<8} {counted(size.networks, 'network')}: {experiment.describe(size.settings)}")
         return 0
 
 
@@ -138,7 +140,7 @@ class Run:
 
         with (
             # shown after a second, so that what is refused at once leaves a message and no bar
-            tqdm(unit="FLOP", unit_scale=True, leave=False, delay=1.0) as bar,
+            tqdm(bar_format=BAR, leave=False, delay=1.0) as bar,
             as_executor(self.executor, self.device) as executor,
         ):
             try:
@@ -193,6 +195,7 @@ class SoFar:
 
     name: Annotated[Name, tyro.conf.Positional]
     preset: PresetName
+    """Of the run: `python -m training list` shows those of each figure."""
     data_dir: str | None = None
     weights: bool = False
     """Keep the weights that the networks have now, in a file of numpy arrays beside the table."""

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from tqdm.std import tqdm
 
 from meanfield import fixed_point, length_map
 from training import __main__ as command_line
@@ -484,6 +485,13 @@ def test_a_run_killed_after_its_table_ends_with_the_next_call(monkeypatch, capsy
     assert not work.exists()
 
 
+def test_progress_is_a_share_and_the_time_left():
+    """A quarter after an hour, in units of nothing that a user would have to know."""
+    told = tqdm.format_meter(25e12, 100e12, 3600.0, ncols=80, bar_format=commands.BAR)
+    assert told.startswith(" 25 % done |")
+    assert told.endswith("| 3:00:00 left, 1:00:00 so far ([h:]min:s)")
+
+
 def test_checkpoints_stay_until_the_table_is_written(monkeypatch, capsys, tmp_path):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -503,6 +511,15 @@ def test_every_experiment_and_preset_can_be_named(capsys):
     """On the command line, which knows them from what is registered."""
     assert set(get_args(Name)) == set(EXPERIMENTS)
     assert set(get_args(PresetName)) == {preset for each in EXPERIMENTS.values() for preset in each.presets}
+
+
+def test_which_presets_a_figure_has_is_listed(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        call(monkeypatch, "run", "--help")
+    assert "`python -m training list` shows those of each" in " ".join(capsys.readouterr().out.replace("│", "").split())
+    assert call(monkeypatch, "list") == 0
+    listed = capsys.readouterr().out.split("\nfigure6: ")[1].split("\ncopy200: ")[0].splitlines()[2:]
+    assert [line.split()[0] for line in listed] == list(EXPERIMENTS["figure6"].presets)
 
 
 def test_control_c_stops_the_threads_and_leaves_checkpoints(monkeypatch, capsys, tmp_path):
