@@ -18,7 +18,7 @@ import tyro
 from matplotlib.figure import Figure
 from tqdm.std import tqdm
 
-from meanfield.files import atomic_path
+from meanfield.files import atomic_path, require_writable
 from simulate.devices import as_device, workers
 from simulate.provenance import UNKNOWN, provenance
 
@@ -267,13 +267,19 @@ class Summarise:
     """Write one table of all results in a folder, README.md beside them."""
 
     results: Path = COMMITTED
+    """Folder with the tables. If left out, that of the committed ones, in a checkout of the source only: the folder of
+    an installed package stays as it is."""
 
     def run(self) -> int:
+        if self.results == COMMITTED and not (COMMITTED.parents[1] / "pyproject.toml").is_file():
+            told = f"got {COMMITTED}, an installed package's own"
+            raise ValueError(f"results must be a folder of yours outside of a checkout of the source, {told}")
         if not any(self.results.glob("*.csv")):
             raise FileNotFoundError(f"results must be a folder with tables of results, got {self.results}")
         out = self.results / "README.md"
         if out.exists() and not out.read_text().startswith(HEAD.partition("\n")[0]):
             raise ValueError(f"results must be a folder without a README.md of its own, got {self.results}")
+        require_writable(out, name="README.md of results")
         with atomic_path(out) as path:
             path.write_text(summary(self.results))
         print(f"wrote {out}")

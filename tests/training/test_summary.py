@@ -4,7 +4,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training import table
+from meanfield import files
+from training import commands, table
 from training.commands import Summarise
 from training.criteria import Check
 from training.experiments import EXPERIMENTS
@@ -128,3 +129,27 @@ def test_no_number_of_a_committed_result_can_change_unseen(path, tmp_path):
     )
     with pytest.raises(ValueError, match="must be a result as it was written, got one with other numbers"):
         table.read(tmp_path / path.name)
+
+
+def test_an_installed_package_s_folder_is_left_alone(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages/training/results"
+    package.mkdir(parents=True)
+    write(package, {"U(1)": 2.0, "O(4)": 4.0, "O(8)": 16.0, "generic(2)": 1.0})
+    monkeypatch.setattr(commands, "COMMITTED", package)
+    with pytest.raises(ValueError, match=r"results must be a folder of yours outside .*, an installed package's own"):
+        Summarise(package).run()
+    assert [path.name for path in package.iterdir()] == ["figure5b_quick.csv"]
+    (package.parents[1] / "pyproject.toml").touch()
+    assert Summarise(package).run() == 0
+    assert (package / "README.md").exists()
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    write(tmp_path, {"U(1)": 2.0, "O(4)": 4.0, "O(8)": 16.0, "generic(2)": 1.0})
+    monkeypatch.setattr(files, "TemporaryDirectory", refuse)
+    told = rf"README\.md of results must be a file that can be written, got {tmp_path}/README\.md: Permission denied"
+    with pytest.raises(ValueError, match=told):
+        Summarise(tmp_path).run()
