@@ -94,7 +94,7 @@ class DepthScales:
             return f"{head}, {self.sigma_w.size} sigma_w, {int(point.converged.sum())} converged: {ranges})"
         return (
             f"{head}, sigma_w={shortest(float(self.sigma_w))}: c*={point.c:.6g}, xi_c={self.xi_c:.6g}, "
-            f"xi_delta={self.xi_delta:.6g}, chi_jacobian={self.chi_jacobian:.6g})"
+            f"xi_delta={self.xi_delta:.6g}, chi_jacobian={self.chi_jacobian:.6g}{point.elsewhere})"
         )
 
 

@@ -44,8 +44,8 @@ class FixedPoint:
     Attributes
     ----------
     sigma_w : array (...)
-    c : array (...), c*; where there are several stable fixed points, the largest. NaN exactly where `status` is not
-        ``"converged"``.
+    c : array (...), c*; where there are several stable fixed points, the largest, to which small inputs may not come
+        (`elsewhere`). NaN exactly where `status` is not ``"converged"``.
     residual : array (...), F(c)/c - 1 at the returned c (0 where c = 0).
     status : array (...) of str: ``"converged"``, ``"no fixed point"`` (none is found with sigma_w^2 c* up to 1e300) or
         ``"not converged"`` (also where a user's c* is estimated to be off by more than 8 %).
@@ -76,11 +76,20 @@ class FixedPoint:
         dead = np.where(critical, "critical", "unbroken")
         return np.where(self.converged, np.where(self.c > 0, "broken", dead), "")
 
+    @property
+    def elsewhere(self) -> str:
+        """In words, for a single sigma_w, where some inputs end instead of at c*; empty where all come to c*."""
+        starts = self.unstable[self.unstable > 0.0]
+        others = self.stable[self.stable < self.c]
+        told = f"; from c < {starts[starts < self.c].max():.6g} to c = {others.max():.6g}" if others.size else ""
+        grows = starts[starts > self.c]
+        return told + (f"; from c > {grows.min():.6g} without limit" if grows.size else "")
+
     def __repr__(self) -> str:
         head = f"FixedPoint({self.symmetry}, {self.activation.name}"
         if self.sigma_w.ndim == 0:
             at = shortest(float(self.sigma_w))
-            return f"{head}, sigma_w={at}: c*={self.c:.6g}, {self.phase}, residual {self.residual:.1e})"
+            return f"{head}, sigma_w={at}: c*={self.c:.6g}, {self.phase}, residual {self.residual:.1e}{self.elsewhere})"
         return f"{head}, {self.sigma_w.size} points: {int(self.converged.sum())} converged)"
 
 
@@ -186,8 +195,9 @@ def _report(result: FixedPoint, failed: np.ndarray) -> None:
             f"sigma_w^2 c* is below {np.exp(_LOWEST):.0e}, or rounding hides it next to the transition"
         )
     raise RuntimeError(
-        f"the search for c* of activation {name} at sigma_w = {at} stopped before it converged, or averages do not "
-        "tell c*; next to the transition f must keep its digits at small r, as -expm1(-r) does and 1 - exp(-r) does not"
+        f"the search for c* of activation {name} at sigma_w = {at} stopped before it converged, or averages of f do "
+        "not tell c*: f must keep its digits at small r, as -expm1(-r) does and 1 - exp(-r) does not, and must not "
+        "oscillate far out, where no number of nodes resolves it; meanfield.trajectory follows one start"
     )
 
 

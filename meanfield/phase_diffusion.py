@@ -45,14 +45,17 @@ from .activations import Activation, as_activation
 from .axes import rho_axis, sigma_w_axis, start_axis, table, width_axis
 from .checks import LARGEST_S, SMALLEST_S, shortest, times_square, whole_number
 from .depth_scales import DepthScales, depth_scales
+from .fixed_points import ConvergenceWarning
 from .maps import warn_if_inaccurate
 from .symmetry import Symmetry, with_angles
 from .trajectory import trajectory
 from .transverse import transverse_noise
 from .two_inputs import follow, overlap_axis
+from .warn import warn
 
 _FIRST_DEPTH = 64
 _LARGEST_XI = 1e4  # deeper networks would take long to follow, and N >> xi_delta is out of reach
+_CLOSE = 0.1  # rad^2, up to which sampled networks exceed the leading order by about a fifth at most
 _SMALL_OVERLAP = 1e-3  # where rho has its asymptotic form, up to its square
 
 LONG_NAMES = {
@@ -115,6 +118,7 @@ def phase_diffusion(
         Over ``layer`` 0..depth, and ``sigma_w``, ``c_0`` or ``d_0``, ``delta_0`` or ``one_minus_rho_0``, and ``width``
         where they are sequences: `c`, `delta` and `rho` (at infinite width), `step_variance` and `variance`, in rad^2,
         which depend on rho alone: infinite where rho^2 underflows, and at sigma_w = 0 the limit of small sigma_w.
+        `wide` says where that is good to about a fifth: up to a variance of 0.1 rad^2, for N > k^2 (D for k).
         The attribute `generators` counts the angles. Of sampled networks `simulate.ensemble_statistics` has, for U(1),
         `drift_var`, and for both `coherence`, exp(-(k-1) variance/2) to leading order.
 
@@ -134,7 +138,9 @@ def phase_diffusion(
     steps = _steps(path, symmetry, activation, first)
     variables = {name: path[name] for name in ("c", "delta", "rho")}
     variables |= {"step_variance": steps / widths, "variance": _summed(steps) / widths}
-    out = table(variables, (scale, start, overlap, widths), symmetry, activation, LONG_NAMES)
+    variables["wide"] = (variables["variance"] <= _CLOSE) & (widths > symmetry.capsule_dimension**2)
+    names = LONG_NAMES | {"wide": r"whether the variance is at most 0.1 rad$^2$ and $N > k^2$, as order $1/N$ needs"}
+    out = table(variables, (scale, start, overlap, widths), symmetry, activation, names)
     k = symmetry.capsule_dimension
     return out.assign_attrs(generators=k * (k - 1) // 2)
 
@@ -175,7 +181,7 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
     width : number or sequence, >= 1
         Order 1/N, and with it all of this, holds for N >> xi_delta and N >> k^2: see `wide`.
     sigma_w : number or sequence
-        In the broken phase, with xi_delta <= 1e4.
+        In the broken phase, with xi_delta <= 1e4 (others are NaN).
     rho : number or sequence, in (0, 1)
         Overlap Delta/c* at layer 0.
     symmetry : ``"U(1)"``, or ``"O(k)"`` with k >= 2
@@ -194,13 +200,16 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
     Raises
     ------
     ValueError
-        For a bad argument; where c* = 0, so that no phase is left to read, and next to the transition.
+        For a bad argument, and where c* = 0 at every sigma_w, so that no phase is left to read, or all are next to the
+        transition. In a sweep such points are NaN, and a :class:`meanfield.ConvergenceWarning` counts them.
     """
     symmetry, activation = with_angles(symmetry), as_activation(activation)
     scale, widths = sigma_w_axis(sigma_w, activation), width_axis(width)
     overlap = rho_axis(rho)
     scales = depth_scales(scale.values, symmetry, activation)
-    _far_from_transition(scales)
+    known = _far_from_transition(scales)
+    if not known.all():
+        return _with_gaps(readable_depth(width, scale.values[known], rho, symmetry, activation), scale, known)
     path, total = _follow(scale, scale.copy(data=scales.fixed_point.c), overlap, widths, symmetry, activation)
     xi = scale.copy(data=scales.xi_delta)
     small = (path.rho < _SMALL_OVERLAP).argmax("layer")  # not the last layer, where other depth scales may underflow
@@ -217,13 +226,22 @@ def readable_depth(width, sigma_w, rho, symmetry: str | Symmetry = "U(1)", activ
     return table(variables, (scale, overlap, widths), symmetry, activation, LONG_NAMES)
 
 
-def _far_from_transition(scales: DepthScales) -> None:
-    bad = ~(scales.fixed_point.c > 0.0) | ~(scales.xi_delta <= _LARGEST_XI)
-    if bad.any():
-        raise ValueError(
-            f"sigma_w must be in the broken phase, with xi_delta <= {_LARGEST_XI:g} layers, "
-            f"got {shortest(scales.sigma_w[bad].flat[0])}"
-        )
+def _with_gaps(part: xr.Dataset, sigma_w: xr.DataArray, known: np.ndarray) -> xr.Dataset:
+    """The table of the points that are known, with NaN (and not `wide`) at the others."""
+    whole = part.isel(sigma_w=np.maximum(np.cumsum(known) - 1, 0)).assign_coords(sigma_w=sigma_w.coords["sigma_w"])
+    there = sigma_w.copy(data=known)
+    return whole.assign({name: whole[name] & there if name == "wide" else whole[name].where(there) for name in whole})
+
+
+def _far_from_transition(scales: DepthScales) -> np.ndarray:
+    """Which points have a depth: where there is a phase to read, and its layers are not too many to follow."""
+    known = (scales.fixed_point.c > 0.0) & (scales.xi_delta <= _LARGEST_XI)
+    wanted = f"in the broken phase, with xi_delta <= {_LARGEST_XI:g} layers"
+    if not known.any():
+        raise ValueError(f"sigma_w must be {wanted}, got {shortest(scales.sigma_w.flat[0])}")
+    if not known.all():
+        warn(f"{int((~known).sum())} of {known.size} sigma_w are not {wanted}", ConvergenceWarning)
+    return known
 
 
 def _follow(scale, c, overlap, widths, symmetry: Symmetry, activation: Activation) -> tuple[xr.Dataset, xr.DataArray]:

@@ -3,10 +3,11 @@
 import mpmath
 import numpy as np
 import pytest
+import xarray as xr
 from mpmath import mp, mpf
 from scipy import optimize, special
 
-from meanfield import as_activation, depth_scales, fixed_point, trajectory
+from meanfield import ConvergenceWarning, as_activation, depth_scales, fixed_point, trajectory
 from meanfield.phase_diffusion import phase_diffusion, readable_depth
 from meanfield.squared import SquaredOverlaps, squared
 from meanfield.transverse import transverse_noise
@@ -306,7 +307,7 @@ def test_readable_depth_of_tables():
         (lambda: phase_diffusion(-1, 8, 1.5, c=1.0, delta=0.5), "depth must be an integer >= 0, got -1"),
         (lambda: phase_diffusion(3, 0.5, 1.5, c=1.0, delta=0.5), "width must be >= 1, got 0.5"),
         (lambda: readable_depth(8, 0.9, 0.5), "sigma_w must be in the broken phase"),
-        (lambda: readable_depth(8, [1.5, 1.0001], 0.5), "sigma_w must be in the broken phase.*got 1.0001"),
+        (lambda: readable_depth(8, [1.0001, 0.5], 0.5), "sigma_w must be in the broken phase.*got 1.0001"),
         (lambda: readable_depth(8, 1.5, 1.0), r"rho must be in \(0, 1\), got 1"),
         (lambda: readable_depth(8, 1.5, 0.0), "rho must be > 0, got 0"),
         (lambda: readable_depth(8, 1.5, 0.5, "generic(2)"), "which conserve angles; got"),
@@ -315,3 +316,23 @@ def test_readable_depth_of_tables():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_sweep_marks_what_has_no_readable_depth():
+    """Below the transition, and so near to it that layers are too many to follow."""
+    with pytest.warns(ConvergenceWarning, match="2 of 4 sigma_w are not in the broken phase, with xi_delta <= 10000"):
+        found = readable_depth([64, 256], [0.9, 1.01, 1.5, 2.0], 0.9)
+    assert found.sigma_w.values.tolist() == [0.9, 1.01, 1.5, 2.0]
+    assert np.isnan(found.depth[:2]).all()
+    assert not found.wide[:2].any()
+    alone = readable_depth([64, 256], [1.5, 2.0], 0.9)
+    xr.testing.assert_identical(found.isel(sigma_w=[2, 3]), alone)
+    with pytest.raises(ValueError, match=r"sigma_w must be in the broken phase, .* got 0\.5"):
+        readable_depth(64, [0.5, 0.9], 0.9)
+
+
+def test_where_the_order_is_good_is_told():
+    found = phase_diffusion(40, [128, 1024], 1.4, d=1.0, delta=0.8)
+    assert np.array_equal(found.wide, found.variance <= 0.1)
+    assert 15 < int((~found.wide.sel(width=128)).argmax("layer")) < 22
+    assert not phase_diffusion(3, 16, 1.5, d=1.0, delta=0.8, symmetry="O(4)").wide.any()

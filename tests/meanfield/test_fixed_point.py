@@ -7,7 +7,7 @@ import pytest
 from mpmath import mp, mpf
 from scipy import integrate, optimize, special
 
-from meanfield import AccuracyWarning, ConvergenceWarning, fixed_point, length_map
+from meanfield import AccuracyWarning, ConvergenceWarning, depth_scales, fixed_point, length_map, trajectory
 from tests.meanfield.independent import (
     DIMENSIONS,
     MP_DERIVATIVES,
@@ -474,6 +474,24 @@ def test_shapes():
 def test_repr_is_a_summary():
     assert repr(fixed_point(1.5)).startswith("FixedPoint(U(1), tanh, sigma_w=1.5: c*=0.483232, broken, residual")
     assert repr(fixed_point([0.5, 1.5], "O(3)")) == "FixedPoint(O(3), tanh, 2 points: 2 converged)"
+
+
+def test_what_does_not_end_at_c_star_is_told():
+    """Iterated from both sides of the borders that the summaries name."""
+
+    def swish(r):
+        return r / (1.0 + np.exp(-r))
+
+    def steep(r):
+        return np.tanh(r + 2.0 * r**3)
+
+    assert "; from c > 0.121038 without limit)" in repr(depth_scales(1.5, activation=swish))
+    assert "; from c < 0.0477877 to c = 0)" in repr(fixed_point(0.9, activation=steep))
+    for f, sigma_w, border, ends in ((swish, 1.5, 0.121038, (0.0, np.inf)), (steep, 0.9, 0.0477877, (0.0, 0.485771))):
+        run = trajectory(400, sigma_w, c=[0.99 * border, 1.01 * border], activation=f)
+        assert float(run.c[-1, 0]) < 1e-6
+        assert float(run.c[-1, 1]) == pytest.approx(ends[1], rel=1e-5) or float(run.c[-1, 1]) > 1e10
+    assert fixed_point(1.5).elsewhere == fixed_point(0.5).elsewhere == ""
 
 
 def test_symmetries_of_one_dimension_agree():
