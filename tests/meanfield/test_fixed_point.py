@@ -494,6 +494,18 @@ def test_what_does_not_end_at_c_star_is_told():
     assert fixed_point(1.5).elsewhere == fixed_point(0.5).elsewhere == ""
 
 
+def test_the_next_lower_of_several_is_told():
+    """c = 0, 6.2 and 500 are stable: from below the border of the last, inputs come to the one before it, or lower."""
+
+    def stairs(r):
+        low, high = r**8, (r / 10.0) ** 8
+        return 0.5 * np.tanh(r) + 2.0 * low / (1.0 + low) + 20.0 * high / (1.0 + high)
+
+    assert fixed_point(1.0, "O(16)", stairs).elsewhere == "; from c < 72.4553 to c = 6.17041"
+    run = trajectory(200, 1.0, c=[0.6, 72.0, 73.0], symmetry="O(16)", activation=stairs)
+    np.testing.assert_allclose(run.c[-1], [0.0, 6.17041, 500.355], rtol=1e-5, atol=1e-9)
+
+
 def test_symmetries_of_one_dimension_agree():
     assert fixed_point(1.5, "U(1)").c == fixed_point(1.5, "O(2)").c == fixed_point(1.5, "generic(2)").c
 
