@@ -65,7 +65,7 @@ def angle_half_life(
     >>> import meanfield
     >>> biased = meanfield.angle_half_life(1.5, rho=0.9, sigma_b=[0.0, 0.01, 0.1, 0.5])
     >>> biased.half_life.round(1).values  # ten times weaker biases buy about 2 xi_delta log 10 layers
-    array([    inf, 154. ,  45.3,   3.5])
+    array([  inf, 154. ,  45.3,   3.5])
     """
     symmetry, activation = with_angles(symmetry), as_activation(activation)
     scale, bias = sigma_w_axis(sigma_w, activation), axis("sigma_b", real_array("sigma_b", sigma_b, minimum=0.0))
