@@ -1,4 +1,4 @@
-"""What docs/beyond_the_paper.md says is what committed results and notebooks print."""
+"""What docs/beyond_the_paper.md says is what committed results and notebooks print; CONTRIBUTING.md's map is whole."""
 
 import json
 import re
@@ -45,3 +45,11 @@ def test_every_experiment_that_is_named_exists():
     named = [name for line in re.findall(r"Experiments:([^.]+)", TEXT) for name in re.findall(r"`(\w+)`", line)]
     assert len(named) > 5
     assert set(named) <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("folder", ["meanfield", "simulate", "training", "training/recurrent"])
+def test_every_module_is_in_the_map_of_contributing(folder):
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    here = text.split(f"Inside `{folder}`")[1].split("Inside `")[0]
+    modules = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
+    assert modules <= set(re.findall(r"`(\w+\.py)`", here))

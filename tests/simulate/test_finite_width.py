@@ -298,18 +298,26 @@ def test_where_wide_networks_end(symmetry, sigma_w, last):
 
 
 def test_how_far_the_leading_order_of_the_phase_s_variance_goes():
-    """As `meanfield.phase_diffusion` says: within 5 % at first; networks have two fifths or more on top at 0.25."""
+    """As `meanfield.phase_diffusion` says: within 5 % at first; networks have a fifth or so on top where `wide` ends,
+    and two fifths or more at 0.25.
+    """
     ensemble, depth, width = Ensemble("U(1)", "tanh", 1.4), 30, 128
     samples = sample_collective(
         ensemble, gram=as_gram(1.0, 0.8), width=width, depth=depth, n_networks=4000, device="cpu"
     )
     found = summary(samples).isel(sigma_w=0)
-    variance = phase_diffusion(depth, width, 1.4, d=1.0, delta=0.8).variance.values
+    expected = phase_diffusion(depth, width, 1.4, d=1.0, delta=0.8)
+    variance, last = expected.variance.values, int(expected.wide.sum()) - 1
     assert width > 4.0 * depth_scales(1.4).xi_delta
-    early, late = ((found.drift_var[at], found.drift_var_se[at], variance[at] - variance[0]) for at in (10, 30))
+    early, middle, late = (
+        (found.drift_var[at], found.drift_var_se[at], variance[at] - variance[0]) for at in (10, last, 30)
+    )
     assert late[2] == pytest.approx(0.25, abs=0.01)
     measured, error, theory = map(float, early)
     assert abs(measured / theory - 1.0) < 0.05 + 3.0 * error / theory
+    measured, error, theory = map(float, middle)
+    assert variance[last] == pytest.approx(0.1, abs=0.01)
+    assert abs(measured / theory - 1.2) < 0.05 + 3.0 * error / theory
     measured, error, theory = map(float, late)
     assert 1.4 - 3.0 * error / theory < measured / theory < 1.5 + 3.0 * error / theory
     assert error / theory < 0.07
