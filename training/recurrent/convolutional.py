@@ -13,7 +13,7 @@ from simulate.devices import held
 
 from .initial import uniform_
 from .layer import Recurrent, affine
-from .recurrence import EPSILON, radial_tanh
+from .recurrence import EPSILON, grid_states
 
 KERNEL = 3
 PADDINGS = ("circular", "zeros")
@@ -90,20 +90,13 @@ class ConvolutionalRNN(Recurrent):
         return torch.complex(real, imaginary)
 
     def _states(self, x: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
-        drive = affine(x, self._encoder())
+        tensors = self.capsules(affine(x, self._encoder())), self.capsules(start), self.kernel
         if self.n_models is None:
-            return self._run(drive, start, self.kernel)
-        return torch.stack([self._run(*each) for each in zip(drive, start, self.kernel, strict=True)])
+            return self._run(*tensors)
+        return torch.stack([self._run(*each) for each in zip(*tensors, strict=True)])
 
-    def _run(self, drive: torch.Tensor, h: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    def _run(self, drive: torch.Tensor, start: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         """One model's states (steps, batch, features)."""
         real, imaginary = kernel
         weight = torch.cat([torch.cat([real, -imaginary], 1), torch.cat([imaginary, real], 1)])
-        mode = "circular" if self.padding == "circular" else "constant"
-        states = []
-        for u in drive:
-            image = h.unflatten(-1, (2 * self.channels, self.side, self.side))
-            product = nn.functional.conv2d(nn.functional.pad(image, [KERNEL // 2] * 4, mode=mode), weight)
-            h = radial_tanh(self.capsules(u + product.flatten(1)), self.epsilon).flatten(-2)
-            states.append(h)
-        return torch.stack(states)
+        return grid_states(drive, start, weight, self.padding == "circular", self.epsilon).flatten(-2)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 
 from . import fused
+from .couplings import Convolution, Matrix
 from .opaque import operation
 from .steps import (
     POINTWISE,
@@ -21,7 +22,6 @@ from .steps import (
     extended,
     first_order,
     in_float32,
-    rows,
     slope,
     stretch,
     weight_gradient,
@@ -81,6 +81,27 @@ def capsule_states(
     return in_float32(lambda *tensors: states(*tensors, epsilon), drive, start, weight)
 
 
+def grid_states(
+    drive: torch.Tensor, start: torch.Tensor, weight: torch.Tensor, periodic: bool, epsilon: float = EPSILON
+) -> torch.Tensor:
+    """h^t = phi(u^t + K * h^{t-1}) on a square grid, Appendix D.3; of one model.
+
+    Parameters
+    ----------
+    drive : u, (steps, batch, D, channels side^2)
+    start : h^0, (batch, D, channels side^2)
+    weight : real, (D channels, D channels, 3, 3)
+    periodic : whether the grid is, or ends in zeros
+
+    Returns
+    -------
+    h^1 to h^steps, (steps, batch, D, channels side^2)
+    """
+    operation, function = (_periodic_operation, _PeriodicStates) if periodic else (_open_operation, _OpenStates)
+    states = operation if torch.compiler.is_compiling() else function.apply
+    return in_float32(lambda *tensors: states(*tensors, epsilon), drive, start, weight)
+
+
 def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Tensor, name: str) -> torch.Tensor:
     """h^t = psi(u^t + h^{t-1} W), Eq. (56).
 
@@ -104,44 +125,76 @@ def pointwise_states(drive: torch.Tensor, start: torch.Tensor, weight: torch.Ten
 class _CapsuleStates(torch.autograd.Function):
     @staticmethod
     def forward(ctx, drive, start, weight, epsilon):
-        drive, n = drive.contiguous(), weight.shape[-1]
-        states, q = with_start(start, drive.shape[-4], axes=3), torch.empty_like(drive)
-        radius, gain = torch.empty_like(q[..., 0, :]), torch.empty_like(q[..., 0, :])
-        square, size = torch.empty_like(start), torch.empty_like(start[..., 0, :])
-        before, after = rows(states, n).unbind(-3), states.unbind(-4)[1:]
-        drives, products, qs = rows(drive, n).unbind(-3), rows(q, n).unbind(-3), q.unbind(-4)
-        for t, (r, g) in enumerate(zip(radius.unbind(-3), gain.unbind(-3), strict=True)):
-            add_product(drives[t], before[t], weight, out=products[t])
-            torch.mul(qs[t], qs[t], out=square)
-            torch.sum(square, -2, out=r)
-            r.sqrt_()
-            torch.tanh(r, out=g)
-            g.div_(torch.add(r, epsilon, out=size))
-            torch.mul(qs[t], g.unsqueeze(-2), out=after[t])
-        ctx.save_for_backward(states, q, radius, gain, weight)
-        ctx.epsilon = epsilon
-        return states.narrow(-4, 1, drive.shape[-4])
+        return _forward(ctx, Matrix(weight), drive, start, epsilon)
 
     @staticmethod
     @first_order
     def backward(ctx, gradient):
-        states, q, radius, gain, weight = ctx.saved_tensors
-        gradient, n, transposed = gradient.contiguous(), weight.shape[-1], weight.mT.contiguous()
-        dq, dh = torch.empty_like(q), gradient.select(-4, -1).clone()
-        product, along = torch.empty_like(dh), torch.empty_like(dh[..., 0, :])
-        gradients, dqs, dh_rows = rows(gradient, n).unbind(-3), rows(dq, n).unbind(-3), rows(dh, n)
-        curves = stretch(radius, gain, ctx.epsilon).unbind(-3)
-        steps = list(zip(q.unbind(-4), dq.unbind(-4), gain.unsqueeze(-2).unbind(-4), curves, strict=True))
-        for t in range(len(steps) - 1, -1, -1):
-            q_t, dq_t, gain_t, curve = steps[t]
-            torch.sum(torch.mul(dh, q_t, out=product), -2, out=along)
-            along.mul_(curve)
-            torch.mul(dh, gain_t, out=dq_t)
-            dq_t.addcmul_(q_t, along.unsqueeze(-2))
-            if t:
-                add_product(gradients[t - 1], dqs[t], transposed, out=dh_rows)
-        before = rows(states.narrow(-4, 0, len(steps)), n)
-        return dq, (dqs[0] @ transposed).view_as(dh), weight_gradient(before, rows(dq, n)), None
+        return _backward(ctx, Matrix(ctx.saved_tensors[-1]), gradient)
+
+
+class _PeriodicStates(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, drive, start, weight, epsilon):
+        return _forward(ctx, Convolution(weight, "circular"), drive, start, epsilon)
+
+    @staticmethod
+    @first_order
+    def backward(ctx, gradient):
+        return _backward(ctx, Convolution(ctx.saved_tensors[-1], "circular"), gradient)
+
+
+class _OpenStates(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, drive, start, weight, epsilon):
+        return _forward(ctx, Convolution(weight, "constant"), drive, start, epsilon)
+
+    @staticmethod
+    @first_order
+    def backward(ctx, gradient):
+        return _backward(ctx, Convolution(ctx.saved_tensors[-1], "constant"), gradient)
+
+
+def _forward(ctx, coupling: Matrix | Convolution, drive, start, epsilon):
+    """States of capsules, and what their gradients need."""
+    drive = drive.contiguous()
+    states, q = with_start(start, drive.shape[-4], axes=3), torch.empty_like(drive)
+    radius, gain = torch.empty_like(q[..., 0, :]), torch.empty_like(q[..., 0, :])
+    square, size = torch.empty_like(start), torch.empty_like(start[..., 0, :])
+    after, qs = states.unbind(-4)[1:], q.unbind(-4)
+    drives, before, products = coupling.each(drive), coupling.each(states), coupling.each(q)
+    for t, (r, g) in enumerate(zip(radius.unbind(-3), gain.unbind(-3), strict=True)):
+        coupling.add(drives[t], before[t], out=products[t])
+        torch.mul(qs[t], qs[t], out=square)
+        torch.sum(square, -2, out=r)
+        r.sqrt_()
+        torch.tanh(r, out=g)
+        g.div_(torch.add(r, epsilon, out=size))
+        torch.mul(qs[t], g.unsqueeze(-2), out=after[t])
+    ctx.save_for_backward(states, q, radius, gain, coupling.weight)
+    ctx.epsilon = epsilon
+    return states.narrow(-4, 1, drive.shape[-4])
+
+
+def _backward(ctx, coupling: Matrix | Convolution, gradient):
+    """Gradients of the drive, of h^0 and of the weight."""
+    states, q, radius, gain, _ = ctx.saved_tensors
+    gradient, transposed = gradient.contiguous(), coupling.transposed()
+    dq, dh = torch.empty_like(q), gradient.select(-4, -1).clone()
+    product, along = torch.empty_like(dh), torch.empty_like(dh[..., 0, :])
+    gradients, dqs, (dh_seen,) = (coupling.each(each) for each in (gradient, dq, dh.unsqueeze(-4)))
+    curves = stretch(radius, gain, ctx.epsilon).unbind(-3)
+    steps = list(zip(q.unbind(-4), dq.unbind(-4), gain.unsqueeze(-2).unbind(-4), curves, strict=True))
+    for t in range(len(steps) - 1, -1, -1):
+        q_t, dq_t, gain_t, curve = steps[t]
+        torch.sum(torch.mul(dh, q_t, out=product), -2, out=along)
+        along.mul_(curve)
+        torch.mul(dh, gain_t, out=dq_t)
+        dq_t.addcmul_(q_t, along.unsqueeze(-2))
+        if t:
+            transposed.add(gradients[t - 1], dqs[t], out=dh_seen)
+    first = transposed.product(dqs[0]).view_as(dh)
+    return dq, first, coupling.gradient(states.narrow(-4, 0, len(steps)), dq), None
 
 
 class _PointwiseStates(torch.autograd.Function):
@@ -193,4 +246,6 @@ def _pointwise_gradients(gradient: torch.Tensor, saved: Sequence[torch.Tensor]) 
 
 _WEIGHT = slice(2, 3)  # of the arguments
 _capsule_operation = operation(_CapsuleStates, "float epsilon", -4, _WEIGHT, _capsule_saved, _capsule_gradients)
+_periodic_operation = operation(_PeriodicStates, "float epsilon", -4, _WEIGHT, _capsule_saved, _capsule_gradients)
+_open_operation = operation(_OpenStates, "float epsilon", -4, _WEIGHT, _capsule_saved, _capsule_gradients)
 _pointwise_operation = operation(_PointwiseStates, "str name", -3, _WEIGHT, _pointwise_saved, _pointwise_gradients)

@@ -8,6 +8,7 @@ import torch
 from torch._subclasses import FakeTensorMode
 
 from training.recurrent import GRU, CapsuleGRU, CapsuleRNN, ElmanRNN
+from training.recurrent.convolutional import PADDINGS, ConvolutionalRNN
 from training.recurrent.opaque import LIBRARY
 from training.recurrent.stacking import stack
 
@@ -18,7 +19,8 @@ def draw(*shape):
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-LAYERS = [ElmanRNN(3, 4), GRU(3, 4), CapsuleRNN(3, 4), CapsuleGRU(3, 4), CapsuleGRU(3, 4, "O(3)")]
+GRIDS = [ConvolutionalRNN(3, 4, 2, padding=padding, recurrent="uniform") for padding in PADDINGS]
+LAYERS = [ElmanRNN(3, 4), GRU(3, 4), CapsuleRNN(3, 4), CapsuleGRU(3, 4), CapsuleGRU(3, 4, "O(3)"), *GRIDS]
 
 
 @pytest.fixture(autouse=True)
@@ -109,21 +111,28 @@ OPERATIONS = {
         1e-8,
     ),
 }
+SIDE = 3
+GRID_OPERATIONS = {
+    name: ([(STEPS, BATCH, D, N * SIDE**2), (BATCH, D, N * SIDE**2), (D * N, D * N, 3, 3)], 1e-8)
+    for name in ("PeriodicStates", "OpenStates")
+}
 
 
-@pytest.mark.parametrize("models", [(), (2,)], ids=["one model", "a stack"])
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize(
+    ("name", "models"),
+    [*((name, models) for name in OPERATIONS for models in ((), (2,))), *((name, ()) for name in GRID_OPERATIONS)],
+)
 def test_operations_are_what_they_tell_the_compiler(name, models):
     """Shapes, strides, what they change, and their gradients, by PyTorch's own checks."""
-    shapes, option = OPERATIONS[name]
+    shapes, option = (OPERATIONS | GRID_OPERATIONS)[name]
     tensors = [draw(*models, *shape).requires_grad_() for shape in shapes]
     torch.library.opcheck(getattr(getattr(torch.ops, LIBRARY), name).default, (tensors, option))
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", OPERATIONS | GRID_OPERATIONS)
 def test_memory_is_laid_out_as_the_compiler_is_told(name):
     """Of what a loop saves, and of its gradients: compiled code goes by the strides that it was told."""
-    shapes, option = OPERATIONS[name]
+    shapes, option = (OPERATIONS | GRID_OPERATIONS)[name]
     loop, back = (getattr(getattr(torch.ops, LIBRARY), name + suffix) for suffix in ("", "_backward"))
     tensors = [draw(*shape) for shape in shapes]
     weights = tensors[3:] if name == "CapsuleGRUStates" else tensors[2:3]

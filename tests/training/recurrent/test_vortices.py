@@ -215,15 +215,18 @@ def complex_layer(layer, x, h):
 @pytest.mark.parametrize("padding", ["circular", "zeros"])
 def test_convolution_by_shifts(padding):
     layer = ConvolutionalRNN(3, 5, 2, padding=padding, recurrent="uniform")
-    x, start = torch.randn(2, 4, 3), torch.randn(1, 2, layer.features)
+    x = torch.randn(2, 4, 3, requires_grad=True)
+    start = torch.randn(1, 2, layer.features, requires_grad=True)
     output, last = layer(x, start)
     wanted = complex_layer(layer, x, layer.grid(start[0]))
     torch.testing.assert_close(layer.grid(output), wanted)
     torch.testing.assert_close(layer.grid(last[0]), wanted[:, -1])
     probe = torch.randn_like(output)
-    found = torch.autograd.grad((output * probe).sum(), layer.kernel)[0]
     as_features = torch.cat([wanted.real.flatten(2), wanted.imag.flatten(2)], -1)
-    torch.testing.assert_close(found, torch.autograd.grad((as_features * probe).sum(), layer.kernel)[0])
+    inputs = [x, start, *layer.parameters()]
+    found, expected = (torch.autograd.grad((states * probe).sum(), inputs) for states in (output, as_features))
+    for own, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(own, other)
 
 
 def test_settings_of_convolutions_belong_to_all_threads_inside():
