@@ -10,11 +10,48 @@ import os
 import sys
 import time
 from pathlib import Path
+from queue import Empty
 
 import nbformat
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
+from traitlets import Type
 
 FOLDER = Path(__file__).parent
+LOOK_AGAIN = 0.5  # seconds
+
+
+class Replies(AsyncZMQSocketChannel):
+    """The kernel's replies, looked for now and then and not only when there is a sign of one.
+
+    While nbclient waits for a cell's end it answers widgets on the same socket, past what waits, and that can take the
+    sign of a reply away: of cells that print into an Output widget one in twenty went on until its timeout.
+    """
+
+    async def get_msg(self, timeout: float | None = None) -> dict:  # type: ignore[override]
+        """The next one, within so many seconds."""
+        end = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            left = max(0.0, end - time.monotonic())
+            try:
+                return await super().get_msg(min(left, LOOK_AGAIN))
+            except Empty:
+                if left <= LOOK_AGAIN:
+                    raise
+
+
+class Client(AsyncKernelClient):
+    """A client that gets them so."""
+
+    shell_channel_class = Type(Replies)
+
+
+class Manager(AsyncKernelManager):
+    """Kernels with such clients."""
+
+    client_factory = Type(Client)
 
 
 def run(path: Path, fast: bool, timeout: float) -> nbformat.NotebookNode:
@@ -26,6 +63,7 @@ def run(path: Path, fast: bool, timeout: float) -> nbformat.NotebookNode:
         NotebookClient(
             notebook,
             timeout=timeout,
+            kernel_manager_class=Manager,
             kernel_name="python3",
             resources={"metadata": {"path": str(path.parent)}},
             record_timing=False,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import re
+import time
 from pathlib import Path
+from queue import Empty
 
 import nbformat
 import pytest
+import zmq.asyncio
+from jupyter_client.session import Session
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -46,6 +51,36 @@ def test_start_here_needs_no_widgets(monkeypatch, tmp_path):
     assert "needs ipywidgets" in asked.outputs[0].text
     (static,) = (cell for cell in notebook.cells if cell.source.startswith("point = Point("))
     assert "image/png" in static.outputs[0].data
+
+
+def test_a_reply_is_found_whose_sign_was_lost():
+    """As it is to what waits when something else uses the socket just then."""
+    patience = 20.0
+
+    async def lose_one():
+        with zmq.Context() as context, context.socket(zmq.PAIR) as kernel:
+            kernel.bind("inproc://reply")
+            with zmq.asyncio.Context(context).socket(zmq.PAIR) as socket:
+                socket.connect("inproc://reply")
+                session = Session()
+                waiting = asyncio.ensure_future(_runner().Replies(socket, session).get_msg(patience))
+                await asyncio.sleep(0.05)
+                session.send(kernel, "execute_reply")
+                zmq.Socket.shadow(socket.underlying).get(zmq.EVENTS)
+                return (await waiting)["msg_type"]
+
+    start = time.monotonic()
+    assert asyncio.run(lose_one()) == "execute_reply"
+    assert time.monotonic() - start < patience / 2
+
+
+def test_no_reply_is_told_in_time():
+    async def wait():
+        with zmq.Context() as context, zmq.asyncio.Context(context).socket(zmq.PAIR) as socket:
+            await _runner().Replies(socket, Session()).get_msg(0.1)
+
+    with pytest.raises(Empty):
+        asyncio.run(wait())
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
