@@ -17,6 +17,7 @@ what c a deep network keeps, and in which phase it is     :func:`fixed_point`
 over how many layers c, Delta and anisotropy relax        :func:`depth_scales`, :func:`phase_diagram` (as a table)
 what becomes of given inputs, layer by layer              :func:`trajectory`, :func:`anisotropy_trajectory`
 how the Jacobian grows, and what the symmetry protects    :func:`jacobian_trajectory`
+all its singular values, and what becomes of them         :func:`jacobian_spectrum`, :func:`lyapunov_exponents`
 how much c scatters at finite width                       :func:`fluctuations`, :func:`fluctuation_trajectory`
 how the overlap of two inputs deviates there              :func:`overlap_fluctuations`, :func:`overlap_depth_scale`
 how fast the phase is lost there, how deep it is read     :func:`phase_diffusion`, :func:`readable_depth`
@@ -45,6 +46,8 @@ from .fluctuations import fluctuation_trajectory, fluctuations
 from .gram_map import as_gram, gram_map
 from .half_life import angle_half_life
 from .jacobian import jacobian_trajectory
+from .jacobian_spectrum import jacobian_spectrum
+from .lyapunov import lyapunov_exponents
 from .maps import AccuracyWarning, correlation_map, length_map
 from .matrix_order import matrix_correlation_map, matrix_gram_map, polar_factor, singular_value_map
 from .overlap_depth import overlap_depth_scale
@@ -79,8 +82,10 @@ __all__ = [
     "fluctuation_trajectory",
     "fluctuations",
     "gram_map",
+    "jacobian_spectrum",
     "jacobian_trajectory",
     "length_map",
+    "lyapunov_exponents",
     "matrix_correlation_map",
     "matrix_gram_map",
     "overlap_depth_scale",

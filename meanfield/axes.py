@@ -21,6 +21,8 @@ LABELS = {
     "delta_0": r"covariance $\Delta$ of the two inputs at the start",
     "rho_0": r"overlap $\Delta/c$ at layer 0",
     "one_minus_rho_0": r"$1 - \Delta/c$ at the start",
+    "log_value": r"logarithm of a singular value $\log s$",
+    "share": "share of the directions that grow faster",
 }
 
 
@@ -80,6 +82,12 @@ def rho_axis(rho) -> xr.DataArray:
     if np.any(rho >= 1.0):
         raise ValueError(f"rho must be in (0, 1), got {rho[rho >= 1.0].flat[0]:.6g}")
     return axis("rho_0", rho, "rho")
+
+
+def over(axes: Sequence[xr.DataArray], rows: Sequence) -> xr.DataArray:
+    """Numbers for each sigma_w as an array over the axes."""
+    shape, dims = [n for each in axes for n in each.shape], [dim for each in axes for dim in each.dims]
+    return xr.DataArray(np.reshape(rows, shape), dims=dims)
 
 
 def table(

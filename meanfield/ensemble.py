@@ -19,6 +19,8 @@ from .fluctuations import fluctuation_trajectory, fluctuations
 from .gram_map import gram_map
 from .half_life import angle_half_life
 from .jacobian import jacobian_trajectory
+from .jacobian_spectrum import jacobian_spectrum
+from .lyapunov import lyapunov_exponents
 from .maps import correlation_map, length_map
 from .matrix_order import matrix_correlation_map, matrix_gram_map, singular_value_map
 from .overlap_depth import overlap_depth_scale
@@ -150,6 +152,16 @@ class Ensemble:
     def jacobian_trajectory(self, depth: int, d=1.0) -> xr.Dataset:
         """See :func:`meanfield.jacobian_trajectory`."""
         return jacobian_trajectory(depth, self.sigma_w, d, self.symmetry, self.activation)
+
+    @_exact
+    def jacobian_spectrum(self, depth: int, log_value) -> xr.Dataset:
+        """See :func:`meanfield.jacobian_spectrum`."""
+        return jacobian_spectrum(depth, self.sigma_w, log_value, self.symmetry, self.activation)
+
+    @_exact
+    def lyapunov_exponents(self, share) -> xr.Dataset:
+        """See :func:`meanfield.lyapunov_exponents`."""
+        return lyapunov_exponents(share, self.sigma_w, self.symmetry, self.activation)
 
     @_exact
     def fluctuations(self, width) -> xr.Dataset:

@@ -163,6 +163,15 @@ def radial_averages(
     return [np.concatenate(column)[order].reshape(s.shape) for column in zip(*parts, strict=True)]
 
 
+def radial_nodes(
+    dimension: int, s: float, refine: int = 1, breaks: Sequence[float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Radii r and weights of the rule that :func:`radial_averages` has for one s."""
+    a = np.full((1, 1), np.sqrt(2.0 * s / dimension))
+    x, w = _rule(dimension, scale_bucket(a.item()), refine, a, breaks)
+    return (a * x).ravel(), w.ravel()
+
+
 def _rule(dimension: int, bucket: int, refine: int, a: np.ndarray, breaks: Sequence[float] | None):
     if breaks is None:
         return radial_rule(dimension, bucket, refine)

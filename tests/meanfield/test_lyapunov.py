@@ -1,0 +1,110 @@
+"""Lyapunov exponents of wide networks: the linear one, the equation by adaptive integration, and very deep spectra."""
+
+import numpy as np
+import pytest
+from scipy import integrate, optimize
+
+import meanfield
+from meanfield import lyapunov_exponents
+
+from .test_jacobian_spectrum import mean_over_direction
+
+SHARES = np.array([1e-9, 0.01, 0.2, 0.5, 0.8, 0.99, 1.0 - 1e-9])
+
+
+@pytest.mark.parametrize("sigma_w", [1e-3, 1.0, 1e3])
+def test_linear_layers(sigma_w):
+    found = lyapunov_exponents(SHARES, sigma_w, activation="linear").exponent
+    np.testing.assert_allclose(found, np.log(sigma_w) + np.log1p(-SHARES) / 2.0, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(("sigma_w", "dimension"), [(1.5, 2), (4.0, 2), (3.0, 3), (2.0, 1)])
+def test_the_equation_by_adaptive_integration(sigma_w, dimension):
+    shares = [0.05, 0.4, 0.7]
+
+    def excess(log_v, share):
+        v = np.exp(log_v)
+        return mean_over_direction(lambda square: square * v / (1.0 + square * v), sigma_w, dimension) - share
+
+    log_v = [optimize.brentq(excess, -10.0, 60.0, args=(share,), xtol=1e-12) for share in shares]
+    found = lyapunov_exponents(shares, sigma_w, f"O({dimension})").exponent
+    np.testing.assert_allclose(found, (np.log(shares) - log_v) / 2.0 + np.log(sigma_w), rtol=1e-9)
+
+
+@pytest.mark.parametrize("symmetry", ["U(1)", "O(4)"])
+def test_what_the_spectra_of_deep_networks_tend_to(symmetry):
+    """To order log L/L, so that eight times the depth leaves less than a fifth."""
+    shares, gaps = [0.1, 0.3, 0.6], []
+    exponents = lyapunov_exponents(shares, 1.7, symmetry).exponent.values
+    for depth in (250, 2000):
+        above = meanfield.jacobian_spectrum(depth, 1.7, depth * exponents, symmetry).share_above
+        gaps.append(np.abs(above.values - shares).max())
+    assert gaps[1] < gaps[0] / 5.0
+    assert gaps[1] < 2e-3
+
+
+def test_their_mean_is_that_of_the_logarithms():
+    found = integrate.quad(lambda share: lyapunov_exponents(share, 2.0).exponent.item(), 0.0, 1.0, limit=100)[0]
+    assert found == pytest.approx(np.log(2.0) - 0.5 + mean_over_direction(np.log, 2.0, 2) / 2.0, rel=1e-6)
+
+
+def test_the_largest_is_that_of_the_jacobian_and_none_grows_below_the_transition():
+    sigma_w = np.array([0.5, 1.0, 1.0 + 1e-6, 1.5, 30.0])
+    found = lyapunov_exponents(1e-12, sigma_w)
+    chi = [float(meanfield.depth_scales(each).chi_jacobian) for each in sigma_w]
+    np.testing.assert_allclose(found.exponent, np.log(chi) / 2.0, atol=1e-10)
+    assert np.array_equal(found.growing > 0.0, np.array(chi) > 1.0)
+
+
+@pytest.mark.parametrize("sigma_w", [1.1, 2.0, 100.0])
+def test_the_share_that_grows(sigma_w):
+    growing = lyapunov_exponents(0.5, sigma_w, "O(3)").growing.item()
+    assert lyapunov_exponents(growing, sigma_w, "O(3)").exponent.item() == pytest.approx(0.0, abs=1e-11)
+
+
+def test_the_sharp_fall_of_f_prime_is_resolved():
+    """At sigma_w = 100 radial changes shrink by factors over hundreds of powers of ten, and the plain rule is off by 3
+    percent. The share is then that of capsules beyond a radius, up to 1/(log delta^2)."""
+    share, s = 0.75, 1e4 * float(meanfield.fixed_point(100.0).c)
+    # half of the directions are angles, which shrink by far less; r of the radial ones is exponential in r^2
+    radius = np.sqrt(-s * np.log(1.0 - (1.0 - share) / 0.5))
+    found = lyapunov_exponents(share, 100.0).exponent.item()
+    assert found == pytest.approx(np.log(100.0) + np.log(4.0) - 2.0 * radius, rel=0.02)
+    np.testing.assert_array_less(np.diff(lyapunov_exponents(np.linspace(0.55, 0.95, 81), 100.0).exponent), 0.0)
+
+
+def test_a_jacobian_with_zeros():
+    found = lyapunov_exponents([0.3, 0.7], 2.0, "O(3)", "saturated").exponent
+    assert np.isfinite(found[0])
+    assert found[1] == -np.inf
+
+
+def test_axes_and_labels():
+    found = lyapunov_exponents([0.1, 0.5], [0.5, 1.5, 3.0], "O(3)")
+    assert found.exponent.dims == ("sigma_w", "share")
+    assert found.growing.dims == ("sigma_w",)
+    by_ensemble = meanfield.Ensemble("O(3)", "tanh", 3.0).lyapunov_exponents(0.5)
+    assert by_ensemble.exponent.item() == pytest.approx(found.exponent[2, 1].item(), rel=1e-12)
+    assert by_ensemble.exponent.dims == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0.0, 1.5), "share must be > 0, got 0"),
+        (([0.5, 1.0], 1.5), r"share must be in \(0, 1\), got 1"),
+        ((0.5, 0.0), "sigma_w must be > 0, got 0"),
+        ((0.5, 1.5, "O(1)", "saturated"), "activation must have a Jacobian"),
+    ],
+)
+def test_bad_input(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        lyapunov_exponents(*arguments)
+
+
+def test_where_there_is_no_fixed_point():
+    with pytest.warns(meanfield.ConvergenceWarning):
+        found = lyapunov_exponents(0.5, [0.3, 2.0], activation=lambda r: 2.0 * r + np.tanh(r))
+    assert np.isfinite(found.exponent[0])
+    assert np.isnan(found.exponent[1])
+    assert np.isnan(found.growing[1])
