@@ -10,6 +10,10 @@ they have room for. A generic network has no reason for any. In the unbroken pha
 exponents are negative. Other exponents may vanish too: networks in discrete time, generic ones as well, can end on a
 torus.
 
+**The other exponents** of wide chaotic networks are those of weights that are drawn anew in each step, with and without
+symmetry, and :func:`meanfield.lyapunov_exponents` has them: of a product of W D, W D', ... with one W and states that
+have nothing to do with each other, what pairs W with itself at different steps is of lower order in N.
+
 **Autocorrelation.** As N grows, the overlap of h^t and h^{t+tau} follows from step to step the map of the overlap of
 two inputs of a feedforward network: W acts on both, and to this order is as good as new in each step. This map has no
 fixed point but zero (Section 2.4), so that the stationary autocorrelation is zero for every tau > 0. What is seen at
