@@ -20,10 +20,8 @@ from scipy.optimize import brentq
 from .activations import as_activation
 from .axes import axis, over, sigma_w_axis, table
 from .checks import real_array, whole_number
-from .free_layers import LOG_V, ROUNDS, Law, laws
-from .maps import AccuracyWarning
+from .free_layers import REFINEMENTS, REFINEMENTS_OF_A_USER_S, Law, laws, solve, warn_of_errors
 from .symmetry import Symmetry, as_symmetry
-from .warn import warn
 
 LONG_NAMES = {
     "density": r"share of the singular values of $J^L$ per unit of $\log s$",
@@ -31,9 +29,7 @@ LONG_NAMES = {
     "log_largest": r"logarithm of the largest singular value of $J^L$",
 }
 _TURNS = 24  # of theta from 0 to pi
-_SMALL = 1e-7  # of log v, a step that is the last: what is left is its square
-_REFINEMENTS = (1, 2, 4)  # of the rule, each of them compared with twice as fine a one
-_ACCURACY = 1e-8  # of shares; where finer rules find others, a warning says so
+_ACCURACY = 1e-8  # of shares
 
 
 def jacobian_spectrum(
@@ -47,7 +43,7 @@ def jacobian_spectrum(
     Parameters
     ----------
     depth : int >= 1
-        L, layers. All begin with capsules of mean square sigma_w^2 c*.
+        L, layers. z^0 has capsules of mean square sigma_w^2 c*, in directions without a preference.
     sigma_w : number or sequence, > 0
     log_value : number or sequence
         log s, at which the distribution is asked for.
@@ -59,8 +55,15 @@ def jacobian_spectrum(
     -------
     xarray.Dataset
         Over ``log_value`` (and ``sigma_w``, where it is a sequence) `density`, per unit of log s, and `share_above`;
-        `log_largest`, at which the spectrum ends (infinite for ``saturated``). NaN where there is no fixed point. At
-        finite width, N D singular values follow this to a few of them.
+        `log_largest`, at which the spectrum ends (infinite for ``saturated``; for large D there is nothing to be seen
+        next to it). NaN where there is no fixed point. At finite width N the mean over networks follows this to a few
+        of the N D singular values; how many of one network lie above some s scatters by about sqrt(N).
+
+    Warns
+    -----
+    AccuracyWarning
+        With the number of shares that are less accurate than 1e-8, and how much less: of one or two layers with a
+        large sigma_w, whose factors are spread over hundreds of powers of ten.
 
     Raises
     ------
@@ -79,9 +82,7 @@ def jacobian_spectrum(
     x = 2.0 * where.values.ravel()
     layers, axes = laws(scale, symmetry, activation), (scale, where)
     found = [_spectrum(law, length, x) if law else _Spectrum.unknown(x.size) for law in layers]
-    accurate = np.concatenate([each.accurate for each in found])
-    if not accurate.all():
-        warn(f"{(~accurate).sum()} of {accurate.size} shares are accurate to less than {_ACCURACY:g}", AccuracyWarning)
+    warn_of_errors("shares", np.concatenate([each.error for each in found]), _ACCURACY)
     variables = {
         "density": over(axes, [each.density for each in found]),
         "share_above": over(axes, [each.share for each in found]),
@@ -96,42 +97,43 @@ class _Spectrum(NamedTuple):
 
     density: np.ndarray  # per unit of log s
     share: np.ndarray  # above
-    accurate: np.ndarray
+    error: np.ndarray
 
     @classmethod
     def unknown(cls, size: int) -> _Spectrum:
         """Where there is no fixed point, which a warning has said."""
-        return cls(np.full(size, np.nan), np.full(size, np.nan), np.ones(size, bool))
+        return cls(np.full(size, np.nan), np.full(size, np.nan), np.zeros(size))
 
 
 def _spectrum(law: Callable[[int], Law], length: int, x: np.ndarray) -> _Spectrum:
     """With rules as fine as each x asks for."""
-    out, left = _Spectrum(np.empty(x.size), np.empty(x.size), np.zeros(x.size, bool)), np.arange(x.size)
-    for refine in _REFINEMENTS:
-        rough, fine = law(refine), law(2 * refine)
-        log_v = np.interp(-x[left], -rough.log_size(LOG_V, length), LOG_V).astype(complex)
-        for theta in np.linspace(0.0, np.pi, _TURNS + 1):
-            log_v, _ = _solved(rough, length, x[left], theta, log_v)
-        _, share = _shares(rough, length, log_v)
-        log_v, error = _solved(fine, length, x[left], np.pi, log_v)
-        out.density[left], out.share[left] = _shares(fine, length, log_v)
-        out.accurate[left] = np.abs(share - out.share[left]) + error < _ACCURACY
-        left = np.flatnonzero(~out.accurate)
+    plain = law(1)
+    sizes = plain.log_size(plain.log_v, length)  # they fall
+    # beyond the end of the spectrum, and where its share differs from its limits by less than the smallest float
+    share = np.where((x > 2.0 * _log_largest(law(2), length)) | (x > sizes[0]), 0.0, 1.0 - plain.zero)
+    guess = np.interp(-x, -sizes, plain.log_v).astype(complex)
+    out, left = _Spectrum(np.zeros(x.size), share, np.zeros(x.size)), np.flatnonzero((share > 0.0) & (x > sizes[-1]))
+    for refine in REFINEMENTS if plain.activation.guaranteed else REFINEMENTS_OF_A_USER_S:
+        density, share, error = _solved(law(refine), law(2 * refine), length, x[left], guess[left])
+        out.density[left], out.share[left], out.error[left] = density, share, error
+        left = left[~(error < _ACCURACY)]
     return out
 
 
-def _solved(law: Law, length: int, x: np.ndarray, theta: float, log_v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """log v by Newton's method from a guess, and what it is off by."""
-    step = np.zeros(log_v.shape)
-    for _ in range(ROUNDS):
-        found = law.means(log_v)
+def _solved(rough: Law, fine: Law, length: int, x: np.ndarray, log_v: np.ndarray) -> _Spectrum:
+    """By the finer of two rules, from a guess for theta = 0; the other one shows the error, and has the way there."""
+
+    def step(found, log_v, x, theta):
         log_m = _upper_log(found.m)
-        error = log_m - np.log(found.rest) + length * (log_v - log_m - law.log_gain) + x - 1j * theta
-        step = error / (found.slope / found.rest + length * (1.0 - found.slope))
-        log_v = log_v - step
-        if not np.abs(step).max(initial=0.0) > _SMALL:
-            break
-    return log_v, np.abs(step) ** 2
+        error = log_m - np.log(found.rest) + length * (log_v - log_m - fine.log_gain) + x - 1j * theta
+        return error / (found.slope / found.rest + length * (1.0 - found.slope))
+
+    for theta in np.linspace(0.0, np.pi, _TURNS + 1):
+        log_v, _ = solve(rough, step, log_v, x, np.full(x.shape, theta))
+    _, other = _shares(rough, length, log_v)
+    log_v, error = solve(fine, step, log_v, x, np.full(x.shape, np.pi))
+    density, share = _shares(fine, length, log_v)
+    return _Spectrum(density, share, np.abs(share - other) + error)
 
 
 def _shares(law: Law, length: int, log_v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

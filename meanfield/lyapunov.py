@@ -12,6 +12,7 @@ is divided by L, which is large.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -20,21 +21,18 @@ from scipy.optimize import brentq
 from .activations import as_activation
 from .axes import axis, over, sigma_w_axis, table
 from .checks import real_array
-from .chunks import chunks
-from .free_layers import LOG_V, ROUNDS, Law, laws
-from .maps import AccuracyWarning
+from .free_layers import REFINEMENTS, REFINEMENTS_OF_A_USER_S, Law, Means, laws, solve, warn_of_errors
 from .symmetry import Symmetry, as_symmetry
-from .warn import warn
 
 LONG_NAMES = {
     "exponent": r"Lyapunov exponent $\lambda$ [1/layer]",
     "growing": "share of the directions that grow",
 }
-_REFINEMENTS = (1, 2, 4, 16, 64, 256, 512)  # of the rule: where f' falls by many powers of ten, v feels its nodes
-_REFINEMENTS_OF_A_USER_S = 3  # the first of them: its rule is finer, and its f' may not be exact
-_ACCURACY, _ACCURACY_OF_A_USER_S = 1e-11, 1e-8  # of log v, relative where that is large
-_STEP, _SMALL = 2.0, 1e-7  # of log v: the longest step, and one that is the last
-_AT_ONCE = 100_000  # numbers per temporary array
+# one v takes so much less time than a spectrum
+_REFINEMENTS = (*REFINEMENTS[1:], 256, 512)
+_REFINEMENTS_OF_A_USER_S = (*REFINEMENTS_OF_A_USER_S[1:], 16)
+_ACCURACY, _ACCURACY_OF_A_USER_S = 1e-11, 1e-8  # of log v, relative where that is large; a user's f' may not be exact
+_ROUNDING = 1e-12  # of a share at which exponents end
 
 
 def lyapunov_exponents(share, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -> xr.Dataset:
@@ -59,6 +57,11 @@ def lyapunov_exponents(share, sigma_w, symmetry: str | Symmetry = "U(1)", activa
         exponents above zero. Minus infinity where the Jacobian is zero, or next to the smallest float (exponents below
         -650). NaN where there is no fixed point.
 
+    Warns
+    -----
+    AccuracyWarning
+        With the number of exponents (`growing` is counted as one) of whose log v finer rules find others.
+
     Raises
     ------
     ValueError
@@ -76,55 +79,60 @@ def lyapunov_exponents(share, sigma_w, symmetry: str | Symmetry = "U(1)", activa
         raise ValueError(f"share must be in (0, 1), got {shares[shares >= 1.0].flat[0]:.6g}")
     scale, wanted = sigma_w_axis(sigma_w, as_activation(activation)), axis("share", shares)
     layers = laws(scale, symmetry, activation)
-    unknown = np.full(shares.size, np.nan)
-    exponents = [_exponents(law, shares.ravel()) if law else unknown for law in layers]
+    found = [_found(law, shares.ravel()) if law else _Exponents.unknown(shares.size) for law in layers]
     variables = {
-        "exponent": over((scale, wanted), exponents),
-        "growing": over((scale,), [_growing(law(1)) if law else np.nan for law in layers]),
+        "exponent": over((scale, wanted), [each.exponent for each in found]),
+        "growing": over((scale,), [each.growing for each in found]),
     }
     return table(variables, (scale, wanted), as_symmetry(symmetry), as_activation(activation), LONG_NAMES)
 
 
-def _exponents(law: Callable[[int], Law], shares: np.ndarray) -> np.ndarray:
-    """lambda at shares m in (0, 1), by rules as fine as each asks for."""
-    out = np.full(shares.shape, -np.inf)
-    left = np.flatnonzero(shares < law(1).means(LOG_V[-1:]).m)
-    log_v = np.interp(_log_odds(shares), -law(1).log_size(LOG_V, 0), LOG_V)
-    named = law(1).activation.guaranteed
-    accuracy = _ACCURACY if named else _ACCURACY_OF_A_USER_S
-    for refine in _REFINEMENTS if named else _REFINEMENTS[:_REFINEMENTS_OF_A_USER_S]:
-        rule, before = law(refine), log_v.copy()
-        for some in chunks(left.size, rule.weights.size, _AT_ONCE):
-            log_v[left[some]] = _solved(rule, shares[left[some]], log_v[left[some]])
-        out[left] = (rule.log_gain + np.log(shares[left]) - log_v[left]) / 2.0
-        left = left[~(np.abs(log_v - before)[left] < accuracy * (1.0 + np.abs(log_v[left])))]
-    if left.size:
-        warn(f"{left.size} of {shares.size} exponents are accurate to less than {accuracy:g}", AccuracyWarning)
-    return out
+class _Exponents(NamedTuple):
+    """lambda at some shares, and the share at which it is zero."""
+
+    exponent: np.ndarray
+    growing: float
+
+    @classmethod
+    def unknown(cls, size: int) -> _Exponents:
+        """Where there is no fixed point, which a warning has said."""
+        return cls(np.full(size, np.nan), np.nan)
 
 
-def _solved(law: Law, shares: np.ndarray, log_v: np.ndarray) -> np.ndarray:
-    """log v by Newton's method, in steps that do not leave where a guess may be."""
-    for _ in range(ROUNDS):
-        found = law.means(log_v)
-        step = (np.log(found.m) - np.log(found.rest) - _log_odds(shares)) * found.rest / found.slope
-        log_v = log_v - step.clip(-_STEP, _STEP)
-        if not np.abs(step).max() > _SMALL:
-            break
-    return log_v
+def _found(law: Callable[[int], Law], shares: np.ndarray) -> _Exponents:
+    """By rules as fine as each share asks for."""
+    plain = law(1)
+    ends = plain.log_v[[0, -1]].tolist()
+    accuracy = _ACCURACY if plain.activation.guaranteed else _ACCURACY_OF_A_USER_S
+    there = shares < min(plain.means(plain.log_v[-1:]).m.item(), (1.0 - plain.zero) * (1.0 - _ROUNDING))
+    log_v = np.interp(_log_odds(shares), -plain.log_size(plain.log_v, 0), plain.log_v)
+    left, error, growing = np.flatnonzero(there), np.zeros(shares.size), [_growing(plain, *ends)]
+    for refine in _REFINEMENTS if plain.activation.guaranteed else _REFINEMENTS_OF_A_USER_S:
+        rule, before = law(refine), log_v[left]
+        log_v[left], rest = solve(rule, _step, before, shares[left])
+        error[left] = np.abs(log_v[left] - before) / (1.0 + np.abs(before)) + rest
+        left = left[~(error[left] < accuracy)]
+        if len(growing) < 2 or abs(growing[-1] - growing[-2]) > accuracy:
+            growing.append(_growing(rule, *ends))
+    exponent = np.where(there, (plain.log_gain + np.log(shares) - log_v) / 2.0, -np.inf)
+    warn_of_errors("exponents", np.append(error, abs(growing[-1] - growing[-2])), accuracy)
+    return _Exponents(exponent, growing[-1])
+
+
+def _step(found: Means, log_v: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    return (np.log(found.m) - np.log(found.rest) - _log_odds(shares)) * found.rest / found.slope
 
 
 def _log_odds(share: np.ndarray) -> np.ndarray:
     return np.log(share) - np.log1p(-share)
 
 
-def _growing(law: Law) -> float:
-    """The share m at which lambda is zero."""
+def _growing(law: Law, low: float, high: float) -> float:
+    """The share m at which lambda is zero, for log v in between."""
 
     def growth(log_v: float) -> float:
         return law.log_gain + np.log(law.means(np.array(log_v)).m) - log_v
 
-    low, high = LOG_V[[0, -1]]
     if not growth(low) > 0.0:
         return 0.0
     return float(law.means(np.array(brentq(growth, low, high, xtol=1e-14))).m)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 import meanfield
 from meanfield import jacobian_spectrum
@@ -88,16 +88,10 @@ def test_layers_are_linear_where_c_is_zero(sigma_w):
     np.testing.assert_allclose(tanh, linear, rtol=1e-7)
 
 
-def test_a_user_s_function_and_its_breaks():
+def test_a_user_s_function():
     x = np.linspace(-9.0, 1.0, 11)
-    named, written = (jacobian_spectrum(4, 1.5, x, "O(3)", f).share_above for f in ("erf", _erf))
+    named, written = (jacobian_spectrum(4, 1.5, x, "O(3)", f).share_above for f in ("erf", special.erf))
     np.testing.assert_allclose(written, named, atol=1e-8)
-
-
-def _erf(r):
-    from scipy.special import erf
-
-    return erf(r)
 
 
 def test_axes_and_labels():
@@ -119,10 +113,39 @@ def test_where_there_is_no_fixed_point():
 
 
 def test_what_the_rule_cannot_resolve_is_told():
-    """One layer of which half the directions have factors over hundreds of powers of ten; more layers blur them."""
-    with pytest.warns(meanfield.AccuracyWarning, match="1 of 1 shares are accurate to less than 1e-08"):
+    """One layer of which half the directions have factors over hundreds of powers of ten; a second one blurs them."""
+    with pytest.warns(meanfield.AccuracyWarning, match="1 of 1 shares are less accurate than 1e-08, by up to about"):
         jacobian_spectrum(1, 100.0, -40.0)
     jacobian_spectrum(2, 100.0, -40.0)
+
+
+def test_finer_rules_are_taken_where_the_plain_one_does_not_do():
+    """One layer at sigma_w = 10, where the plain rule is off by 3e-3; each value is as it is when asked for alone."""
+    x = np.array([-36.0, -26.0, -9.0, 0.0, 2.0])
+    together = jacobian_spectrum(1, 10.0, x).share_above.values
+    alone = [jacobian_spectrum(1, 10.0, each).share_above.item() for each in x[1:3]]
+    np.testing.assert_allclose(together[1:3], alone, atol=1e-13)
+    assert np.all(np.diff(together) <= 0.0)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 1000, 100_000])
+@pytest.mark.parametrize("sigma_w", [1e-3, 0.9, 1.5, 1e100])
+def test_far_from_the_spectrum_shares_are_none_or_all(depth, sigma_w):
+    edge = jacobian_spectrum(depth, sigma_w, 0.0).log_largest.item()
+    far = edge + np.array([-1e6, 1e-6, 30.0, 1e3, 1e6]) * depth
+    found = jacobian_spectrum(depth, sigma_w, far)
+    there = 0.5 if sigma_w == 1e100 else 1.0  # of f' is then nothing left
+    assert found.share_above.values.tolist() == pytest.approx([there, 0.0, 0.0, 0.0, 0.0], rel=1e-12)
+    assert not found.density.any()
+    at = jacobian_spectrum(depth, sigma_w, [edge, edge - 1e-9]).share_above
+    assert np.all((at >= 0.0) & (at < 1e-6))
+
+
+def test_the_upper_end_at_large_d():
+    """Where it is where v reaches the largest delta^2, the 1 of a capsule at 0; none of the spectrum is seen there."""
+    found = jacobian_spectrum(1, 4.0, 0.9, "O(64)")
+    assert found.share_above.item() < 1e-8
+    assert found.log_largest.item() > 1.4
 
 
 @pytest.mark.parametrize(

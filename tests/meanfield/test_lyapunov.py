@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import integrate, optimize
+from scipy import integrate, optimize, special, stats
 
 import meanfield
 from meanfield import lyapunov_exponents
@@ -73,10 +73,51 @@ def test_the_sharp_fall_of_f_prime_is_resolved():
     np.testing.assert_array_less(np.diff(lyapunov_exponents(np.linspace(0.55, 0.95, 81), 100.0).exponent), 0.0)
 
 
+def test_a_function_that_breaks():
+    """min(r, 1): chi_J in closed form, r^2 being exponential at D = 2."""
+
+    def kink(r):
+        return np.minimum(r, 1.0)
+
+    s = 1.5**2 * float(meanfield.fixed_point(1.5, "O(2)", kink).c)
+    along, across = 1.0 - np.exp(-1.0 / s), 1.0 - np.exp(-1.0 / s) + special.exp1(1.0 / s) / s
+    found = lyapunov_exponents(1e-13, 1.5, "O(2)", kink).exponent.item()
+    assert found == pytest.approx(np.log(1.5**2 * (along + across) / 2.0) / 2.0, rel=1e-10)
+
+
 def test_a_jacobian_with_zeros():
     found = lyapunov_exponents([0.3, 0.7], 2.0, "O(3)", "saturated").exponent
     assert np.isfinite(found[0])
     assert found[1] == -np.inf
+    # at the very share where they end, too
+    for k, sigma_w in ((2, 1.5), (3, 2.0), (4, 3.0), (5, 1.5), (10, 2.0)):
+        assert lyapunov_exponents((k - 1) / k, sigma_w, f"O({k})", "saturated").exponent.item() == -np.inf
+
+
+def test_far_ends():
+    assert lyapunov_exponents(1e-300, 2.0).exponent.item() == pytest.approx(lyapunov_exponents(1e-30, 2.0).exponent)
+    far = lyapunov_exponents(0.3, [1e30, 1e100])
+    np.testing.assert_allclose(far.exponent[1], far.exponent[0], rtol=1e-6)  # f = 1 in all but one of 1e30 capsules
+    np.testing.assert_allclose(far.growing[1], lyapunov_exponents(0.3, 5.0, "U(1)", "saturated").growing, rtol=1e-6)
+
+
+def test_the_share_that_grows_is_as_accurate():
+    """Of a function that turns often within the radii that there are."""
+    found = lyapunov_exponents(0.5, 10.0, "O(3)", (np.sin, np.cos)).growing.item()
+    s = 100.0 * float(meanfield.fixed_point(10.0, "O(3)", (np.sin, np.cos)).c)
+    radius = stats.chi(3, scale=np.sqrt(s / 3.0))
+    r = np.linspace(0.0, radius.isf(1e-18), 4_000_001)[1:]
+    weight = radius.pdf(r) * (r[1] - r[0])
+
+    def shares(log_v):
+        return [weight @ special.expit(log_v + np.log(d * d + 1e-300)) for d in (np.cos(r), np.sin(r) / r)]
+
+    def growth(log_v):
+        along, across = shares(log_v)
+        return np.log(100.0 * (along + 2.0 * across) / 3.0) - log_v
+
+    along, across = shares(optimize.brentq(growth, -20.0, 20.0, xtol=1e-12))
+    assert found == pytest.approx((along + 2.0 * across) / 3.0, abs=1e-7)
 
 
 def test_axes_and_labels():

@@ -11,8 +11,8 @@ exponents are negative. Other exponents may vanish too: networks in discrete tim
 torus.
 
 **The other exponents** of wide chaotic networks are those of weights that are drawn anew in each step, with and without
-symmetry, and :func:`meanfield.lyapunov_exponents` has them: of a product of W D, W D', ... with one W and states that
-have nothing to do with each other, what pairs W with itself at different steps is of lower order in N.
+symmetry, and :func:`meanfield.lyapunov_exponents` has them: in a product of W D, W D', ... with one W, what pairs W
+with itself at different steps is of lower order in N.
 
 **Autocorrelation.** As N grows, the overlap of h^t and h^{t+tau} follows from step to step the map of the overlap of
 two inputs of a feedforward network: W acts on both, and to this order is as good as new in each step. This map has no
