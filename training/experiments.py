@@ -21,6 +21,7 @@ from . import criteria, plots
 from .experiment import Experiment, Size, command_to_run
 from .presets import PRESETS, describe
 from .recurrent.experiments import RECURRENT
+from .recurrent.presets import PRESETS as RECURRENT_SIZES
 from .runner import CHECKPOINT, run_all
 from .table import as_dataset, require_place, write
 from .work import claimed, left
@@ -289,6 +290,8 @@ def so_far(
             f"name must be of recurrent networks, one of {', '.join(RECURRENT)}, got {name!r}, which is of deep ones: "
             "they have a table at their end only"
         )
+    if any(setting.is_grid for part in RECURRENT_SIZES[name][preset].parts for setting in part.settings):
+        raise ValueError(f"name must be of networks without a grid, got {name!r}: vortices are counted at the end only")
     work = Path(work).absolute()
     options = {"preset": preset, "results": work.parent} | ({} if data_dir is None else {"data_dir": data_dir})
     if not work.is_dir():

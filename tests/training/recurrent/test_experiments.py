@@ -200,6 +200,8 @@ def test_what_a_stopped_run_cannot_tell(tmp_path, longer):
     told = "name must be of recurrent networks, one of figure6, .*, got 'figure3', which is of deep ones: they have a"
     with pytest.raises(ValueError, match=told):
         so_far("figure3", "quick", work)
+    with pytest.raises(ValueError, match="without a grid, got 'figure12': vortices are counted at the end only"):
+        so_far("figure12", "quick", work)
 
 
 IMPORTS = """
