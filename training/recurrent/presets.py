@@ -463,10 +463,6 @@ PRESETS: dict[str, dict[str, Size]] = {
     },
     "figure12": {
         "quick": _grid(5, 20, sites=64, channels=2, seeds=range(3), batch=4, test_every=10),
-        # the paper's own grid and delay, with fewer and smaller batches
-        "short": _grid(100, 10_000, seeds=(12,), batch=8, test_every=500),
-        # set up when that run had a burst in its sixth thousand of batches: fewer, and a tenth of the rate at the end
-        "falling": _grid(100, 5000, seeds=(13,), batch=8, drop_at=4000, test_every=500),
         # seeds 0 and 1 are those after whose runs the criterion was written
         "cpu": _grid(20, 6000, channels=4, rate=4e-3, seeds=range(2, 6), batch=16, test_every=250),
         # set up after the run of "cpu", whose losses still fall at the end, and one of whose intervals holds 0:
