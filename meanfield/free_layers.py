@@ -21,7 +21,7 @@ With m(v) = <delta^2 v/(1 + delta^2 v)>, which rises from 0 to 1, the S transfor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
 from typing import NamedTuple
 
@@ -99,24 +99,29 @@ def solve(law: Law, step: Callable, log_v: np.ndarray, *rows: np.ndarray) -> tup
     Parameters
     ----------
     step : of averages, log v and those of the rows that belong to it, the step to subtract
-    log_v : (...), real or complex
+    log_v : (n,), real or complex
 
     Returns
     -------
     log v, and what it may be off by
     """
     log_v, error = log_v.copy(), np.full(log_v.shape, np.inf)
-    for some in chunks(log_v.size, law.weights.size, _AT_ONCE):
-        left = np.arange(log_v.size)[some]
-        for _ in range(_ROUNDS):
-            taken = step(law.means(log_v[left]), log_v[left], *(row[left] for row in rows))
-            size = np.abs(taken)
-            log_v[left] -= taken * (_LONGEST / np.maximum(size, _LONGEST))
-            error[left] = size**2
-            left = left[size > _LAST]
-            if not left.size:
-                break
+    left = np.arange(log_v.size)
+    for _ in range(_ROUNDS):
+        taken = step(law.means(log_v[left]), log_v[left], *(row[left] for row in rows))
+        size = np.abs(taken)
+        log_v[left] -= taken * (_LONGEST / np.maximum(size, _LONGEST))
+        error[left] = size**2
+        left = left[size > _LAST]
+        if not left.size:
+            break
     return log_v, error
+
+
+def portions(which: np.ndarray, law: Law) -> Iterator[np.ndarray]:
+    """Some of the indices at a time, whose averages by a law fit the cache."""
+    for some in chunks(which.size, law.weights.size, _AT_ONCE):
+        yield which[some]
 
 
 def warn_of_errors(what: str, errors: np.ndarray, accuracy: float) -> None:

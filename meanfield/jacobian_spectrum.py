@@ -20,7 +20,7 @@ from scipy.optimize import brentq
 from .activations import as_activation
 from .axes import axis, over, sigma_w_axis, table
 from .checks import real_array, whole_number
-from .free_layers import REFINEMENTS, REFINEMENTS_OF_A_USER_S, Law, laws, solve, warn_of_errors
+from .free_layers import REFINEMENTS, REFINEMENTS_OF_A_USER_S, Law, laws, portions, solve, warn_of_errors
 from .symmetry import Symmetry, as_symmetry
 
 LONG_NAMES = {
@@ -114,9 +114,11 @@ def _spectrum(law: Callable[[int], Law], length: int, x: np.ndarray) -> _Spectru
     guess = np.interp(-x, -sizes, plain.log_v).astype(complex)
     out, left = _Spectrum(np.zeros(x.size), share, np.zeros(x.size)), np.flatnonzero((share > 0.0) & (x > sizes[-1]))
     for refine in REFINEMENTS if plain.activation.guaranteed else REFINEMENTS_OF_A_USER_S:
-        density, share, error = _solved(law(refine), law(2 * refine), length, x[left], guess[left])
-        out.density[left], out.share[left], out.error[left] = density, share, error
-        left = left[~(error < _ACCURACY)]
+        rough, fine = law(refine), law(2 * refine)
+        for some in portions(left, fine):
+            found = _solved(rough, fine, length, x[some], guess[some])
+            out.density[some], out.share[some], out.error[some] = found
+        left = left[~(out.error[left] < _ACCURACY)]
     return out
 
 

@@ -21,7 +21,7 @@ from scipy.optimize import brentq
 from .activations import as_activation
 from .axes import axis, over, sigma_w_axis, table
 from .checks import real_array
-from .free_layers import REFINEMENTS, REFINEMENTS_OF_A_USER_S, Law, Means, laws, solve, warn_of_errors
+from .free_layers import REFINEMENTS, REFINEMENTS_OF_A_USER_S, Law, Means, laws, portions, solve, warn_of_errors
 from .symmetry import Symmetry, as_symmetry
 
 LONG_NAMES = {
@@ -108,9 +108,11 @@ def _found(law: Callable[[int], Law], shares: np.ndarray) -> _Exponents:
     log_v = np.interp(_log_odds(shares), -plain.log_size(plain.log_v, 0), plain.log_v)
     left, error, growing = np.flatnonzero(there), np.zeros(shares.size), [_growing(plain, *ends)]
     for refine in _REFINEMENTS if plain.activation.guaranteed else _REFINEMENTS_OF_A_USER_S:
-        rule, before = law(refine), log_v[left]
-        log_v[left], rest = solve(rule, _step, before, shares[left])
-        error[left] = np.abs(log_v[left] - before) / (1.0 + np.abs(before)) + rest
+        rule = law(refine)
+        for some in portions(left, rule):
+            before = log_v[some]
+            log_v[some], rest = solve(rule, _step, before, shares[some])
+            error[some] = np.abs(log_v[some] - before) / (1.0 + np.abs(before)) + rest
         left = left[~(error[left] < accuracy)]
         if len(growing) < 2 or abs(growing[-1] - growing[-2]) > accuracy:
             growing.append(_growing(rule, *ends))
