@@ -35,7 +35,12 @@ _ACCURACY = 1e-8  # of shares
 def jacobian_spectrum(
     depth: int, sigma_w, log_value, symmetry: str | Symmetry = "U(1)", activation="tanh"
 ) -> xr.Dataset:
-    """The distribution of the singular values s of J^L, of a wide network at its fixed point (`free_layers`).
+    """The distribution of the singular values s of J^L, of a wide network at its fixed point: with v from
+
+        log m - log(1 - m) + L log(v/(sigma_w^2 m)) + 2 log s = i pi,    m = <delta^2 v/(1 + delta^2 v)>,
+
+    density 2 Im m/pi per unit of log s, where delta^2 is f'(r)^2 with probability 1/D, (f(r)/r)^2 otherwise (derived
+    in `meanfield.free_layers`).
 
     Dynamical isometry would be all of them near 1. Here, where weights are Gaussian, the mean square of s^2 is
     1 + L <delta^4>/<delta^2>^2 times the square of its mean, chi_J^L.

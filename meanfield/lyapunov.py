@@ -28,15 +28,18 @@ LONG_NAMES = {
     "exponent": r"Lyapunov exponent $\lambda$ [1/layer]",
     "growing": "share of the directions that grow",
 }
-# one v takes so much less time than a spectrum
-_REFINEMENTS = (*REFINEMENTS[1:], 256, 512)
+_REFINEMENTS = (*REFINEMENTS[1:], 256, 512)  # one v takes less time than a spectrum
 _REFINEMENTS_OF_A_USER_S = (*REFINEMENTS_OF_A_USER_S[1:], 16)
 _ACCURACY, _ACCURACY_OF_A_USER_S = 1e-11, 1e-8  # of log v, relative where that is large; a user's f' may not be exact
 _ROUNDING = 1e-12  # of a share at which exponents end
 
 
 def lyapunov_exponents(share, sigma_w, symmetry: str | Symmetry = "U(1)", activation="tanh") -> xr.Dataset:
-    """The Lyapunov exponents of a wide network at its fixed point, lambda(m) (`lyapunov`).
+    """The Lyapunov exponents of a wide network at its fixed point,
+
+        lambda(m) = (1/2) log(sigma_w^2 m/v),    m = <delta^2 v/(1 + delta^2 v)>,
+
+    where delta^2 is f'(r)^2 with probability 1/D, (f(r)/r)^2 otherwise (derived in `meanfield.free_layers`).
 
     Those of N D directions, of which m N D grow faster than with lambda(m): of a deep network with weights of its own
     in each layer, and of a recurrent one with the same in all steps, for which W is as good as new in each. They are

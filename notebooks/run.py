@@ -27,8 +27,7 @@ class Replies(AsyncZMQSocketChannel):
     """The kernel's replies, looked for now and then and not only when there is a sign of one.
 
     While nbclient waits for a cell's end it answers widgets on the same socket, past what waits, and that can take the
-    sign of a reply away: of cells that print into an Output widget one in a hundred, on a busy machine one in twenty,
-    went on until its timeout.
+    sign of a reply away: some cells that print into an Output widget then go on until their timeout.
     """
 
     async def get_msg(self, timeout: float | None = None) -> dict:  # type: ignore[override]

@@ -63,8 +63,8 @@ def test_the_share_that_grows(sigma_w):
 
 
 def test_the_sharp_fall_of_f_prime_is_resolved():
-    """At sigma_w = 100 radial changes shrink by factors over hundreds of powers of ten, and the plain rule is off by 3
-    percent. The share is then that of capsules beyond a radius, up to 1/(log delta^2)."""
+    """At sigma_w = 100 radial changes shrink by factors over hundreds of powers of ten. The share is then that of
+    capsules beyond a radius, up to 1/(log delta^2)."""
     share, s = 0.75, 1e4 * float(meanfield.fixed_point(100.0).c)
     # half of the directions are angles, which shrink by far less; r of the radial ones is exponential in r^2
     radius = np.sqrt(-s * np.log(1.0 - (1.0 - share) / 0.5))

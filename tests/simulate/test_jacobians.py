@@ -381,8 +381,7 @@ def test_bad_arguments(options, message):
 
 @pytest.mark.parametrize("symmetry", ["U(1)", "O(3)", "generic(2)"])
 def test_singular_values_are_distributed_as_in_free_probability(symmetry):
-    """Shares above some sizes, to 4 SE and C/N, with C as narrow networks show it (0.2 at most, where it was measured:
-    a fifth of one singular value)."""
+    """Shares above some sizes, to 4 SE and C/N, with C as narrow networks show it."""
     ensemble, depth = Ensemble(symmetry, "tanh", 1.5), 6
     start = 1.5**2 * float(ensemble.fixed_point().c)
     log_value = np.array([-9.0, -5.0, -3.0, -1.5, -0.5, 0.5, 1.2])
